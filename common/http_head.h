@@ -1,0 +1,60 @@
+// The head of one HTTP/1.1 request (RFC 9112): bytes in, fields or a status out. Strict, without
+// state and without allocation; "incomplete" is just asking again with more bytes.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "common/check.h"
+
+enum {
+	HTTP_LINE_MAX = 8192,  // request line, without CRLF: 414 beyond
+	HTTP_HEAD_MAX = 16384, // whole head: 431 beyond
+	HTTP_FIELDS_MAX = 64,  // 431 beyond
+};
+
+struct http_field {
+	struct bytes name; // as sent
+	struct bytes value; // without surrounding white space
+};
+
+// All spans borrow from the parsed bytes.
+struct http_head {
+	struct bytes method;
+	struct bytes target; // origin form, or "*"
+	struct bytes path;   // of target, before '?'
+	struct bytes query;  // after '?', empty if none
+	int minor;           // HTTP/1.minor
+	struct http_field fields[HTTP_FIELDS_MAX];
+	size_t n_fields;
+	size_t len; // bytes up to and including the empty line
+	bool has_body; // Content-Length > 0 or any Transfer-Encoding
+	bool has_transfer_encoding;
+	bool has_content_length;
+	uint64_t content_length;
+};
+
+// Returns 0 when `head` is complete, 1 when more bytes are needed, or the status (400, 414, 431,
+// 505) that refuses the request. Refused: bare CR or LF, NUL or control bytes, space before the
+// colon, obs-fold, no or several Host (HTTP/1.1), an empty or malformed Host, differing or malformed
+// Content-Length, Content-Length together with Transfer-Encoding, a target that is not origin form.
+MUST_CHECK int http_head_parse(struct bytes data, struct http_head *head);
+
+// The value of the only field called `name` (any letter case). Returns the number of such fields;
+// `*value` gets the first.
+size_t http_head_find(const struct http_head *head, const char *name, struct bytes *value);
+
+// Iterates the comma-separated elements of all fields called `name`, in order, empty ones skipped
+// (RFC 9110 section 5.6.1). Start with a zeroed cursor; false at the end. Linear time in all.
+struct http_list_cursor {
+	size_t field;
+	size_t offset;
+};
+bool http_head_list_next(const struct http_head *head, const char *name,
+	struct http_list_cursor *cursor, struct bytes *element);
+// Letter case ignored.
+bool http_token_equal(struct bytes a, const char *b);
+// "OK", "Bad Request" ...
+const char *http_status_text(int status);

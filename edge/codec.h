@@ -1,0 +1,159 @@
+// A codec turns a client's message into a command and an event into a client's message. Everything
+// past it speaks one envelope: room, epoch, seq, time, type, sender, body bytes, flags. A table of
+// functions per subprotocol; knows no connection and no link.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "common/check.h"
+
+enum command_kind {
+	COMMAND_JOIN,
+	COMMAND_LEAVE,
+	COMMAND_PUBLISH,
+	COMMAND_DIRECT, // `room` is "user:<to>", `type` is "direct"
+	COMMAND_HISTORY,
+	COMMAND_PRESENCE,
+	COMMAND_AUTH,
+	COMMAND_PING,
+	COMMAND_BROADCAST,
+};
+
+// Codes and messages of protocol section 3; one table in codec.c.
+enum client_error {
+	ERROR_NONE,
+	ERROR_INVALID_MESSAGE,
+	ERROR_UNKNOWN_TYPE,
+	ERROR_BAD_ROOM,
+	ERROR_NOT_MEMBER,
+	ERROR_FORBIDDEN,
+	ERROR_LIMIT,
+	ERROR_RATE_LIMITED,
+	ERROR_UNAVAILABLE,
+};
+const char *client_error_code(enum client_error error);
+const char *client_error_message(enum client_error error);
+
+enum outcome { // of an ERROR_UNAVAILABLE
+	OUTCOME_NOT_SAID,
+	OUTCOME_NONE,
+	OUTCOME_UNKNOWN,
+};
+
+// One client message. Spans borrow from the message and from the scratch buffer given to decode.
+struct command {
+	enum command_kind kind;
+	struct bytes id;   // as sent, byte for byte (JSON: with quotes if a string); empty: none
+	struct bytes room; // decoded; empty: none given
+	struct bytes type; // decoded
+	struct bytes body; // the sender's own fields as one JSON object, values byte for byte
+	struct bytes key;
+	bool no_echo;
+	bool ephemeral;
+	bool want_presence;
+	bool has_since;
+	struct bytes since_epoch;
+	uint64_t since_seq;
+	bool has_before;
+	uint64_t before;
+	uint32_t limit; // 1-100
+	struct bytes token;
+};
+
+enum event_kind {
+	EVENT_CONNECTED,
+	EVENT_JOINED,
+	EVENT_LEFT,
+	EVENT_MESSAGE, // also broadcast: empty room
+	EVENT_ACK,
+	EVENT_HISTORY,
+	EVENT_PRESENCE,
+	EVENT_MEMBER_JOIN,
+	EVENT_MEMBER_LEAVE,
+	EVENT_TOKEN_EXPIRING,
+	EVENT_GAP,
+	EVENT_PONG,
+	EVENT_ERROR,
+};
+
+struct event_message { // one entry of a history
+	struct bytes type, from, user, username, body;
+	uint64_t seq;
+	int64_t timestamp_ms;
+};
+
+struct event_user { // one entry of a presence list
+	struct bytes user, username;
+	uint32_t clients;
+};
+
+// One server message. What a kind does not use is ignored; empty optional spans are left out.
+struct event {
+	enum event_kind kind;
+	struct bytes id; // as in command
+	struct bytes room;
+	struct bytes type;
+	struct bytes from; // clientId; EVENT_CONNECTED: one's own
+	struct bytes user;
+	struct bytes username;
+	uint64_t epoch; // 0: leave epoch and seq out
+	uint64_t seq;
+	int64_t timestamp_ms; // 0: leave out
+	struct bytes body;    // a JSON object
+	uint32_t members;
+	bool has_members;
+	bool duplicate;
+	bool has_recovered;
+	bool recovered;
+	struct bytes reason; // EVENT_LEFT, EVENT_GAP
+	uint64_t from_seq, to_seq; // EVENT_GAP
+	enum client_error error;
+	enum outcome outcome;
+	const char *const *roles; // EVENT_CONNECTED
+	size_t n_roles;
+	uint64_t heartbeat_interval_s, heartbeat_timeout_s;
+	int64_t expires_s; // EVENT_CONNECTED: 0 = no `expires`; EVENT_TOKEN_EXPIRING: seconds left
+	uint64_t max_message;
+	const struct event_message *messages; // EVENT_HISTORY; EVENT_JOINED if has_messages
+	size_t n_messages;
+	bool has_messages;
+	uint32_t users, connections; // EVENT_PRESENCE
+	const struct event_user *present;
+	size_t n_present;
+};
+
+// What decoding needs to know of the options.
+struct codec_options {
+	struct bytes lobby; // empty: none
+	const char *const *message_types; // n_message_types; none: every type goes
+	size_t n_message_types;
+	const char *const *ephemeral_types;
+	size_t n_ephemeral_types;
+};
+
+struct codec {
+	const char *name; // "json"
+	bool binary;      // opcode of its messages
+	// Returns ERROR_NONE and the command, or what is wrong with it; then only `id` is filled in, if
+	// it was found. `message` is valid UTF-8 if it came as text.
+	enum client_error (*decode)(const struct codec_options *options, struct bytes message,
+		struct buf *scratch, struct command *command);
+	// Appends one whole message.
+	void (*encode)(struct buf *out, const struct event *event);
+};
+
+extern const struct codec codec_json;
+
+// Epochs travel as 64-bit numbers inside and as opaque text outside.
+enum { EPOCH_TEXT_MAX = 16 };
+size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX]);
+// 0 (which no room ever has) for text that epoch_format() did not make.
+uint64_t epoch_parse(struct bytes text);
+
+// The label for `websocket_messages_*_total{type}`: an index into a fixed set, `other` for what is
+// in no list. Names as in codec_type_label().
+size_t codec_type_index(const struct codec_options *options, struct bytes type);

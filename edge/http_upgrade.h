@@ -1,0 +1,42 @@
+// The WebSocket opening handshake (RFC 6455 section 4.2) as a pure function of one request head:
+// accept it, with the token it brought, or refuse it with an HTTP status. Strict; the tokens of the
+// three places protocol allows (query, Authorization, Sec-WebSocket-Protocol) are found here and
+// nowhere else, and never repeated in an answer.
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "common/http_head.h"
+
+enum subprotocol {
+	SUBPROTOCOL_NONE, // none offered: JSON
+	SUBPROTOCOL_JSON, // weir.v1.json
+};
+
+struct upgrade_request {
+	char accept[29]; // Sec-WebSocket-Accept
+	enum subprotocol subprotocol;
+	struct bytes token; // borrowed from the head, or from `scratch` if percent-decoded; empty: none
+	bool autojoin;      // false: autojoin=0 in the query
+	struct bytes origin; // empty: none
+};
+
+struct upgrade_policy {
+	const char *const *allowed_origins; // n_allowed_origins exact origins; "*" allows all
+	size_t n_allowed_origins;
+	bool tls; // the scheme of "same host" is https
+};
+
+// Returns 101 and fills `request`, or the status that refuses it (400, 403, 404, 405, 426).
+int http_upgrade_check(const struct http_head *head, const struct upgrade_policy *policy,
+	struct upgrade_request *request, struct buf *scratch);
+
+// Appends the 101 response head.
+void http_upgrade_accept(struct buf *out, const struct upgrade_request *request);
+// Appends a complete refusal: status line, Connection: close, Sec-WebSocket-Version on 426, Allow on
+// 405, Retry-After on 503 and 429, a short text body. `retry_after_s` 0: no such field.
+void http_refuse(struct buf *out, int status, const char *why, unsigned retry_after_s);
+// Appends a complete 200 or 503 for GET or HEAD (`head_only`), Connection: close, no-store.
+void http_respond(struct buf *out, int status, const char *content_type, struct bytes body,
+	bool head_only);

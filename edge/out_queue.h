@@ -1,0 +1,28 @@
+// What one connection still has to be sent: references to shared frames, oldest first, with the
+// part of the first that is out already. Counts its bytes; the limit is the caller's to act on. An
+// empty queue holds no memory.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "edge/frame.h"
+
+struct out_queue {
+	struct frame **ring; // owned; cap is a power of two
+	uint32_t head;       // index of the oldest
+	uint32_t n;
+	uint32_t cap;
+	uint32_t offset; // bytes of the oldest that are out
+	size_t bytes;    // still to be sent
+};
+
+void out_queue_fini(struct out_queue *q);
+// Takes over one reference.
+void out_queue_push(struct out_queue *q, struct frame *f);
+// Fills at most `max` entries from the front; returns how many.
+int out_queue_iov(const struct out_queue *q, struct iovec *iov, int max);
+// `len` bytes are out: drops what is finished, calling `sent` (may be NULL) for each frame done.
+void out_queue_advance(struct out_queue *q, size_t len, void (*sent)(const struct frame *f, void *arg),
+	void *arg);

@@ -1,0 +1,47 @@
+// The requests a worker has sent to the router and not seen answered, oldest first. A request's
+// number is its place, so an answer finds its entry without a search. Deadlines rise with numbers.
+// Pure: time is a parameter.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+
+struct pending_entry {
+	uint64_t req;
+	uint64_t conn;        // handle of the connection that asked
+	uint64_t deadline_ms;
+	uint8_t kind;         // the caller's
+	bool open;            // false: answered, waits for older ones
+	char *id;             // the client's id as sent (id_len bytes, owned); NULL: none
+	uint32_t id_len;
+	uint32_t room_len;
+	char *room; // owned; kept for the answer, NULL if none
+};
+
+struct pending {
+	struct pending_entry *ring; // owned; cap is a power of two
+	size_t cap;
+	uint64_t first; // number of the oldest entry
+	uint64_t next;  // number the next entry will get
+};
+
+void pending_init(struct pending *p, uint64_t first_req);
+void pending_fini(struct pending *p);
+// Adds a request; returns its number.
+uint64_t pending_add(struct pending *p, uint64_t conn, uint8_t kind, struct bytes id,
+	struct bytes room, uint64_t deadline_ms);
+// The open entry with that number, or NULL (never asked, or answered already).
+struct pending_entry *pending_find(struct pending *p, uint64_t req);
+// Closes it and frees what it holds.
+void pending_close(struct pending *p, struct pending_entry *entry);
+// The oldest open entry, or NULL.
+struct pending_entry *pending_oldest(struct pending *p);
+// The open entry after `entry`, or NULL.
+struct pending_entry *pending_after(struct pending *p, const struct pending_entry *entry);
+static inline size_t pending_count(const struct pending *p)
+{
+	return (size_t)(p->next - p->first);
+}

@@ -1,0 +1,60 @@
+// The items of a BATCH: to bytes and back. A batch body is `Batch` of link.proto, written and read
+// one element at a time, so that neither side ever holds a batch as a tree of allocations.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "common/check.h"
+#include "link.pb-c.h"
+
+typedef Weir__Link__V1__Item link_item; // generated names are long; this one is everywhere
+
+// Why the router refused a request (Refused.code). Kept apart from the client protocol's codes,
+// which the edge's codec owns.
+enum refusal {
+	REFUSAL_NONE,
+	REFUSAL_BAD_ROOM,
+	REFUSAL_FORBIDDEN,
+	REFUSAL_NOT_MEMBER,
+	REFUSAL_LIMIT,
+	REFUSAL_RATE_LIMITED,
+	REFUSAL_UNAVAILABLE,
+	REFUSAL_SILENT, // of an automatic join: the client is told nothing
+	REFUSAL_COUNT,
+};
+
+// Appends one element (tag, length, item).
+void link_item_append(struct buf *out, const link_item *item);
+
+// Takes the next element off the front of `*batch`: 1 and the packed item, 0 at the end, -1 if the
+// rest is not a batch.
+MUST_CHECK int link_batch_next(struct bytes *batch, struct bytes *item);
+
+// Where unpacked items live: one block, reused, so that decoding allocates nothing once it is warm.
+struct link_arena {
+	uint8_t *data; // owned
+	size_t used;
+	size_t cap;
+	struct link_block *overflow; // owned; what did not fit, freed at the next reset
+	size_t overflow_bytes;
+};
+void link_arena_fini(struct link_arena *arena);
+
+// Unpacks one item into the arena, dropping what was there. NULL if it is malformed, of no known
+// kind, has a needed part missing, or would take more than 64 times its packed size plus 4 KiB (an
+// amplification attack).
+const link_item *link_item_unpack(struct link_arena *arena, struct bytes packed);
+
+// Between protobuf-c's spans and ours. Borrowed both ways.
+static inline struct bytes pb_bytes(ProtobufCBinaryData data)
+{
+	return bytes_make(data.data, data.len);
+}
+static inline ProtobufCBinaryData pb_data(struct bytes span)
+{
+	return (ProtobufCBinaryData){ .len = span.len, .data = (uint8_t *)(uintptr_t)span.data };
+}
