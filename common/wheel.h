@@ -19,6 +19,7 @@ LIST_HEAD(wheel_slot, wheel_entry);
 
 struct wheel {
 	struct wheel_slot slots[WHEEL_SLOTS];
+	struct wheel_slot due; // gathered by the advance under way
 	uint64_t now_tick;
 };
 
