@@ -97,7 +97,7 @@ void loop_run(struct loop *loop)
 		int flags = loop->deferred.n > 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
 		int result = event_base_loop(loop->base, flags);
 		CHECK(result >= 0);
-			for (size_t i = 0; i < loop->at_turn_end.n; i++) {
+		for (size_t i = 0; i < loop->at_turn_end.n; i++) {
 			loop->at_turn_end.items[i].fn(loop->at_turn_end.items[i].arg);
 		}
 		run_deferred(loop);

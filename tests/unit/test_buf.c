@@ -1,7 +1,6 @@
-#include "common/buf.h"
-
 #include <limits.h>
 
+#include "common/buf.h"
 #include "tests/unit/test.h"
 
 static void appends_numbers_as_text(void **state)

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Holds the architecture: which folder may include which, and who may see a library.
+
+The two tables below are the diagram of the tree. A line added to them is a decision about its
+shape and belongs into a commit that says why.
+"""
+
+import os
+import re
+import sys
+
+import tree
+
+# Folder -> the folders it may include. Edge and router never see each other.
+MAY_INCLUDE = {
+    "common": {"common"},
+    "proto": {"common", "proto"},
+    "edge": {"common", "proto", "edge"},
+    "router": {"common", "proto", "router"},
+    "tests": {"common", "proto", "edge", "router", "tests"},
+}
+
+# Library headers (by prefix) -> their only includers outside tests/.
+ONLY_INCLUDERS = {
+    "event2/": {"common/loop.c", "common/loop.h"},
+    "jansson.h": {"edge/auth.c", "edge/weir_token.c"},
+    "jwt.h": {"edge/auth.c", "edge/weir_token.c"},
+    "nng/": {
+        "edge/router_link.c",
+        "proto/link_io.c",
+        "proto/link_io.h",
+        "router/admin_server.c",
+        "router/link_server.c",
+        "router/weirctl.c",
+    },
+    "openssl/": {
+        "edge/auth.c",
+        "edge/http_upgrade.c",
+        "edge/weir_token.c",
+        "proto/link_frame.c",
+    },
+    "zlib.h": set(),
+}
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
+GENERATED = re.compile(r"^[a-z_]+\.pb-c\.h$")
+
+
+def folder_of(name):
+    return name.split("/")[0]
+
+
+def check_quoted(root, name, target):
+    """What is wrong with `#include "target"` in file `name`, or None."""
+    if GENERATED.match(target):
+        # Made from proto/*.proto.
+        return None if "proto" in MAY_INCLUDE[folder_of(name)] else f"may not include {target}"
+    if "/" not in target or not os.path.isfile(os.path.join(root, target)):
+        return f'"{target}" is no path of a header from the root of the tree'
+    if folder_of(target) not in MAY_INCLUDE[folder_of(name)]:
+        return f"{folder_of(name)}/ may not include {target}"
+    return None
+
+
+def check_library(name, target):
+    """What is wrong with `#include <target>` in file `name`, or None."""
+    if folder_of(name) == "tests":
+        return None
+    for prefix, includers in ONLY_INCLUDERS.items():
+        if target.startswith(prefix) and name not in includers:
+            return f"<{target}> is only for {', '.join(sorted(includers)) or 'nobody yet'}"
+    return None
+
+
+def check_file(root, name):
+    text = tree.read(root, name)
+    includes = [(quote == '"', target, text.count("\n", 0, match.start()) + 1)
+                for match in INCLUDE.finditer(text) for quote, target in [match.groups()]]
+    complaints = []
+    for quoted, target, line in includes:
+        wrong = check_quoted(root, name, target) if quoted else check_library(name, target)
+        if wrong:
+            complaints.append(f"{name}:{line}: {wrong}")
+    if name.endswith(".h"):
+        code = [line for line in text.splitlines() if line.strip() and not line.startswith("//")]
+        if not code or code[0].strip() != "#pragma once":
+            complaints.append(f"{name}:1: does not begin with #pragma once")
+    else:
+        own = name[:-2] + ".h"
+        if os.path.isfile(os.path.join(root, own)):
+            if not includes or includes[0][:2] != (True, own):
+                complaints.append(f'{name}:1: does not include its own header "{own}" first')
+    return complaints
+
+
+def check(root):
+    return [c for name in tree.c_files(root) for c in check_file(root, name)]
+
+
+if __name__ == "__main__":
+    found = check(tree.repository_root())
+    print("\n".join(found) or "ok")
+    sys.exit(1 if found else 0)

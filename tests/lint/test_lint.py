@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""The checkers checked: each rule is broken once in a tree of its own and must be noticed."""
+
+import os
+import tempfile
+import unittest
+
+import check_includes
+import check_text
+
+
+class Planted(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = folder.name
+
+    def plant(self, name, text, mode=0o644):
+        path = os.path.join(self.root, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path, mode)
+
+
+class Includes(Planted):
+    def setUp(self):
+        super().setUp()
+        for folder in ("common", "proto", "edge", "router", "tests/unit"):
+            self.plant(f"{folder}/x.h", "// Contract.\n#pragma once\n")
+
+    def assert_complaint(self, text):
+        found = check_includes.check(self.root)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn(text, found[0])
+
+    def test_a_clean_tree_passes(self):
+        self.plant("edge/x.c", '#include "edge/x.h"\n\n#include <stdio.h>\n\n'
+                   '#include "common/x.h"\n#include "proto/x.h"\n#include "link.pb-c.h"\n')
+        self.plant("tests/unit/test_x.c", '#include "edge/x.h"\n#include "router/x.h"\n'
+                   '#include <jwt.h>\n')
+        self.assertEqual(check_includes.check(self.root), [])
+
+    def test_each_forbidden_edge_between_folders_is_noticed(self):
+        for folder, allowed in check_includes.MAY_INCLUDE.items():
+            for other in set(check_includes.MAY_INCLUDE) - allowed:
+                with self.subTest(folder=folder, other=other):
+                    target = "tests/unit/x.h" if other == "tests" else f"{other}/x.h"
+                    self.plant(f"{folder}/bad.c", f'#include "{target}"\n')
+                    self.assert_complaint(f"{folder}/bad.c:1: {folder}/ may not include")
+                    os.unlink(os.path.join(self.root, folder, "bad.c"))
+
+    def test_each_library_is_only_for_its_includers(self):
+        for prefix in check_includes.ONLY_INCLUDERS:
+            header = prefix + "x.h" if prefix.endswith("/") else prefix
+            with self.subTest(header=header):
+                self.plant("router/bad.c", f"#include <{header}>\n")
+                self.assert_complaint(f"<{header}> is only for")
+
+    def test_generated_headers_are_not_for_common(self):
+        self.plant("common/bad.c", '#include "link.pb-c.h"\n')
+        self.assert_complaint("may not include link.pb-c.h")
+
+    def test_a_path_not_from_the_root_is_noticed(self):
+        self.plant("edge/bad.c", '#include "x.h"\n')
+        self.assert_complaint('"x.h" is no path of a header')
+
+    def test_a_header_that_does_not_exist_is_noticed(self):
+        self.plant("edge/bad.c", '#include "edge/none.h"\n')
+        self.assert_complaint('"edge/none.h" is no path of a header')
+
+    def test_an_indented_include_counts(self):
+        self.plant("edge/bad.c", '  #  include "router/x.h"\n')
+        self.assert_complaint("edge/ may not include router/x.h")
+
+    def test_a_header_without_pragma_once_is_noticed(self):
+        self.plant("edge/bad.h", "// Contract.\n#ifndef BAD_H\n#define BAD_H\n#endif\n")
+        self.assert_complaint("edge/bad.h:1: does not begin with #pragma once")
+
+    def test_a_source_that_includes_its_own_header_late_is_noticed(self):
+        self.plant("edge/x.c", '#include <stdio.h>\n#include "edge/x.h"\n')
+        self.assert_complaint('edge/x.c:1: does not include its own header "edge/x.h" first')
+
+
+class Text(Planted):
+    def assert_complaint(self, text):
+        found = check_text.check(self.root)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn(text, found[0])
+
+    def test_a_clean_tree_passes(self):
+        self.plant("README.md", "Hello\n\nmktemp -d /tmp/weir.XXXXXX, /usr/home/x\n")
+        self.plant("tests/run", "#!/bin/bash\n", 0o755)
+        self.plant("tests/fuzz/corpus/head/1", "GET / \r\n")
+        self.assertEqual(check_text.check(self.root), [])
+
+    def test_notes_to_self_are_noticed(self):
+        for word in ("TO" "DO", "FIX" "ME", "XX" "X", "HA" "CK"):
+            with self.subTest(word=word):
+                self.plant("README.md", f"one\n{word}: two\n")
+                self.assert_complaint("README.md:2: a note to self")
+
+    def test_paths_of_a_machine_are_noticed(self):
+        for path in ("/home" "/me/weir", "/Users" "/me", "/work" "/weir", "C:" "\\weir"):
+            with self.subTest(path=path):
+                self.plant("README.md", f"see {path}\n")
+                self.assert_complaint("README.md:1: a path of somebody's machine")
+
+    def test_white_space_faults_are_noticed(self):
+        for text, what in (("a \n", "white space at the end of the line"),
+                           ("a\r\n", "white space at the end of the line"),
+                           ("a", "no newline at the end"),
+                           ("a\n\n", "empty lines at the end")):
+            with self.subTest(text=text):
+                self.plant("README.md", text)
+                self.assert_complaint(what)
+
+    def test_executable_bits_are_checked_both_ways(self):
+        self.plant("README.md", "text\n", 0o755)
+        self.assert_complaint("executable, but no script")
+        self.plant("README.md", "text\n")
+        self.plant("tests/run", "#!/bin/bash\n")
+        self.assert_complaint("tests/run: begins with #! but is not executable")
+
+    def test_a_stray_file_at_the_top_is_noticed(self):
+        self.plant("notes.txt", "text\n")
+        self.assert_complaint("notes.txt: not expected at the top of the tree")
+
+
+if __name__ == "__main__":
+    unittest.main()
