@@ -7,12 +7,12 @@
 // nothing is freed while a callback still stands on it.
 #pragma once
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
 
 struct loop;
 

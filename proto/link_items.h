@@ -45,7 +45,7 @@ struct link_arena {
 void link_arena_fini(struct link_arena *arena);
 
 // Unpacks one item into the arena, dropping what was there. NULL if it is malformed, of no known
-// kind, has a needed part missing, or would take more than 64 times its packed size plus 4 KiB (an
+// kind, has a needed part missing, or would take more than 32 times its packed size plus 4 KiB (an
 // amplification attack).
 const link_item *link_item_unpack(struct link_arena *arena, struct bytes packed);
 
@@ -56,5 +56,5 @@ static inline struct bytes pb_bytes(ProtobufCBinaryData data)
 }
 static inline ProtobufCBinaryData pb_data(struct bytes span)
 {
-	return (ProtobufCBinaryData){ .len = span.len, .data = (uint8_t *)(uintptr_t)span.data };
+	return (ProtobufCBinaryData){ .len = span.len, .data = (uint8_t *)span.data };
 }

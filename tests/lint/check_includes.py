@@ -27,8 +27,7 @@ ONLY_INCLUDERS = {
     "jwt.h": {"edge/auth.c", "edge/weir_token.c"},
     "nng/": {
         "edge/router_link.c",
-        "proto/link_io.c",
-        "proto/link_io.h",
+        "proto/link_conn.c",
         "router/admin_server.c",
         "router/link_server.c",
         "router/weirctl.c",
@@ -37,7 +36,7 @@ ONLY_INCLUDERS = {
         "edge/auth.c",
         "edge/http_upgrade.c",
         "edge/weir_token.c",
-        "proto/link_frame.c",
+        "proto/link_hello.c",
     },
     "zlib.h": set(),
 }

@@ -1,0 +1,294 @@
+// The life of an NNG stream has traps (measured on 1.5.2), and this file is where they end:
+//
+// - An aio submitted after nng_stream_close() never completes. So nothing is submitted once `closed`
+//   is set, and the flag and the submission are under one mutex.
+// - A TLS stream can lose its close: the receive then never completes, whatever its timeout. So the
+//   owner's watchdog calls link_conn_close(), and freeing cancels both aios.
+// - nng_aio_wait() in a callback deadlocks. So callbacks only mark; the owner frees elsewhere.
+// - A send completes when sendmsg() returned, maybe for a part. So the rest is sent again, and control
+//   frames only come between whole writes, which end at frame boundaries.
+//
+// One read and one write are under way at most. What is gathered while a write runs leaves with the
+// next one, so batches grow with load and an idle link sends at once; there is no timer.
+
+#include "proto/link_conn.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include <nng/nng.h>
+
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/mem.h"
+#include "proto/link_window.h"
+
+enum {
+	RX_CAP_MIN = 64 << 10,
+	CONTROL_MAX = 64 << 10,
+};
+
+struct link_conn {
+	nng_stream *stream;
+	nng_aio *rx_aio;
+	nng_aio *tx_aio;
+	pthread_mutex_t *lock; // borrowed
+	const struct link_conn_ops *ops;
+	void *arg;
+	struct link_window *window; // borrowed; NULL until attached
+	bool closed;
+	bool tx_busy;
+	bool rx_ended; // on_closed has been called; only the receive callback touches it
+	struct buf control; // waiting for the next write
+	struct buf control_out; // in the write under way
+	size_t control_sent; // of control_out
+	uint8_t *rx; // owned
+	size_t rx_len;
+	size_t rx_cap;
+	_Atomic uint64_t last_rx_ms;
+	_Atomic uint64_t last_tx_ms;
+};
+
+static void on_rx(void *arg);
+static void on_tx(void *arg);
+
+struct link_conn *link_conn_new(struct nng_stream *stream, pthread_mutex_t *lock,
+	const struct link_conn_ops *ops, void *arg)
+{
+	struct link_conn *conn = xcalloc(1, sizeof(*conn));
+	conn->stream = stream;
+	conn->lock = lock;
+	conn->ops = ops;
+	conn->arg = arg;
+	conn->rx_cap = RX_CAP_MIN;
+	conn->rx = xmalloc(conn->rx_cap);
+	conn->last_rx_ms = clock_mono_ms();
+	conn->last_tx_ms = conn->last_rx_ms;
+	CHECK(nng_aio_alloc(&conn->rx_aio, on_rx, conn) == 0);
+	CHECK(nng_aio_alloc(&conn->tx_aio, on_tx, conn) == 0);
+	return conn;
+}
+
+void link_conn_free(struct link_conn *conn)
+{
+	if (conn == NULL) {
+		return;
+	}
+	pthread_mutex_lock(conn->lock);
+	link_conn_close(conn);
+	pthread_mutex_unlock(conn->lock);
+	nng_aio_stop(conn->rx_aio);
+	nng_aio_stop(conn->tx_aio);
+	nng_aio_free(conn->rx_aio);
+	nng_aio_free(conn->tx_aio);
+	nng_stream_free(conn->stream);
+	buf_fini(&conn->control);
+	buf_fini(&conn->control_out);
+	free(conn->rx);
+	free(conn);
+}
+
+// ---- receiving
+
+// (locked)
+static void submit_rx(struct link_conn *conn)
+{
+	nng_iov iov = {
+		.iov_buf = conn->rx + conn->rx_len,
+		.iov_len = conn->rx_cap - conn->rx_len,
+	};
+	nng_aio_set_iov(conn->rx_aio, 1, &iov);
+	nng_stream_recv(conn->stream, conn->rx_aio);
+}
+
+void link_conn_start(struct link_conn *conn)
+{
+	pthread_mutex_lock(conn->lock);
+	bool closed = conn->closed;
+	if (!closed) {
+		submit_rx(conn);
+	}
+	pthread_mutex_unlock(conn->lock);
+	if (closed) {
+		conn->ops->on_closed(conn->arg, conn);
+	}
+}
+
+// Sizes the buffer for the frame whose first bytes are there; a large one is not kept longer than
+// its frame.
+static void resize_rx(struct link_conn *conn, size_t frame_len)
+{
+	size_t cap = frame_len > RX_CAP_MIN ? frame_len : RX_CAP_MIN;
+	if (cap > conn->rx_cap || (cap < conn->rx_cap && conn->rx_len <= cap)) {
+		conn->rx = xrealloc(conn->rx, cap);
+		conn->rx_cap = cap;
+	}
+}
+
+// Hands out all whole frames; false if the stream is no link or the owner has had enough.
+static bool take_frames(struct link_conn *conn)
+{
+	size_t at = 0;
+	for (;;) {
+		struct link_frame frame;
+		size_t used;
+		int result = link_frame_parse(bytes_make(conn->rx + at, conn->rx_len - at), &frame,
+			&used);
+		if (result < 0) {
+			return false;
+		}
+		if (result > 0) {
+			conn->rx_len -= at;
+			memmove(conn->rx, conn->rx + at, conn->rx_len);
+			resize_rx(conn, used);
+			return true;
+		}
+		if (!conn->ops->on_frame(conn->arg, conn, &frame)) {
+			return false;
+		}
+		at += used;
+	}
+}
+
+static void on_rx(void *arg)
+{
+	struct link_conn *conn = arg;
+	bool alive = nng_aio_result(conn->rx_aio) == 0;
+	if (alive) {
+		conn->rx_len += nng_aio_count(conn->rx_aio);
+		atomic_store_explicit(&conn->last_rx_ms, clock_mono_ms(), memory_order_relaxed);
+		alive = take_frames(conn);
+	}
+	pthread_mutex_lock(conn->lock);
+	if (!alive) {
+		link_conn_close(conn);
+	}
+	alive = !conn->closed;
+	if (alive) {
+		submit_rx(conn);
+	}
+	pthread_mutex_unlock(conn->lock);
+	if (!alive && !conn->rx_ended) {
+		conn->rx_ended = true;
+		conn->ops->on_closed(conn->arg, conn);
+	}
+}
+
+// ---- sending
+
+// (locked) The rest of the control frames under way first, then the window's unsent frames.
+static void submit_tx(struct link_conn *conn)
+{
+	nng_iov iov[3];
+	unsigned n = 0;
+	if (conn->control_out.len > conn->control_sent) {
+		iov[n].iov_buf = conn->control_out.data + conn->control_sent;
+		iov[n].iov_len = conn->control_out.len - conn->control_sent;
+		n++;
+	}
+	if (conn->window != NULL) {
+		struct iovec unsent[2];
+		int n_unsent = link_window_unsent(conn->window, unsent);
+		for (int i = 0; i < n_unsent; i++) {
+			iov[n].iov_buf = unsent[i].iov_base;
+			iov[n].iov_len = unsent[i].iov_len;
+			n++;
+		}
+	}
+	conn->tx_busy = n > 0;
+	if (n > 0) {
+		atomic_store_explicit(&conn->last_tx_ms, clock_mono_ms(), memory_order_relaxed);
+		nng_aio_set_iov(conn->tx_aio, n, iov);
+		nng_stream_send(conn->stream, conn->tx_aio);
+	}
+}
+
+void link_conn_kick(struct link_conn *conn)
+{
+	if (conn->tx_busy || conn->closed) {
+		return;
+	}
+	struct buf swap = conn->control_out;
+	conn->control_out = conn->control;
+	conn->control = swap;
+	conn->control.len = 0;
+	conn->control_sent = 0;
+	submit_tx(conn);
+}
+
+// (locked) Accounts for `len` bytes that left; true if the write under way is complete. A frame
+// boundary lies there, unless the window's part was cut, so only then may control frames follow.
+static bool account_tx(struct link_conn *conn, size_t len)
+{
+	size_t control_left = conn->control_out.len - conn->control_sent;
+	size_t control = len < control_left ? len : control_left;
+	conn->control_sent += control;
+	if (len > control && conn->window != NULL) {
+		link_window_wrote(conn->window, len - control);
+	}
+	bool window_done = conn->window == NULL || link_window_written(conn->window);
+	return conn->control_sent == conn->control_out.len && window_done;
+}
+
+static void on_tx(void *arg)
+{
+	struct link_conn *conn = arg;
+	pthread_mutex_lock(conn->lock);
+	bool complete = false;
+	if (nng_aio_result(conn->tx_aio) == 0) {
+		complete = account_tx(conn, nng_aio_count(conn->tx_aio));
+	} else {
+		link_conn_close(conn);
+	}
+	conn->tx_busy = false;
+	if (!conn->closed && complete) {
+		link_conn_kick(conn);
+	} else if (!conn->closed) {
+		submit_tx(conn);
+	}
+	pthread_mutex_unlock(conn->lock);
+}
+
+void link_conn_attach(struct link_conn *conn, struct link_window *window)
+{
+	conn->window = window;
+}
+
+bool link_conn_control(struct link_conn *conn, enum link_frame_type type, uint64_t ack,
+	struct bytes body)
+{
+	if (conn->control.len > CONTROL_MAX) {
+		return false;
+	}
+	uint8_t head[LINK_HEAD_LEN];
+	link_frame_head(head, type, 0, ack, body, bytes_make(NULL, 0));
+	buf_append(&conn->control, head, sizeof(head));
+	buf_append_bytes(&conn->control, body);
+	link_conn_kick(conn);
+	return true;
+}
+
+void link_conn_close(struct link_conn *conn)
+{
+	if (!conn->closed) {
+		conn->closed = true;
+		nng_stream_close(conn->stream);
+	}
+}
+
+bool link_conn_idle(const struct link_conn *conn)
+{
+	return conn->closed || (!conn->tx_busy && conn->control.len == 0);
+}
+
+uint64_t link_conn_last_rx_ms(const struct link_conn *conn)
+{
+	return atomic_load_explicit(&conn->last_rx_ms, memory_order_relaxed);
+}
+
+uint64_t link_conn_last_tx_ms(const struct link_conn *conn)
+{
+	return atomic_load_explicit(&conn->last_tx_ms, memory_order_relaxed);
+}

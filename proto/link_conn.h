@@ -1,0 +1,53 @@
+// One connection of the link: an NNG byte stream that carries frames. Owns the stream, its two aios
+// and the receive buffer; writes control frames, and the unsent part of a window once one is
+// attached. Knows no handshake and no session.
+//
+// Threads. The owner has a mutex; everything marked (locked) is called with it held, and the
+// callbacks that touch the window take it themselves. on_frame and on_closed run on NNG's threads,
+// one at a time, without the mutex.
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "common/check.h"
+#include "proto/link_frame.h"
+
+struct link_conn;
+struct link_window;
+struct nng_stream;
+
+struct link_conn_ops {
+	// A frame came; its body is borrowed until the return. False closes the connection.
+	bool (*on_frame)(void *arg, struct link_conn *conn, const struct link_frame *frame);
+	// Nothing more will come. Called once, also after link_conn_close(); the owner then has
+	// link_conn_free() called from a thread that is not NNG's.
+	void (*on_closed)(void *arg, struct link_conn *conn);
+};
+
+// Takes over `stream` (an nng_stream *) and begins to read once link_conn_start() is called.
+struct link_conn *link_conn_new(struct nng_stream *stream, pthread_mutex_t *lock,
+	const struct link_conn_ops *ops, void *arg);
+void link_conn_start(struct link_conn *conn);
+// Ends both aios and waits for them; on_closed may still run before this returns. Not with the mutex
+// held, not on an NNG thread. NULL is fine.
+void link_conn_free(struct link_conn *conn);
+
+// (locked) From now on the window's unsent frames are written. NULL detaches.
+void link_conn_attach(struct link_conn *conn, struct link_window *window);
+// (locked) Queues a frame that is not counted or kept (all but BATCH) and writes it as soon as no
+// write is under way. False if 64 KiB of these wait already: the peer does not read.
+bool link_conn_control(struct link_conn *conn, enum link_frame_type type, uint64_t ack,
+	struct bytes body);
+// (locked) Writes what is unsent, unless a write is under way (then it follows).
+void link_conn_kick(struct link_conn *conn);
+// (locked) Closes the stream; on_closed follows. Idempotent.
+void link_conn_close(struct link_conn *conn);
+// (locked) True once everything queued has been written.
+bool link_conn_idle(const struct link_conn *conn);
+
+// Monotonic milliseconds of the last byte in and the last write begun. From any thread.
+uint64_t link_conn_last_rx_ms(const struct link_conn *conn);
+uint64_t link_conn_last_tx_ms(const struct link_conn *conn);

@@ -1,0 +1,166 @@
+// A batch is written as the concatenation of its elements, which is exactly how protobuf encodes
+// `repeated Item items = 1`: any protobuf library reads it as one Batch. Reading goes element by
+// element too, through an arena that is reset for each, so memory is bounded by one item however
+// many a frame holds, and a warm arena allocates nothing.
+//
+// protobuf-c has two traps that end here. It multiplies: a megabyte of empty submessages becomes 44
+// of structs, so the arena refuses to hand out more than ITEM_EXPANSION_MAX times the packed size.
+// And a oneof may be set to nothing at all; such an item is malformed to us. The alternative, a
+// hand-written decoder, would save the copy of each span and was left for when it is measured to
+// matter.
+
+#include "proto/link_items.h"
+
+#include <stdlib.h>
+
+#include "common/mem.h"
+
+enum {
+	BATCH_ELEMENT_TAG = 1 << 3 | 2, // field 1, length-delimited
+	VARINT_MAX = 5, // bytes of a length below 2^32
+	ITEM_EXPANSION_MAX = 32,
+	ITEM_EXPANSION_BASE = 4096,
+	ARENA_ALIGN = 16,
+	ARENA_KEEP_MAX = 2 << 20, // a warm arena is not larger than this
+};
+
+struct link_block {
+	struct link_block *next;
+	_Alignas(ARENA_ALIGN) uint8_t data[];
+};
+
+static size_t varint_encode(uint8_t *out, uint64_t value)
+{
+	size_t n = 0;
+	while (value >= 0x80) {
+		out[n++] = (uint8_t)(value | 0x80);
+		value >>= 7;
+	}
+	out[n++] = (uint8_t)value;
+	return n;
+}
+
+void link_item_append(struct buf *out, const link_item *item)
+{
+	size_t packed = weir__link__v1__item__get_packed_size(item);
+	uint8_t *at = buf_reserve(out, 1 + VARINT_MAX + packed);
+	size_t head = 0;
+	at[head++] = BATCH_ELEMENT_TAG;
+	head += varint_encode(at + head, packed);
+	weir__link__v1__item__pack(item, at + head);
+	out->len += head + packed;
+}
+
+int link_batch_next(struct bytes *batch, struct bytes *item)
+{
+	if (batch->len == 0) {
+		return 0;
+	}
+	if (batch->data[0] != BATCH_ELEMENT_TAG) {
+		return -1;
+	}
+	uint64_t len = 0;
+	size_t at = 1;
+	for (unsigned shift = 0;; shift += 7) {
+		if (at == batch->len || at > VARINT_MAX) {
+			return -1;
+		}
+		uint8_t byte = batch->data[at++];
+		len |= (uint64_t)(byte & 0x7f) << shift;
+		if ((byte & 0x80) == 0) {
+			break;
+		}
+	}
+	if (len > batch->len - at) {
+		return -1;
+	}
+	*item = bytes_make(batch->data + at, (size_t)len);
+	batch->data += at + len;
+	batch->len -= at + (size_t)len;
+	return 1;
+}
+
+// What the arena may still hand out rides along in the allocator's data.
+struct arena_budget {
+	struct link_arena *arena;
+	size_t left;
+};
+
+static void *arena_alloc(void *data, size_t size)
+{
+	struct arena_budget *budget = data;
+	struct link_arena *arena = budget->arena;
+	if (size > budget->left) {
+		return NULL;
+	}
+	size_t rounded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+	budget->left -= rounded < budget->left ? rounded : budget->left;
+	if (rounded <= arena->cap - arena->used) {
+		void *ptr = arena->data + arena->used;
+		arena->used += rounded;
+		return ptr;
+	}
+	struct link_block *block = xmalloc(sizeof(*block) + rounded);
+	block->next = arena->overflow;
+	arena->overflow = block;
+	arena->overflow_bytes += rounded;
+	return block->data;
+}
+
+static void arena_free(void *data, void *ptr)
+{
+	(void)data;
+	(void)ptr; // all at once, in arena_reset()
+}
+
+static void free_overflow(struct link_arena *arena)
+{
+	while (arena->overflow != NULL) {
+		struct link_block *next = arena->overflow->next;
+		free(arena->overflow);
+		arena->overflow = next;
+	}
+}
+
+// Drops what was handed out; grows the block so that the same need fits it the next time.
+static void arena_reset(struct link_arena *arena)
+{
+	if (arena->overflow_bytes > 0) {
+		size_t cap = arena->cap + arena->overflow_bytes;
+		free_overflow(arena);
+		arena->overflow_bytes = 0;
+		if (cap <= ARENA_KEEP_MAX) {
+			free(arena->data);
+			arena->data = xmalloc(cap);
+			arena->cap = cap;
+		}
+	}
+	arena->used = 0;
+}
+
+void link_arena_fini(struct link_arena *arena)
+{
+	free_overflow(arena);
+	free(arena->data);
+	*arena = (struct link_arena){ 0 };
+}
+
+const link_item *link_item_unpack(struct link_arena *arena, struct bytes packed)
+{
+	arena_reset(arena);
+	struct arena_budget budget = {
+		.arena = arena,
+		.left = packed.len * ITEM_EXPANSION_MAX + ITEM_EXPANSION_BASE,
+	};
+	ProtobufCAllocator allocator = {
+		.alloc = arena_alloc,
+		.free = arena_free,
+		.allocator_data = &budget,
+	};
+	const link_item *item = weir__link__v1__item__unpack(&allocator, packed.len, packed.data);
+	if (item == NULL || item->kind_case == WEIR__LINK__V1__ITEM__KIND__NOT_SET ||
+		item->client_up == NULL) {
+		return NULL;
+	}
+	return item;
+}

@@ -1,0 +1,143 @@
+#include <stdlib.h>
+
+#include "proto/link_items.h"
+#include "tests/unit/test.h"
+
+static void append_leave(struct buf *out, uint64_t client, const char *room)
+{
+	Weir__Link__V1__Leave leave = WEIR__LINK__V1__LEAVE__INIT;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	leave.client = client;
+	leave.room = pb_data(bytes_str(room));
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_LEAVE;
+	item.leave = &leave;
+	link_item_append(out, &item);
+}
+
+static void reads_back_each_element(void **state)
+{
+	(void)state;
+	struct buf batch = { 0 };
+	struct link_arena arena = { 0 };
+	char long_name[300] = { 0 };
+	memset(long_name, 'n', sizeof(long_name) - 1); // its length takes two varint bytes
+	const char *rooms[] = { "a", "", long_name };
+	for (size_t i = 0; i < ARRAY_LEN(rooms); i++) {
+		append_leave(&batch, i + 1, rooms[i]);
+	}
+	struct bytes rest = buf_bytes(&batch);
+	struct bytes packed;
+	for (size_t i = 0; i < ARRAY_LEN(rooms); i++) {
+		assert_int_equal(link_batch_next(&rest, &packed), 1);
+		const link_item *item = link_item_unpack(&arena, packed);
+		assert_non_null(item);
+		assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_LEAVE);
+		assert_int_equal(item->leave->client, i + 1);
+		assert_bytes_equal(pb_bytes(item->leave->room), rooms[i]);
+	}
+	assert_int_equal(link_batch_next(&rest, &packed), 0);
+	buf_fini(&batch);
+	link_arena_fini(&arena);
+}
+
+static void is_the_batch_message_of_the_schema(void **state)
+{
+	(void)state;
+	struct buf batch = { 0 };
+	append_leave(&batch, 1, "x");
+	append_leave(&batch, 2, "y");
+	Weir__Link__V1__Batch *whole = weir__link__v1__batch__unpack(NULL, batch.len, batch.data);
+	assert_non_null(whole);
+	assert_int_equal(whole->n_items, 2);
+	assert_int_equal(whole->items[1]->leave->client, 2);
+	weir__link__v1__batch__free_unpacked(whole, NULL);
+	buf_fini(&batch);
+}
+
+static void refuses_every_truncation(void **state)
+{
+	(void)state;
+	struct buf batch = { 0 };
+	append_leave(&batch, 1, "room");
+	for (size_t len = 1; len < batch.len; len++) {
+		struct bytes rest = bytes_make(batch.data, len);
+		struct bytes packed;
+		assert_int_equal(link_batch_next(&rest, &packed), -1);
+	}
+	buf_fini(&batch);
+}
+
+static void refuses_what_is_no_element(void **state)
+{
+	(void)state;
+	static const uint8_t rows[][8] = {
+		{ 0x12, 0x00 }, // another field
+		{ 0x0a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01 }, // a length of too many bytes
+		{ 0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f }, // a length past the end
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bytes rest = bytes_make(rows[i], sizeof(rows[i]));
+		struct bytes packed;
+		assert_int_equal(link_batch_next(&rest, &packed), -1);
+	}
+}
+
+static void refuses_an_item_of_no_kind(void **state)
+{
+	(void)state;
+	struct link_arena arena = { 0 };
+	assert_null(link_item_unpack(&arena, bytes_make(NULL, 0)));
+	static const uint8_t unknown[] = { 0xfa, 0x07, 0x00 }; // field 127
+	assert_null(link_item_unpack(&arena, bytes_make(unknown, sizeof(unknown))));
+	link_arena_fini(&arena);
+}
+
+static void refuses_an_amplification(void **state)
+{
+	(void)state;
+	// Joined with 100,000 empty messages: 2 bytes each on the wire, a struct each in memory.
+	enum {
+		N = 100000
+	};
+	struct buf packed = { 0 };
+	buf_append(&packed, "\x92\x02\xc0\x9a\x0c", 5); // field 34, length 2 * N
+	for (size_t i = 0; i < N; i++) {
+		buf_append(&packed, "\x42\x00", 2); // field 8
+	}
+	struct link_arena arena = { 0 };
+	assert_null(link_item_unpack(&arena, buf_bytes(&packed)));
+	assert_true(arena.overflow_bytes <= packed.len * 32 + 8192);
+	link_arena_fini(&arena);
+	buf_fini(&packed);
+}
+
+static void allocates_nothing_once_warm(void **state)
+{
+	(void)state;
+	struct buf batch = { 0 };
+	struct link_arena arena = { 0 };
+	append_leave(&batch, 1, "room");
+	for (int i = 0; i < 3; i++) {
+		struct bytes rest = buf_bytes(&batch);
+		struct bytes packed;
+		assert_int_equal(link_batch_next(&rest, &packed), 1);
+		assert_non_null(link_item_unpack(&arena, packed));
+	}
+	assert_null(arena.overflow);
+	buf_fini(&batch);
+	link_arena_fini(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_back_each_element),
+		cmocka_unit_test(is_the_batch_message_of_the_schema),
+		cmocka_unit_test(refuses_every_truncation),
+		cmocka_unit_test(refuses_what_is_no_element),
+		cmocka_unit_test(refuses_an_item_of_no_kind),
+		cmocka_unit_test(refuses_an_amplification),
+		cmocka_unit_test(allocates_nothing_once_warm),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
