@@ -37,13 +37,15 @@ struct http_head {
 };
 
 // Returns 0 when `head` is complete, 1 when more bytes are needed, or the status (400, 414, 431,
-// 505) that refuses the request. Refused: bare CR or LF, NUL or control bytes, space before the
-// colon, obs-fold, no or several Host (HTTP/1.1), an empty or malformed Host, differing or malformed
-// Content-Length, Content-Length together with Transfer-Encoding, a target that is not origin form.
+// 505) that refuses the request; then `head` is not to be used. Refused: bare CR or LF, NUL or
+// control bytes, space before the colon, obs-fold, no (HTTP/1.1) or several Host, an empty or
+// malformed Host, several or malformed Content-Length, Content-Length together with
+// Transfer-Encoding, Transfer-Encoding other than "chunked", a target that is not origin form. A
+// refusal of the first bytes is the refusal of all that may follow them.
 MUST_CHECK int http_head_parse(struct bytes data, struct http_head *head);
 
-// The value of the only field called `name` (any letter case). Returns the number of such fields;
-// `*value` gets the first.
+// Returns the number of fields called `name` (any letter case); `*value` gets the first one's value
+// and is left alone if there is none.
 size_t http_head_find(const struct http_head *head, const char *name, struct bytes *value);
 
 // Iterates the comma-separated elements of all fields called `name`, in order, empty ones skipped
@@ -54,6 +56,9 @@ struct http_list_cursor {
 };
 bool http_head_list_next(const struct http_head *head, const char *name,
 	struct http_list_cursor *cursor, struct bytes *element);
+// Splits "host", "host:port" or "[v6]:port" as in Host and Origin. `*host` keeps the brackets; `*port`
+// is 0 if there is none. False if it is malformed.
+MUST_CHECK bool http_authority_split(struct bytes authority, struct bytes *host, uint16_t *port);
 // Letter case ignored.
 bool http_token_equal(struct bytes a, const char *b);
 // "OK", "Bad Request" ...

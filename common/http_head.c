@@ -1,0 +1,388 @@
+// Reads one request head and refuses everything that two parsers could read differently, because a
+// proxy in front of us is the other parser: one space between the parts of the request line, CRLF and
+// nothing else ends a line, no folding, one Host, one Content-Length, never Content-Length beside
+// Transfer-Encoding. RFC 9112 lets a server repair much of that (a bare LF, empty lines ahead of the
+// request, equal Content-Length twice); no client we know needs it, and every repair is a way to
+// smuggle a request.
+//
+// It knows the grammar and the rules that hold for every request. What a path, a method or a field
+// means is the caller's; percent-encoding is left as sent.
+//
+// Invariants: bytes are judged in order, so a refusal given to a prefix is given to every longer
+// input, and the result does not depend on how the input was cut. Nothing is read past the empty
+// line. Nothing is remembered between calls: one byte a call costs HTTP_HEAD_MAX^2 / 2 steps in all,
+// a tenth of a second for a peer that sends 16384 packets, which is less than the packets cost. The
+// alternative, a resumable parser, would need its state in every connection.
+
+#include "common/http_head.h"
+
+enum {
+	NEED_MORE = 1,
+	BAD_REQUEST = 400,
+	URI_TOO_LONG = 414,
+	HEAD_TOO_LARGE = 431,
+	VERSION_NOT_SUPPORTED = 505,
+};
+
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(uint8_t c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_one_of(uint8_t c, const char *set)
+{
+	return c != '\0' && strchr(set, c) != NULL;
+}
+
+static bool is_token_char(uint8_t c) // RFC 9110 section 5.6.2
+{
+	return is_alnum(c) || is_one_of(c, "!#$%&'*+-.^_`|~");
+}
+
+// A '#' is not part of a target (RFC 9112 section 3.2); servers differ in where they cut there.
+static bool is_target_char(uint8_t c)
+{
+	return c > 0x20 && c < 0x7f && c != '#';
+}
+
+// Registered names in the letters that host names are made of; RFC 3986 allows more, such as a
+// comma, that only an attack would send.
+static bool is_name_char(uint8_t c)
+{
+	return is_alnum(c) || is_one_of(c, "-._~");
+}
+
+static bool is_ipv6_char(uint8_t c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
+		is_one_of(c, ":.");
+}
+
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool is_line_char(uint8_t c)
+{
+	return c == '\t' || (c >= 0x20 && c != 0x7f);
+}
+
+static bool is_made_of(struct bytes text, bool (*is_member)(uint8_t))
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (!is_member(text.data[i])) {
+			return false;
+		}
+	}
+	return text.len > 0;
+}
+
+static struct bytes trim(struct bytes text)
+{
+	while (text.len > 0 && is_blank(text.data[0])) {
+		text = bytes_make(text.data + 1, text.len - 1);
+	}
+	while (text.len > 0 && is_blank(text.data[text.len - 1])) {
+		text.len--;
+	}
+	return text;
+}
+
+// Splits at the first `separator`: `*before` gets what precedes it, `*rest` what follows. False, with
+// all of it in `*before`, if there is none.
+static bool cut(struct bytes text, char separator, struct bytes *before, struct bytes *rest)
+{
+	const uint8_t *at = text.len > 0 ? memchr(text.data, separator, text.len) : NULL;
+	*before = at != NULL ? bytes_make(text.data, (size_t)(at - text.data)) : text;
+	*rest = at != NULL ? bytes_make(at + 1, text.len - before->len - 1) : bytes_make(NULL, 0);
+	return at != NULL;
+}
+
+// Takes the line at `*at` and moves past its CRLF. It must end, CRLF included, before `limit` (an
+// offset into `data`), else the status is `over`.
+static int take_line(struct bytes data, size_t limit, int over, size_t *at, struct bytes *line)
+{
+	size_t end = data.len < limit ? data.len : limit;
+	for (size_t i = *at; i < end; i++) {
+		uint8_t c = data.data[i];
+		if (c == '\r') {
+			if (i + 1 == end) {
+				break;
+			}
+			if (data.data[i + 1] != '\n') {
+				return BAD_REQUEST;
+			}
+			*line = bytes_make(data.data + *at, i - *at);
+			*at = i + 2;
+			return 0;
+		}
+		if (!is_line_char(c)) {
+			return BAD_REQUEST;
+		}
+	}
+	return data.len < limit ? NEED_MORE : over;
+}
+
+static int parse_version(struct bytes text, int *minor)
+{
+	if (text.len != 8 || !bytes_has_prefix(text, "HTTP/") || !is_digit(text.data[5]) ||
+		text.data[6] != '.' || !is_digit(text.data[7])) {
+		return BAD_REQUEST;
+	}
+	if (text.data[5] != '1') {
+		return VERSION_NOT_SUPPORTED;
+	}
+	*minor = text.data[7] - '0';
+	return 0;
+}
+
+static bool target_valid(struct bytes method, struct bytes target)
+{
+	if (bytes_equal_str(target, "*")) {
+		return bytes_equal_str(method, "OPTIONS"); // RFC 9112 section 3.2.4
+	}
+	return bytes_has_prefix(target, "/") && is_made_of(target, is_target_char);
+}
+
+static int parse_request_line(struct bytes line, struct http_head *head)
+{
+	struct bytes rest;
+	struct bytes version;
+	if (!cut(line, ' ', &head->method, &rest) || !cut(rest, ' ', &head->target, &version)) {
+		return BAD_REQUEST;
+	}
+	if (!is_made_of(head->method, is_token_char) || !target_valid(head->method, head->target)) {
+		return BAD_REQUEST;
+	}
+	cut(head->target, '?', &head->path, &head->query);
+	return parse_version(version, &head->minor);
+}
+
+static int parse_field(struct bytes line, struct http_head *head)
+{
+	if (head->n_fields == HTTP_FIELDS_MAX) {
+		return HEAD_TOO_LARGE;
+	}
+	struct http_field *field = &head->fields[head->n_fields];
+	// A folded line starts with a blank, which no name contains.
+	if (!cut(line, ':', &field->name, &field->value) ||
+		!is_made_of(field->name, is_token_char)) {
+		return BAD_REQUEST;
+	}
+	field->value = trim(field->value);
+	head->n_fields++;
+	return 0;
+}
+
+static bool parse_number(struct bytes text, uint64_t *number)
+{
+	if (!is_made_of(text, is_digit)) {
+		return false;
+	}
+	*number = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		if (__builtin_mul_overflow(*number, UINT64_C(10), number) ||
+			__builtin_add_overflow(*number, (uint64_t)(text.data[i] - '0'), number)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+// The length of the host at the start of `authority`, 0 if there is no valid one.
+static size_t host_len(struct bytes authority)
+{
+	struct bytes host;
+	struct bytes rest;
+	if (bytes_has_prefix(authority, "[")) {
+		bool closed = cut(bytes_from(authority, 1), ']', &host, &rest);
+		return closed && is_made_of(host, is_ipv6_char) ? host.len + 2 : 0;
+	}
+	cut(authority, ':', &host, &rest);
+	return is_made_of(host, is_name_char) ? host.len : 0;
+}
+
+bool http_authority_split(struct bytes authority, struct bytes *host, uint16_t *port)
+{
+	size_t len = host_len(authority);
+	struct bytes rest = bytes_from(authority, len);
+	uint64_t number = 0;
+	if (len == 0 || (rest.len > 0 && rest.data[0] != ':')) {
+		return false;
+	}
+	if (rest.len > 1 &&
+		(!parse_number(bytes_from(rest, 1), &number) || number == 0 ||
+			number > UINT16_MAX)) {
+		return false;
+	}
+	*host = bytes_make(authority.data, len);
+	*port = (uint16_t)number;
+	return true;
+}
+
+static bool host_valid(const struct http_head *head)
+{
+	struct bytes value;
+	struct bytes host;
+	uint16_t port;
+	size_t n = http_head_find(head, "host", &value);
+	if (n == 0) {
+		return head->minor == 0;
+	}
+	return n == 1 && http_authority_split(value, &host, &port);
+}
+
+// RFC 9112 section 6.3, without its repairs.
+static bool framing_valid(struct http_head *head)
+{
+	struct bytes length;
+	struct bytes coding;
+	size_t n_lengths = http_head_find(head, "content-length", &length);
+	size_t n_codings = http_head_find(head, "transfer-encoding", &coding);
+	head->has_content_length = n_lengths > 0;
+	head->has_transfer_encoding = n_codings > 0;
+	if (n_lengths + n_codings > 1) {
+		return false;
+	}
+	if (head->has_content_length && !parse_number(length, &head->content_length)) {
+		return false;
+	}
+	if (head->has_transfer_encoding &&
+		(head->minor == 0 || !http_token_equal(coding, "chunked"))) {
+		return false;
+	}
+	head->has_body = head->has_transfer_encoding || head->content_length > 0;
+	return true;
+}
+
+int http_head_parse(struct bytes data, struct http_head *head)
+{
+	struct bytes line;
+	size_t at = 0;
+	*head = (struct http_head){ 0 };
+	int status = take_line(data, HTTP_LINE_MAX + strlen("\r\n"), URI_TOO_LONG, &at, &line);
+	if (status == 0) {
+		status = parse_request_line(line, head);
+	}
+	while (status == 0) {
+		status = take_line(data, HTTP_HEAD_MAX, HEAD_TOO_LARGE, &at, &line);
+		if (status == 0 && line.len == 0) {
+			head->len = at;
+			return host_valid(head) && framing_valid(head) ? 0 : BAD_REQUEST;
+		}
+		if (status == 0) {
+			status = parse_field(line, head);
+		}
+	}
+	return status;
+}
+
+size_t http_head_find(const struct http_head *head, const char *name, struct bytes *value)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < head->n_fields; i++) {
+		if (http_token_equal(head->fields[i].name, name)) {
+			if (n == 0) {
+				*value = head->fields[i].value;
+			}
+			n++;
+		}
+	}
+	return n;
+}
+
+bool http_head_list_next(const struct http_head *head, const char *name,
+	struct http_list_cursor *cursor, struct bytes *element)
+{
+	while (cursor->field < head->n_fields) {
+		const struct http_field *field = &head->fields[cursor->field];
+		struct bytes left = bytes_from(field->value, cursor->offset);
+		if (left.len == 0 || !http_token_equal(field->name, name)) {
+			cursor->field++;
+			cursor->offset = 0;
+			continue;
+		}
+		struct bytes rest;
+		cut(left, ',', element, &rest);
+		cursor->offset += element->len + 1;
+		*element = trim(*element);
+		if (element->len > 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint8_t lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+}
+
+bool http_token_equal(struct bytes a, const char *b)
+{
+	if (a.len != strlen(b)) {
+		return false;
+	}
+	for (size_t i = 0; i < a.len; i++) {
+		if (lower(a.data[i]) != lower((uint8_t)b[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+const char *http_status_text(int status)
+{
+	switch (status) {
+	case 101:
+		return "Switching Protocols";
+	case 200:
+		return "OK";
+	case 204:
+		return "No Content";
+	case 400:
+		return "Bad Request";
+	case 401:
+		return "Unauthorized";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 408:
+		return "Request Timeout";
+	case 411:
+		return "Length Required";
+	case 413:
+		return "Content Too Large";
+	case 414:
+		return "URI Too Long";
+	case 415:
+		return "Unsupported Media Type";
+	case 417:
+		return "Expectation Failed";
+	case 422:
+		return "Unprocessable Content";
+	case 426:
+		return "Upgrade Required";
+	case 429:
+		return "Too Many Requests";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 500:
+		return "Internal Server Error";
+	case 503:
+		return "Service Unavailable";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return "Unknown";
+	}
+}
