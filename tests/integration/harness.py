@@ -73,10 +73,10 @@ def environment(folder):
     suppressions = os.path.join(ROOT, "tests", "integration", "lsan.supp")
     return {
         **os.environ,
-        "ASAN_OPTIONS": f"log_path={reports}:exitcode={SANITIZER_EXIT_CODE}:detect_leaks=1:"
+        "ASAN_OPTIONS": f"log_path='{reports}':exitcode={SANITIZER_EXIT_CODE}:detect_leaks=1:"
                         "allocator_may_return_null=1",
-        "UBSAN_OPTIONS": f"log_path={reports}:halt_on_error=1:print_stacktrace=1",
-        "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
+        "UBSAN_OPTIONS": f"log_path='{reports}':halt_on_error=1:print_stacktrace=1",
+        "LSAN_OPTIONS": f"suppressions='{suppressions}':print_suppressions=0",
     }
 
 

@@ -2,13 +2,19 @@
 
 import contextlib
 import json
+import os
 import socket
+import sys
+import tempfile
 import threading
 import unittest
 
 import jwts
 import rawhttp
 import ws
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import tally
 
 
 class ScriptedServer:
@@ -158,6 +164,31 @@ class Tokens(unittest.TestCase):
     def test_a_claim_of_none_is_left_out(self):
         payload = jwts.make(b"k" * 32, {"sub": "a", "exp": None}).split(".")[1]
         self.assertEqual(payload, jwts.encode_segment(b'{"sub": "a"}'))
+
+
+class Tally(unittest.TestCase):
+    JUNIT = """<testsuites><testsuite name="weir.weir:unit.map">
+        <testcase name="grows"/><testcase name="shrinks"><failure/></testcase>
+        <testcase name="later"><skipped/></testcase></testsuite>
+        <testsuite name="weir.weir:unit.buf"><testcase name="appends"/></testsuite></testsuites>"""
+
+    def count(self, *results):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "testlog.junit.xml")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(self.JUNIT)
+            with open(os.path.join(folder, "testlog.json"), "w", encoding="utf-8") as f:
+                for name, result in results:
+                    f.write(json.dumps({"name": name, "result": result}) + "\n")
+            return tally.count(path)
+
+    def test_assertions_are_counted(self):
+        self.assertEqual(self.count(("weir:unit / map", "FAIL"), ("weir:unit / buf", "OK")),
+                         {"passed": 2, "failed": 1, "skipped": 1})
+
+    def test_a_program_that_died_after_good_assertions_counts_as_failed(self):
+        self.assertEqual(self.count(("weir:unit / map", "FAIL"), ("weir:unit / buf", "ERROR")),
+                         {"passed": 2, "failed": 2, "skipped": 1})
 
 
 if __name__ == "__main__":
