@@ -14,29 +14,31 @@
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/loop.h"
-#include "proto/link_items.h"
+#include "edge/link_lane.h"
 #include "proto/rights.h"
 
 struct router_link;
 
-enum { ROUTER_LINK_WORKERS_MAX = 64 };
+enum {
+	ROUTER_LINK_WORKERS_MAX = 64
+}; // so that a set of them is 64 bits
 
 // Called on an NNG thread, one call at a time; must not call back into the link.
 struct router_link_ops {
 	// A BATCH came in order. Hands its items (link_batch_next, link_item_unpack) to the workers'
-	// inboxes, followed by a mark for `seq` in each inbox that got any; returns the set of those
-	// workers as bits. Each of them calls router_link_consumed() when it has worked it off. A
-	// Canary is the link's own and never seen here. Returns UINT64_MAX if the batch is malformed.
-	uint64_t (*on_batch)(void *arg, uint64_t seq, struct bytes batch);
+	// inboxes, followed by `mark` in each inbox that got any; returns the set of those
+	// workers as bits. Each of them calls router_link_consumed() with the mark when it has worked
+	// it off. Marks rise over sessions. False if the batch is malformed.
+	bool (*on_batch)(void *arg, uint64_t mark, struct bytes batch, uint64_t *workers);
 	// A new session: every worker is to call router_link_snapshot(link, worker, session, ...).
 	void (*on_session)(void *arg, uint64_t session);
 };
 
 struct router_link_options {
-	const char *url;      // tcp:// or ipc://
-	struct bytes key;     // link key; empty: none
-	const char *name;     // of this edge
-	const uint8_t *boot;  // 16 bytes, random per process
+	const char *url; // tcp:// or ipc://
+	struct bytes key; // link key; empty: none
+	const char *name; // of this edge
+	const uint8_t *boot; // 16 bytes, random per process
 	const struct rights_policy *policy; // borrowed; announced in HELLO
 	unsigned n_workers;
 	uint64_t queue_limit; // publish-queue, bytes
@@ -49,43 +51,29 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 // it to leave.
 void router_link_free(struct router_link *link);
 
-// What one worker has to say at the end of its turn: items in order. Embedded, zeroed; owned by the
-// worker.
-struct link_outbox {
-	struct buf entries;
-};
-void link_outbox_fini(struct link_outbox *outbox);
-// Adds an item that tells a fact (ClientUp, ClientDown): it is dropped whenever the next snapshot
-// will say it anyway.
-void link_outbox_add_fact(struct link_outbox *outbox, const link_item *item);
-// Adds request number `req` (numbers rise per worker and link). After `deadline_ms` (monotonic) it is
-// no longer sent if it has not been.
-void link_outbox_add_request(struct link_outbox *outbox, const link_item *item, uint64_t req,
-	uint64_t deadline_ms);
-
 // True if `more` bytes of requests still fit publish-queue. Cheap, approximate by what other workers
 // add in the same turn.
-bool router_link_has_room(const struct router_link *link, size_t more);
+bool router_link_has_room(struct router_link *link, size_t more);
 // Takes over what is in the outbox and starts writing if nothing is under way.
 void router_link_flush(struct router_link *link, unsigned worker, struct link_outbox *outbox);
 // The worker's answer to on_session(): all its connections (ClientUp), their memberships (Rejoin) and
 // the requests it asks again; goes before what it has queued. Ignored if the session is over.
 void router_link_snapshot(struct router_link *link, unsigned worker, uint64_t session,
 	struct link_outbox *outbox);
-// The worker has appended everything up to BATCH `seq` to its connections' queues.
-void router_link_consumed(struct router_link *link, unsigned worker, uint64_t seq);
+// The worker has appended everything before `mark` to its connections' queues.
+void router_link_consumed(struct router_link *link, unsigned worker, uint64_t mark);
 
 // True if request `req` of `worker` was ever written to a link (its outcome is not known to us).
 // False, when its deadline has passed, means it never will be.
 bool router_link_was_sent(struct router_link *link, unsigned worker, uint64_t req);
 
 struct router_link_status {
-	bool up;       // HELLO_ACK seen, the connection lives
-	bool admitted; // has ever been up and had its revocation snapshot: clients may be accepted
+	bool up; // HELLO_ACK seen, the connection lives
+	bool admitted; // has ever been up: clients may be accepted
 	uint64_t down_since_ms; // monotonic; when it went down (or the link was made); 0 while up
-	uint64_t canary_ms;     // monotonic time the last canary came back; 0: never
+	uint64_t canary_ms; // monotonic time a canary last came back through routing; 0: never
 	uint64_t inflight_bytes;
 	uint64_t queued_bytes;
 };
 // From any thread.
-struct router_link_status router_link_status(const struct router_link *link);
+struct router_link_status router_link_status(struct router_link *link);

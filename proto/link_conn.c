@@ -47,6 +47,7 @@ struct link_conn {
 	uint8_t *rx; // owned
 	size_t rx_len;
 	size_t rx_cap;
+	_Atomic size_t body_max;
 	_Atomic uint64_t last_rx_ms;
 	_Atomic uint64_t last_tx_ms;
 };
@@ -54,11 +55,12 @@ struct link_conn {
 static void on_rx(void *arg);
 static void on_tx(void *arg);
 
-struct link_conn *link_conn_new(struct nng_stream *stream, pthread_mutex_t *lock,
+struct link_conn *link_conn_new(struct nng_stream *stream, size_t body_max, pthread_mutex_t *lock,
 	const struct link_conn_ops *ops, void *arg)
 {
 	struct link_conn *conn = xcalloc(1, sizeof(*conn));
 	conn->stream = stream;
+	conn->body_max = body_max;
 	conn->lock = lock;
 	conn->ops = ops;
 	conn->arg = arg;
@@ -136,7 +138,8 @@ static bool take_frames(struct link_conn *conn)
 		size_t used;
 		int result = link_frame_parse(bytes_make(conn->rx + at, conn->rx_len - at), &frame,
 			&used);
-		if (result < 0) {
+		size_t body_max = atomic_load_explicit(&conn->body_max, memory_order_relaxed);
+		if (result < 0 || used > LINK_HEAD_LEN + body_max) {
 			return false;
 		}
 		if (result > 0) {
@@ -244,11 +247,17 @@ static void on_tx(void *arg)
 	}
 	conn->tx_busy = false;
 	if (!conn->closed && complete) {
+		conn->ops->on_drained(conn->arg, conn);
 		link_conn_kick(conn);
 	} else if (!conn->closed) {
 		submit_tx(conn);
 	}
 	pthread_mutex_unlock(conn->lock);
+}
+
+void link_conn_set_body_max(struct link_conn *conn, size_t body_max)
+{
+	atomic_store_explicit(&conn->body_max, body_max, memory_order_relaxed);
 }
 
 void link_conn_attach(struct link_conn *conn, struct link_window *window)
@@ -278,9 +287,9 @@ void link_conn_close(struct link_conn *conn)
 	}
 }
 
-bool link_conn_idle(const struct link_conn *conn)
+bool link_conn_is_writing(const struct link_conn *conn)
 {
-	return conn->closed || (!conn->tx_busy && conn->control.len == 0);
+	return conn->tx_busy && !conn->closed;
 }
 
 uint64_t link_conn_last_rx_ms(const struct link_conn *conn)

@@ -22,19 +22,25 @@ struct nng_stream;
 struct link_conn_ops {
 	// A frame came; its body is borrowed until the return. False closes the connection.
 	bool (*on_frame)(void *arg, struct link_conn *conn, const struct link_frame *frame);
+	// (locked) All that was handed out has been written: the moment to close a BATCH with what has
+	// gathered; it is written next.
+	void (*on_drained)(void *arg, struct link_conn *conn);
 	// Nothing more will come. Called once, also after link_conn_close(); the owner then has
 	// link_conn_free() called from a thread that is not NNG's.
 	void (*on_closed)(void *arg, struct link_conn *conn);
 };
 
-// Takes over `stream` (an nng_stream *) and begins to read once link_conn_start() is called.
-struct link_conn *link_conn_new(struct nng_stream *stream, pthread_mutex_t *lock,
+// Takes over `stream` and begins to read once link_conn_start() is called. A frame whose body is over
+// `body_max` bytes (at most LINK_BODY_MAX) closes the connection before it is buffered.
+struct link_conn *link_conn_new(struct nng_stream *stream, size_t body_max, pthread_mutex_t *lock,
 	const struct link_conn_ops *ops, void *arg);
 void link_conn_start(struct link_conn *conn);
 // Ends both aios and waits for them; on_closed may still run before this returns. Not with the mutex
 // held, not on an NNG thread. NULL is fine.
 void link_conn_free(struct link_conn *conn);
 
+// From any thread: changes the bound given to link_conn_new().
+void link_conn_set_body_max(struct link_conn *conn, size_t body_max);
 // (locked) From now on the window's unsent frames are written. NULL detaches.
 void link_conn_attach(struct link_conn *conn, struct link_window *window);
 // (locked) Queues a frame that is not counted or kept (all but BATCH) and writes it as soon as no
@@ -45,8 +51,8 @@ bool link_conn_control(struct link_conn *conn, enum link_frame_type type, uint64
 void link_conn_kick(struct link_conn *conn);
 // (locked) Closes the stream; on_closed follows. Idempotent.
 void link_conn_close(struct link_conn *conn);
-// (locked) True once everything queued has been written.
-bool link_conn_idle(const struct link_conn *conn);
+// (locked) True while a write is under way.
+bool link_conn_is_writing(const struct link_conn *conn);
 
 // Monotonic milliseconds of the last byte in and the last write begun. From any thread.
 uint64_t link_conn_last_rx_ms(const struct link_conn *conn);
