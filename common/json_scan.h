@@ -1,5 +1,6 @@
 // Scans one JSON text (RFC 8259) without building a tree: checks that it is valid and finds the
-// members of its top-level object as spans of the sender's bytes. No allocation; depth is bounded.
+// members of its top-level object as spans of the sender's bytes. Allocates only where it says so;
+// depth is bounded.
 #pragma once
 
 #include <stdbool.h>
@@ -30,7 +31,7 @@ struct json_member {
 
 // A walk over the members of the object `text`. The whole text (valid UTF-8 is the caller's to have
 // checked) is validated as the walk proceeds; json_scan_next() answers 1 with a member, 0 at the end
-// of a valid text, negative at the first fault: not an object, deeper than JSON_DEPTH_MAX (the
+// of a valid text, -EBADMSG at the first fault: not an object, deeper than JSON_DEPTH_MAX (the
 // object itself is level 1), trailing bytes, bad escapes, lone surrogates, \u0000, bad numbers.
 struct json_scan {
 	struct bytes text;
@@ -40,13 +41,19 @@ struct json_scan {
 void json_scan_init(struct json_scan *scan, struct bytes text);
 MUST_CHECK int json_scan_next(struct json_scan *scan, struct json_member *member);
 
+// True if no two members of `object`, a valid text, have names that decode alike. O(n log n) whatever
+// the names; allocates, so a caller with few members rather compares them as it walks.
+bool json_names_unique(struct bytes object);
+
 // Validates a whole JSON text of any kind (same rules). Returns true and its kind.
 bool json_valid(struct bytes text, enum json_kind *kind);
 
 // The decoded text of a raw string (quotes included): borrowed from `raw` if it has no escapes, else
 // appended to `scratch` (the span is good until `scratch` grows).
 struct bytes json_string_decode(struct bytes raw, struct buf *scratch);
-// A raw number that is an integer in [0, 2^53): true and its value ("1.0" and "1e2" are not).
+// A raw number without fraction and exponent ("1.0" and "1e2" have them).
+bool json_is_integer(struct bytes raw);
+// A raw number that is an integer in [0, 2^53): true and its value.
 bool json_uint_decode(struct bytes raw, uint64_t *value);
 
 // Writes `text` (valid UTF-8) as a JSON string with quotes; escapes what RFC 8259 demands, and
