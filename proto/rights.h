@@ -17,7 +17,8 @@ enum right {
 	RIGHT_HISTORY = 1 << 3,
 	RIGHT_ALL = 15,
 };
-const char *right_name(enum right right); // "join"
+// "join"; "?" for what is not one right.
+const char *right_name(enum right right);
 // 0 if `text` names none.
 unsigned right_parse(struct bytes text);
 
@@ -32,23 +33,25 @@ struct rights;
 struct rights *rights_new(void);
 struct rights *rights_ref(struct rights *r);
 void rights_unref(struct rights *r); // NULL is fine
-// Copies `pattern`. False if it is longer than RIGHTS_PATTERN_LEN_MAX, not printable UTF-8, or one
-// too many.
+// Copies `pattern`; one that is there already gains the rights of `mask`. Bits of `mask` that mean
+// nothing here (a newer peer's) are dropped. False if it is empty, longer than
+// RIGHTS_PATTERN_LEN_MAX, not printable UTF-8, or one too many. Not for rights that are shared.
 MUST_CHECK bool rights_add(struct rights *r, unsigned mask, struct bytes pattern);
 // One value of option default-rights: "join+publish+history=room-*".
 MUST_CHECK bool rights_add_option(struct rights *r, const char *text);
 size_t rights_count(const struct rights *r);
+// Borrowed until the next rights_add().
 struct bytes rights_at(const struct rights *r, size_t i, unsigned *mask);
 
 // `*` stands for any run of bytes, `{user}` for `user` literally; all else for itself. A room that
-// begins with "user:" or "admin:" only matches a pattern that begins with that text. Time is linear
-// in room x pattern at worst.
+// begins with "user:" or "admin:" only matches a pattern that begins with that text as it is written
+// (`{user}` does not stand for it). At most room x room + pattern steps, however many stars.
 bool rights_pattern_match(struct bytes pattern, struct bytes room, struct bytes user);
 
 enum lobby_publish {
-	LOBBY_PUBLISH_ALL,
+	LOBBY_PUBLISH_ALL, // whoever the rights let
 	LOBBY_PUBLISH_ADMIN,
-	LOBBY_PUBLISH_NONE,
+	LOBBY_PUBLISH_NONE, // not even admins
 };
 
 struct rights_policy { // of an edge; the router learns it from HELLO
@@ -69,5 +72,6 @@ struct rights_decision {
 	struct bytes pattern; // the one that allowed it; borrowed from the rights
 };
 
+// `right` is a single one. Names are the caller's to have checked (proto/names.h).
 struct rights_decision rights_decide(const struct rights_policy *policy,
 	const struct rights_subject *subject, enum right right, struct bytes room);
