@@ -55,11 +55,11 @@ struct table_client {
 	uint32_t n_rooms;
 	bool admin;
 	bool compressed;
-	char *id;       // owned
+	char *id; // owned
 	char *username; // owned; NULL if none
-	char *address;  // owned
-	char *codec;    // owned
-	char **roles;   // owned; ends with NULL; NULL if none
+	char *address; // owned
+	char *codec; // owned
+	char **roles; // owned; ends with NULL; NULL if none
 };
 
 struct table_edge {
@@ -69,7 +69,7 @@ struct table_edge {
 	uint32_t n_clients;
 	uint64_t n_memberships;
 	uint32_t n_rooms; // rooms with a member here
-	void *link;       // the caller's
+	void *link; // the caller's
 };
 
 // How many of a room's members one edge holds; a room has one per edge with members.
@@ -86,8 +86,8 @@ struct table_room {
 	uint32_t n_edges;
 	struct room_edge *edges; // owned
 	uint64_t epoch;
-	uint64_t seq;          // of the last message; 0: none yet
-	uint64_t published;    // since the record was made, ephemeral ones too
+	uint64_t seq; // of the last message; 0: none yet
+	uint64_t published; // since the record was made, ephemeral ones too
 	uint64_t idle_since_ms; // monotonic: creation, last message or last leave
 	TAILQ_ENTRY(table_room) idle; // in the table's list of rooms without members, oldest first
 	bool is_idle;
@@ -104,13 +104,13 @@ struct room_table {
 	uint64_t n_members; // memberships in all
 	uint64_t n_clients;
 	uint64_t next_epoch;
-	uint64_t max_rooms;            // 0: no limit
+	uint64_t max_rooms; // 0: no limit
 	uint64_t max_members_per_room; // 0: no limit
 };
 
 enum room_result {
 	ROOM_JOINED = 1,
 	ROOM_ALREADY_IN,
-	ROOM_FULL,      // max_members_per_room
-	ROOM_TOO_MANY,  // max_rooms
+	ROOM_FULL, // max_members_per_room
+	ROOM_TOO_MANY, // max_rooms
 };

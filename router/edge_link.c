@@ -1,0 +1,213 @@
+// `fresh` needs no lock and is where routing writes, so a message to many edges costs one copy each
+// and no lock; the mutex is taken once a turn and edge. `tail` and the window are shared with the
+// connection's write callback, which closes a BATCH with whatever waits the moment the last write is
+// done: a busy link sends large batches, an idle one sends at once.
+//
+// An edge that does not read fills its window (1 MiB), then its tail. Past that it is cut off, and
+// says in its next hello where its rooms stand: the loss is explicit, and no other edge waits.
+
+#include "router/edge_link.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/mem.h"
+#include "proto/link_items.h"
+
+enum {
+	KEEP_CAP = 64 << 10
+};
+
+struct edge_link *edge_link_new(struct bytes name, const uint8_t boot[LINK_BOOT_LEN])
+{
+	struct edge_link *link = xcalloc(1, sizeof(*link));
+	CHECK(name.len <= LINK_NAME_MAX);
+	memcpy(link->name, name.data, name.len);
+	memcpy(link->boot, boot, LINK_BOOT_LEN);
+	link_window_init(&link->window);
+	link->since_ms = clock_wall_ms();
+	return link;
+}
+
+void edge_link_free(struct edge_link *link)
+{
+	CHECK(link->conn == NULL);
+	link_window_fini(&link->window);
+	buf_fini(&link->fresh);
+	buf_fini(&link->tail);
+	free(link->version);
+	free(link);
+}
+
+static void drop_waiting(struct edge_link *link)
+{
+	buf_reset(&link->fresh, 0);
+	buf_reset(&link->tail, 0);
+	link->tail_at = 0;
+}
+
+void edge_link_reset(struct edge_link *link, uint64_t peer_window)
+{
+	link_window_reset(&link->window, peer_window);
+	drop_waiting(link);
+	link->lagged = false;
+}
+
+static void lock(const struct edge_link *link)
+{
+	if (link->conn_lock != NULL) {
+		pthread_mutex_lock(link->conn_lock);
+	}
+}
+
+static void unlock(const struct edge_link *link)
+{
+	if (link->conn_lock != NULL) {
+		pthread_mutex_unlock(link->conn_lock);
+	}
+}
+
+// (locked) Moves the tail into the window as far as it has room, as one or more BATCHes.
+static void pump(struct edge_link *link)
+{
+	if (link->conn == NULL || link_conn_is_writing(link->conn)) {
+		return;
+	}
+	struct bytes rest = bytes_from(buf_bytes(&link->tail), link->tail_at);
+	for (;;) {
+		struct bytes before = rest;
+		struct bytes item;
+		if (link_batch_next(&rest, &item) <= 0) {
+			break;
+		}
+		struct bytes element = bytes_make(before.data, before.len - rest.len);
+		if (!link_window_add(&link->window, element)) {
+			break;
+		}
+		link->tail_at += element.len;
+	}
+	link_window_close(&link->window);
+	if (link->tail_at == link->tail.len) {
+		buf_reset(&link->tail, KEEP_CAP);
+		link->tail_at = 0;
+	} else if (link->tail_at > link->tail.len / 2) {
+		buf_consume(&link->tail, link->tail_at);
+		link->tail_at = 0;
+	}
+}
+
+static void pump_and_kick(struct edge_link *link)
+{
+	if (link->conn != NULL) {
+		pump(link);
+		link_conn_kick(link->conn);
+	}
+}
+
+void edge_link_attach(struct edge_link *link, struct link_conn *conn, pthread_mutex_t *conn_lock)
+{
+	CHECK(link->conn == NULL);
+	pthread_mutex_lock(conn_lock);
+	link->conn = conn;
+	link->conn_lock = conn_lock;
+	link_conn_attach(conn, &link->window);
+	pump_and_kick(link);
+	pthread_mutex_unlock(conn_lock);
+}
+
+void edge_link_detach(struct edge_link *link)
+{
+	if (link->conn == NULL) {
+		return;
+	}
+	pthread_mutex_t *conn_lock = link->conn_lock;
+	pthread_mutex_lock(conn_lock);
+	link_conn_attach(link->conn, NULL);
+	link->conn = NULL;
+	link->conn_lock = NULL;
+	pthread_mutex_unlock(conn_lock);
+}
+
+void edge_link_append(struct edge_link *link, struct bytes element)
+{
+	if (!link->lagged) {
+		buf_append_bytes(&link->fresh, element);
+	}
+}
+
+bool edge_link_flush(struct edge_link *link)
+{
+	lock(link);
+	if (link->tail.len == 0) {
+		struct buf swap = link->tail;
+		link->tail = link->fresh;
+		link->fresh = swap;
+	} else {
+		buf_append_bytes(&link->tail, buf_bytes(&link->fresh));
+	}
+	link->fresh.len = 0;
+	pump_and_kick(link);
+	if (!link->lagged && link->tail.len - link->tail_at > EDGE_TAIL_MAX) {
+		link->lagged = true;
+		drop_waiting(link);
+	}
+	bool fine = !link->lagged;
+	unlock(link);
+	return fine;
+}
+
+void edge_link_on_drained(struct edge_link *link)
+{
+	pump(link);
+}
+
+bool edge_link_acked(struct edge_link *link, uint64_t ack)
+{
+	lock(link);
+	bool fine = link_window_acked(&link->window, ack) == 0;
+	if (fine) {
+		pump_and_kick(link);
+	}
+	unlock(link);
+	return fine;
+}
+
+void edge_link_tell_ack(struct edge_link *link, bool now)
+{
+	if (link->conn == NULL) {
+		return;
+	}
+	bool urgent;
+	lock(link);
+	if (link_window_owes_ack(&link->window, &urgent) && (urgent || now)) {
+		link_conn_control(link->conn, LINK_ACK, link_window_ack(&link->window),
+			bytes_make(NULL, 0));
+	}
+	unlock(link);
+}
+
+void edge_link_ping(struct edge_link *link, uint64_t now_ms)
+{
+	uint64_t sent_ns = clock_mono_ns();
+	lock(link);
+	link->ping_ms = now_ms;
+	link_conn_control(link->conn, LINK_PING, link_window_ack(&link->window),
+		bytes_make(&sent_ns, sizeof(sent_ns)));
+	unlock(link);
+}
+
+size_t edge_link_queue_bytes(const struct edge_link *link)
+{
+	lock(link);
+	size_t bytes = link->fresh.len + link->tail.len - link->tail_at;
+	unlock(link);
+	return bytes;
+}
+
+uint64_t edge_link_inflight_bytes(const struct edge_link *link)
+{
+	lock(link);
+	uint64_t bytes = link_window_inflight(&link->window);
+	unlock(link);
+	return bytes;
+}

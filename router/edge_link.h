@@ -1,0 +1,73 @@
+// One edge as the router's link knows it: its incarnation (name and boot id), what is on its way
+// down to it, and the connection that carries it, if there is one. Outlives connections: a cut is
+// resumed from here. The routing thread's; only the window is shared, with the connection's write
+// callback, under the connection's mutex.
+//
+// What goes down passes three stages, each bounded: `fresh` gathers one routing turn, `tail` waits
+// for the window (EDGE_TAIL_MAX, beyond it the edge has lagged and must announce itself anew), the
+// window holds what is not acknowledged.
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "common/check.h"
+#include "proto/link_conn.h"
+#include "proto/link_hello.h"
+#include "proto/link_window.h"
+
+struct table_edge;
+
+enum {
+	EDGE_TAIL_MAX = 4 << 20
+};
+
+struct edge_link {
+	LIST_ENTRY(edge_link) in_server;
+	char name[LINK_NAME_MAX + 1];
+	uint8_t boot[LINK_BOOT_LEN];
+	char *version; // owned
+	int64_t since_ms; // Unix time of the first hello of this incarnation
+	uint64_t heard_ms; // monotonic; last byte
+	struct table_edge *table; // in the routing tables
+	struct link_conn *conn; // borrowed from the server's peer; NULL while cut
+	pthread_mutex_t *conn_lock; // its mutex
+	struct link_window window;
+	struct buf fresh;
+	struct buf tail;
+	size_t tail_at;
+	bool lagged; // lost something: nothing more is sent before a new session
+	bool touched; // in the server's list of links to flush
+	uint64_t ping_ms;
+	uint64_t rtt_us; // of the last PING answered; 0: none yet
+};
+
+struct edge_link *edge_link_new(struct bytes name, const uint8_t boot[LINK_BOOT_LEN]);
+// Detached before.
+void edge_link_free(struct edge_link *link);
+
+// A new session: both directions begin anew, nothing waits.
+void edge_link_reset(struct edge_link *link, uint64_t peer_window);
+// The connection carries this link from now on.
+void edge_link_attach(struct edge_link *link, struct link_conn *conn, pthread_mutex_t *lock);
+void edge_link_detach(struct edge_link *link);
+
+// Takes one BATCH element; sent at the next flush.
+void edge_link_append(struct edge_link *link, struct bytes element);
+// Moves what gathered towards the wire. False if the edge has lagged just now: it is to be told and
+// its connection closed.
+MUST_CHECK bool edge_link_flush(struct edge_link *link);
+// (the connection's mutex held) The last write is complete: closes a BATCH with what waits.
+void edge_link_on_drained(struct edge_link *link);
+// The edge has taken in everything below `ack`. False for an ack of what was never sent.
+MUST_CHECK bool edge_link_acked(struct edge_link *link, uint64_t ack);
+// Sends an ACK if one is owed, and due or `now` is set.
+void edge_link_tell_ack(struct edge_link *link, bool now);
+void edge_link_ping(struct edge_link *link, uint64_t now_ms);
+
+// Bytes waiting for the window, and unacknowledged in it.
+size_t edge_link_queue_bytes(const struct edge_link *link);
+uint64_t edge_link_inflight_bytes(const struct edge_link *link);

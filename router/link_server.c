@@ -1,0 +1,816 @@
+// Two kinds of object: a peer is a connection, an edge_link an edge. A peer begins as a stranger: it
+// is sent a CHALLENGE, may say one HELLO of a few kilobytes, and has OPEN_LIMIT_MS for it. Then it
+// carries an edge_link, until one of them ends. All decisions are made on the routing thread; NNG's
+// callbacks only put what came into the ingress.
+//
+// An edge is gone when nothing was heard of it for `link-timeout`, or when it says so; a closed
+// connection alone means nothing but that another may follow. Time in which this process did not run
+// does not count: after a pause every edge has its silence forgiven once, else a router that was
+// stopped for a moment would wake up and declare its edges dead before reading what they sent.
+//
+// Peers are freed in two steps, close now and free at the end of the turn, because events of theirs
+// may still lie in what was taken from the ingress; these find no peer by their number and are
+// dropped.
+
+#include "router/link_server.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nng/nng.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "proto/link_items.h"
+#include "router/ingress.h"
+
+enum {
+	TICK_MS = 50,
+	PAUSE_MS = 1000, // a tick this late means that we did not run
+	PING_EVERY_MS = 1000,
+	OPEN_LIMIT_MS = 3000,
+	HELLO_MAX = 64 << 10, // 256 default rights of 256 bytes do not fit; nobody has so many
+	STRANGERS_MAX = 1024,
+	ACCEPT_RETRY_MS = 20,
+	// What one link may have lying in the ingress: its window, and control frames.
+	INGRESS_MAX = LINK_WINDOW_BYTES + (64 << 10),
+	SWEEP_EVERY_MS = 1000,
+};
+
+struct peer {
+	struct map_node node;
+	LIST_ENTRY(peer) in_server;
+	uint64_t id;
+	struct link_server *server;
+	struct link_conn *conn;
+	pthread_mutex_t lock;
+	struct edge_link *edge; // NULL: a stranger
+	bool closing;
+	uint64_t opened_ms;
+	uint8_t nonce[LINK_NONCE_LEN];
+	_Atomic(struct edge_link *) draining; // what on_drained() pumps
+	_Atomic size_t ingress_bytes;
+};
+
+struct link_server {
+	struct link_server_options options;
+	struct bytes *keys; // owned array; the bytes are borrowed
+	struct route *route;
+	struct loop *loop;
+	struct ingress *ingress;
+	struct loop_timer tick;
+	uint64_t tick_ms;
+	uint64_t sweep_ms;
+	nng_stream_listener *listener;
+	nng_aio *accept_aio;
+	nng_aio *accept_delay;
+	atomic_bool stopping;
+	char *url;
+	uint64_t epoch;
+	struct map peers;
+	LIST_HEAD(, peer) peer_list;
+	LIST_HEAD(, peer) graves;
+	LIST_HEAD(, edge_link) edges;
+	uint64_t next_peer;
+	unsigned n_strangers;
+	struct link_arena arena;
+	struct log_limit refusal_log;
+};
+
+static struct bytes peer_key(const struct map_node *node)
+{
+	const struct peer *peer = CONTAINER_OF(node, struct peer, node);
+	return bytes_make(&peer->id, sizeof(peer->id));
+}
+
+// ---- NNG threads
+
+static bool on_frame(void *arg, struct link_conn *conn, const struct link_frame *frame)
+{
+	struct peer *peer = arg;
+	(void)conn;
+	size_t size = LINK_HEAD_LEN + frame->body.len;
+	if (atomic_fetch_add(&peer->ingress_bytes, size) + size > INGRESS_MAX) {
+		return false; // more than its window allows
+	}
+	struct ingress_event event = {
+		.kind = INGRESS_FRAME,
+		.peer = peer->id,
+		.frame = *frame,
+	};
+	ingress_put(peer->server->ingress, &event);
+	return true;
+}
+
+static void on_drained(void *arg, struct link_conn *conn)
+{
+	struct peer *peer = arg;
+	(void)conn;
+	struct edge_link *edge = atomic_load(&peer->draining);
+	if (edge != NULL) {
+		edge_link_on_drained(edge);
+	}
+}
+
+static void on_closed(void *arg, struct link_conn *conn)
+{
+	struct peer *peer = arg;
+	(void)conn;
+	struct ingress_event event = { .kind = INGRESS_CLOSED, .peer = peer->id };
+	ingress_put(peer->server->ingress, &event);
+}
+
+static const struct link_conn_ops conn_ops = {
+	.on_frame = on_frame,
+	.on_drained = on_drained,
+	.on_closed = on_closed,
+};
+
+static void on_accept_delay(void *arg)
+{
+	struct link_server *server = arg;
+	if (nng_aio_result(server->accept_delay) == 0) {
+		nng_stream_listener_accept(server->listener, server->accept_aio);
+	}
+}
+
+static void on_accept(void *arg)
+{
+	struct link_server *server = arg;
+	int result = nng_aio_result(server->accept_aio);
+	if (result == 0) {
+		struct ingress_event event = {
+			.kind = INGRESS_ACCEPTED,
+			.stream = nng_aio_get_output(server->accept_aio, 0),
+		};
+		ingress_put(server->ingress, &event);
+		nng_stream_listener_accept(server->listener, server->accept_aio);
+	} else if (result != NNG_ECLOSED && result != NNG_ECANCELED) {
+		// No descriptors or no memory: later, not in a spin.
+		nng_sleep_aio(ACCEPT_RETRY_MS, server->accept_delay);
+	}
+}
+
+// ---- peers
+
+static void close_peer(struct peer *peer)
+{
+	if (peer->closing) {
+		return;
+	}
+	struct link_server *server = peer->server;
+	peer->closing = true;
+	if (peer->edge != NULL) {
+		pthread_mutex_lock(&peer->lock);
+		atomic_store(&peer->draining, NULL);
+		pthread_mutex_unlock(&peer->lock);
+		edge_link_detach(peer->edge);
+		peer->edge = NULL;
+	} else {
+		server->n_strangers--;
+	}
+	pthread_mutex_lock(&peer->lock);
+	link_conn_close(peer->conn);
+	pthread_mutex_unlock(&peer->lock);
+	map_remove(&server->peers, &peer->node);
+	LIST_REMOVE(peer, in_server);
+	LIST_INSERT_HEAD(&server->graves, peer, in_server);
+}
+
+static void free_peer(struct peer *peer)
+{
+	LIST_REMOVE(peer, in_server);
+	link_conn_free(peer->conn);
+	pthread_mutex_destroy(&peer->lock);
+	free(peer);
+}
+
+static void send_control(struct peer *peer, enum link_frame_type type, struct bytes body)
+{
+	pthread_mutex_lock(&peer->lock);
+	link_conn_control(peer->conn, type, 0, body);
+	pthread_mutex_unlock(&peer->lock);
+}
+
+// The last word to a peer, which is then closed once it has been written or the peer closes first.
+static void send_goaway(struct peer *peer, const char *reason)
+{
+	Weir__Link__V1__Goaway goaway = WEIR__LINK__V1__GOAWAY__INIT;
+	struct buf body = { 0 };
+	goaway.reason = pb_data(bytes_str(reason));
+	uint8_t *at = buf_reserve(&body, weir__link__v1__goaway__get_packed_size(&goaway));
+	body.len += weir__link__v1__goaway__pack(&goaway, at);
+	send_control(peer, LINK_GOAWAY, buf_bytes(&body));
+	buf_fini(&body);
+}
+
+static void challenge(struct peer *peer)
+{
+	const struct link_server *server = peer->server;
+	Weir__Link__V1__Challenge message = WEIR__LINK__V1__CHALLENGE__INIT;
+	struct buf body = { 0 };
+	message.major = LINK_MAJOR;
+	message.minor = LINK_MINOR;
+	message.router_name = pb_data(bytes_str(server->options.name));
+	message.nonce = pb_data(bytes_make(peer->nonce, sizeof(peer->nonce)));
+	message.key_required = server->options.n_keys > 0;
+	uint8_t *at = buf_reserve(&body, weir__link__v1__challenge__get_packed_size(&message));
+	body.len += weir__link__v1__challenge__pack(&message, at);
+	send_control(peer, LINK_CHALLENGE, buf_bytes(&body));
+	buf_fini(&body);
+}
+
+static void on_accepted(struct link_server *server, nng_stream *stream)
+{
+	if (server->n_strangers >= STRANGERS_MAX) {
+		nng_stream_free(stream);
+		return;
+	}
+	// No such option on ipc; there is nothing to delay either.
+	(void)nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
+	struct peer *peer = xcalloc(1, sizeof(*peer));
+	peer->server = server;
+	peer->id = ++server->next_peer;
+	peer->opened_ms = clock_mono_ms();
+	pthread_mutex_init(&peer->lock, NULL);
+	link_random(peer->nonce, sizeof(peer->nonce));
+	peer->conn = link_conn_new(stream, HELLO_MAX, &peer->lock, &conn_ops, peer);
+	map_insert(&server->peers, &peer->node);
+	LIST_INSERT_HEAD(&server->peer_list, peer, in_server);
+	server->n_strangers++;
+	link_conn_start(peer->conn);
+	challenge(peer);
+}
+
+static struct peer *peer_of(const struct link_server *server, const struct edge_link *edge)
+{
+	struct peer *peer;
+	LIST_FOREACH (peer, &server->peer_list, in_server) {
+		if (peer->edge == edge) {
+			return peer;
+		}
+	}
+	return NULL;
+}
+
+// ---- edges
+
+static struct edge_link *edge_by_name(const struct link_server *server, struct bytes name)
+{
+	struct edge_link *edge;
+	LIST_FOREACH (edge, &server->edges, in_server) {
+		if (bytes_equal_str(name, edge->name)) {
+			return edge;
+		}
+	}
+	return NULL;
+}
+
+static void close_edge_peer(struct link_server *server, struct edge_link *edge)
+{
+	struct peer *peer = peer_of(server, edge);
+	if (peer != NULL) {
+		close_peer(peer);
+	}
+}
+
+// The edge's clients leave; nothing of it is remembered.
+static void purge_edge(struct link_server *server, struct edge_link *edge, const char *why)
+{
+	log_info("edge_gone", LOG_STR("edge", edge->name), LOG_STR("reason", why));
+	close_edge_peer(server, edge);
+	route_edge_down(server->route, edge->table, clock_mono_ms());
+	LIST_REMOVE(edge, in_server);
+	edge_link_free(edge);
+}
+
+static void cut_off(struct link_server *server, struct edge_link *edge)
+{
+	log_warn("edge_lagged", LOG_STR("edge", edge->name));
+	struct peer *peer = peer_of(server, edge);
+	if (peer != NULL) {
+		send_goaway(peer, "lagged");
+		close_peer(peer);
+	}
+}
+
+static void flush_edge(struct link_server *server, struct edge_link *edge)
+{
+	edge->touched = false;
+	if (!edge_link_flush(edge) && edge->conn != NULL) {
+		cut_off(server, edge);
+	}
+}
+
+void link_server_flush(struct link_server *server)
+{
+	struct edge_link *edge;
+	LIST_FOREACH (edge, &server->edges, in_server) {
+		if (edge->touched) {
+			flush_edge(server, edge);
+		}
+		edge_link_tell_ack(edge, false);
+	}
+}
+
+void link_server_append(void *arg, struct table_edge *table, struct bytes element)
+{
+	struct edge_link *edge = table->link;
+	(void)arg;
+	edge->touched = true;
+	edge_link_append(edge, element);
+}
+
+// ---- hello
+
+static void refuse(struct peer *peer, const char *goaway, struct bytes name)
+{
+	uint32_t suppressed;
+	if (log_limit_pass(&peer->server->refusal_log, clock_mono_ms(), &suppressed)) {
+		log_warn("edge_refused", LOG_STR("reason", goaway), LOG_BYTES("edge", name),
+			LOG_UINT("suppressed", suppressed));
+	}
+	send_goaway(peer, goaway);
+	close_peer(peer);
+}
+
+// A key for one edge opens for no other, and that edge comes with no other.
+static bool key_is_for(const struct link_server *server, size_t index, struct bytes name)
+{
+	if (server->options.n_keys == 0) {
+		return true;
+	}
+	const char *bound = server->options.keys[index].edge;
+	if (bound != NULL) {
+		return bytes_equal_str(name, bound);
+	}
+	for (size_t i = 0; i < server->options.n_keys; i++) {
+		const char *other = server->options.keys[i].edge;
+		if (other != NULL && bytes_equal_str(name, other)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool copy_policy(const Weir__Link__V1__Hello *hello, struct rights_policy *policy)
+{
+	policy->defaults = rights_new();
+	policy->lobby = pb_bytes(hello->lobby);
+	policy->lobby_publish = (enum lobby_publish)hello->lobby_publish;
+	for (size_t i = 0; i < hello->n_default_rights; i++) {
+		const Weir__Link__V1__Right *right = hello->default_rights[i];
+		if (!rights_add(policy->defaults, right->mask & RIGHT_ALL,
+			    pb_bytes(right->pattern))) {
+			return false;
+		}
+	}
+	return hello->lobby_publish <= LOBBY_PUBLISH_NONE;
+}
+
+static bool can_resume(const struct link_server *server, const struct edge_link *edge,
+	const Weir__Link__V1__Hello *hello)
+{
+	return hello->router_epoch == server->epoch && !edge->lagged &&
+		edge->window.rx_next >= hello->up_oldest && edge->window.rx_next <= hello->up_next;
+}
+
+static void send_hello_ack(struct peer *peer, const struct edge_link *edge,
+	const struct link_nonces *nonces, struct bytes key, bool resumed)
+{
+	const struct link_server *server = peer->server;
+	Weir__Link__V1__HelloAck ack = WEIR__LINK__V1__HELLO_ACK__INIT;
+	struct buf body = { 0 };
+	struct buf message = { 0 };
+	ack.major = LINK_MAJOR;
+	ack.minor = LINK_MINOR;
+	ack.router_name = pb_data(bytes_str(server->options.name));
+	ack.router_epoch = server->epoch;
+	ack.resumed = resumed;
+	ack.up_next = edge->window.rx_next;
+	ack.down_next = edge->window.tx_acked;
+	ack.window_bytes = LINK_WINDOW_BYTES;
+	ack.link_timeout_ms = (uint32_t)server->options.link_timeout_ms;
+	ack.version = pb_data(bytes_str(WEIR_VERSION));
+	uint8_t *at = buf_reserve(&body, weir__link__v1__hello_ack__get_packed_size(&ack));
+	body.len += weir__link__v1__hello_ack__pack(&ack, at);
+	link_sign(&message, LINK_ROLE_ROUTER, key, nonces, buf_bytes(&body));
+	send_control(peer, LINK_HELLO_ACK, buf_bytes(&message));
+	buf_fini(&body);
+	buf_fini(&message);
+}
+
+static struct edge_link *add_edge(struct link_server *server, const Weir__Link__V1__Hello *hello)
+{
+	struct edge_link *edge = edge_link_new(pb_bytes(hello->name), hello->boot.data);
+	LIST_INSERT_HEAD(&server->edges, edge, in_server);
+	return edge;
+}
+
+// The edge's session begins anew: what the tables knew of it goes, and it will tell.
+static void begin_session(struct link_server *server, struct edge_link *edge,
+	const Weir__Link__V1__Hello *hello, const struct rights_policy *policy)
+{
+	if (edge->table != NULL) {
+		route_edge_down(server->route, edge->table, clock_mono_ms());
+	}
+	edge_link_reset(edge, hello->window_bytes);
+	edge->table = route_edge_up(server->route, edge, pb_bytes(hello->name), policy);
+}
+
+static void welcome(struct peer *peer, const Weir__Link__V1__Hello *hello,
+	const struct rights_policy *policy, const struct link_nonces *nonces, struct bytes key)
+{
+	struct link_server *server = peer->server;
+	struct edge_link *edge = edge_by_name(server, pb_bytes(hello->name));
+	bool same = edge != NULL && memcmp(edge->boot, hello->boot.data, LINK_BOOT_LEN) == 0;
+	if (edge != NULL && !same) {
+		if (clock_mono_ms() - edge->heard_ms < server->options.link_timeout_ms) {
+			refuse(peer, "duplicate_name", pb_bytes(hello->name));
+			return;
+		}
+		purge_edge(server, edge, "replaced");
+		edge = NULL;
+	}
+	if (edge == NULL) {
+		edge = add_edge(server, hello);
+	}
+	close_edge_peer(server, edge); // superseded
+	bool resumed = same && can_resume(server, edge, hello) &&
+		link_window_resume(&edge->window, hello->down_next);
+	if (!resumed) {
+		begin_session(server, edge, hello, policy);
+	}
+	free(edge->version);
+	edge->version = xstrndup(hello->version.data, hello->version.len);
+	edge->heard_ms = clock_mono_ms();
+	peer->edge = edge;
+	server->n_strangers--;
+	link_conn_set_body_max(peer->conn, LINK_BODY_MAX);
+	send_hello_ack(peer, edge, nonces, key, resumed);
+	atomic_store(&peer->draining, edge);
+	edge_link_attach(edge, peer->conn, &peer->lock);
+	log_info("edge_up", LOG_STR("edge", edge->name),
+		LOG_STR("session", resumed ? "resumed" : "new"), LOG_STR("version", edge->version));
+}
+
+static bool hello_is_sane(const Weir__Link__V1__Hello *hello)
+{
+	return link_name_valid(pb_bytes(hello->name)) && hello->boot.len == LINK_BOOT_LEN &&
+		hello->window_bytes >= LINK_BODY_MAX && hello->version.len <= LINK_NAME_MAX &&
+		memchr(hello->version.data, '\0', hello->version.len) == NULL &&
+		pb_bytes(hello->lobby).len <= LINK_NAME_MAX * 2;
+}
+
+static void on_hello(struct peer *peer, struct bytes packed)
+{
+	struct link_server *server = peer->server;
+	struct link_nonces nonces;
+	struct buf body = { 0 };
+	size_t key_index;
+	memcpy(nonces.router, peer->nonce, sizeof(peer->nonce));
+	if (!link_verify(packed, LINK_ROLE_EDGE, server->keys, server->options.n_keys, &nonces,
+		    &key_index, &body)) {
+		refuse(peer, "bad_key", bytes_make(NULL, 0));
+		buf_fini(&body);
+		return;
+	}
+	Weir__Link__V1__Hello *hello = weir__link__v1__hello__unpack(NULL, body.len, body.data);
+	struct rights_policy policy = { 0 };
+	if (hello == NULL || !hello_is_sane(hello) || !copy_policy(hello, &policy)) {
+		refuse(peer, "protocol", bytes_make(NULL, 0));
+	} else if (!link_version_fits(hello->major, hello->minor)) {
+		refuse(peer, "version", pb_bytes(hello->name));
+	} else if (!key_is_for(server, key_index, pb_bytes(hello->name))) {
+		refuse(peer, "bad_key", pb_bytes(hello->name));
+	} else {
+		struct bytes key =
+			server->options.n_keys > 0 ? server->keys[key_index] : bytes_make(NULL, 0);
+		welcome(peer, hello, &policy, &nonces, key);
+	}
+	rights_unref(policy.defaults);
+	if (hello != NULL) {
+		weir__link__v1__hello__free_unpacked(hello, NULL);
+	}
+	buf_fini(&body);
+}
+
+// ---- frames of an edge
+
+static bool route_batch(struct link_server *server, struct edge_link *edge, struct bytes batch)
+{
+	uint64_t now_ms = clock_mono_ms();
+	int64_t wall_ms = clock_wall_ms();
+	for (;;) {
+		struct bytes packed;
+		int more = link_batch_next(&batch, &packed);
+		if (more <= 0) {
+			return more == 0;
+		}
+		const link_item *item = link_item_unpack(&server->arena, packed);
+		if (item == NULL ||
+			route_item(server->route, edge->table, item, now_ms, wall_ms) < 0) {
+			return false;
+		}
+	}
+}
+
+static bool on_batch(struct link_server *server, struct edge_link *edge,
+	const struct link_frame *frame)
+{
+	pthread_mutex_lock(edge->conn_lock);
+	int result = link_window_accept(&edge->window, frame->seq, LINK_HEAD_LEN + frame->body.len);
+	pthread_mutex_unlock(edge->conn_lock);
+	if (result != 0) {
+		return result > 0; // a repeat is fine
+	}
+	bool fine = route_batch(server, edge, frame->body);
+	pthread_mutex_lock(edge->conn_lock);
+	link_window_consumed(&edge->window, edge->window.rx_next);
+	pthread_mutex_unlock(edge->conn_lock);
+	return fine;
+}
+
+static void on_pong(struct edge_link *edge, struct bytes body)
+{
+	uint64_t sent_ns;
+	if (body.len == sizeof(sent_ns)) {
+		memcpy(&sent_ns, body.data, sizeof(sent_ns));
+		edge->rtt_us = (clock_mono_ns() - sent_ns) / 1000;
+	}
+}
+
+static bool on_edge_frame(struct peer *peer, const struct link_frame *frame)
+{
+	struct edge_link *edge = peer->edge;
+	if (frame->type != LINK_GOAWAY && !edge_link_acked(edge, frame->ack)) {
+		return false;
+	}
+	switch (frame->type) {
+	case LINK_BATCH:
+		return on_batch(peer->server, edge, frame);
+	case LINK_PING:
+		send_control(peer, LINK_PONG, frame->body);
+		return true;
+	case LINK_PONG:
+		on_pong(edge, frame->body);
+		return true;
+	case LINK_ACK:
+		return true;
+	case LINK_GOAWAY:
+		purge_edge(peer->server, edge, "left");
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void on_peer_frame(struct peer *peer, const struct link_frame *frame)
+{
+	atomic_fetch_sub(&peer->ingress_bytes, LINK_HEAD_LEN + frame->body.len);
+	if (peer->edge == NULL) {
+		if (frame->type == LINK_HELLO) {
+			on_hello(peer, frame->body);
+		} else {
+			refuse(peer, "protocol", bytes_make(NULL, 0));
+		}
+		return;
+	}
+	peer->edge->heard_ms = link_conn_last_rx_ms(peer->conn);
+	if (!on_edge_frame(peer, frame)) {
+		// No honest edge says this, so nothing it said before is worth keeping.
+		log_error("edge_malformed", LOG_STR("edge", peer->edge->name));
+		peer->edge->lagged = true;
+		send_goaway(peer, "protocol");
+		close_peer(peer);
+	}
+}
+
+static void on_ingress(void *arg)
+{
+	struct link_server *server = arg;
+	struct ingress_event event;
+	ingress_take(server->ingress);
+	while (ingress_next(server->ingress, &event)) {
+		if (event.kind == INGRESS_ACCEPTED) {
+			on_accepted(server, event.stream);
+			continue;
+		}
+		struct map_node *node =
+			map_find(&server->peers, bytes_make(&event.peer, sizeof(event.peer)));
+		if (node == NULL) {
+			continue;
+		}
+		struct peer *peer = CONTAINER_OF(node, struct peer, node);
+		if (event.kind == INGRESS_CLOSED) {
+			close_peer(peer);
+		} else {
+			on_peer_frame(peer, &event.frame);
+		}
+	}
+}
+
+static void on_turn_end(void *arg)
+{
+	struct link_server *server = arg;
+	link_server_flush(server);
+	while (!LIST_EMPTY(&server->graves)) {
+		free_peer(LIST_FIRST(&server->graves));
+	}
+}
+
+// ---- time
+
+static void watch_peers(struct link_server *server, uint64_t now_ms)
+{
+	struct peer *peer;
+	struct peer *next;
+	for (peer = LIST_FIRST(&server->peer_list); peer != NULL; peer = next) {
+		next = LIST_NEXT(peer, in_server);
+		uint64_t since = peer->edge != NULL ? peer->edge->heard_ms : peer->opened_ms;
+		uint64_t limit =
+			peer->edge != NULL ? server->options.link_timeout_ms / 2 : OPEN_LIMIT_MS;
+		if (now_ms > since && now_ms - since > limit) {
+			close_peer(peer);
+		} else if (peer->edge != NULL && now_ms - peer->edge->ping_ms >= PING_EVERY_MS) {
+			edge_link_ping(peer->edge, now_ms);
+		}
+	}
+}
+
+static void watch_edges(struct link_server *server, uint64_t now_ms)
+{
+	struct edge_link *edge;
+	struct edge_link *next;
+	for (edge = LIST_FIRST(&server->edges); edge != NULL; edge = next) {
+		next = LIST_NEXT(edge, in_server);
+		edge_link_tell_ack(edge, true);
+		if (now_ms > edge->heard_ms &&
+			now_ms - edge->heard_ms > server->options.link_timeout_ms) {
+			purge_edge(server, edge, "silent");
+		}
+	}
+}
+
+static void forgive_silence(struct link_server *server, uint64_t now_ms)
+{
+	struct edge_link *edge;
+	struct peer *peer;
+	LIST_FOREACH (edge, &server->edges, in_server) {
+		edge->heard_ms = now_ms;
+	}
+	LIST_FOREACH (peer, &server->peer_list, in_server) {
+		peer->opened_ms = now_ms;
+	}
+}
+
+static void on_tick(void *arg)
+{
+	struct link_server *server = arg;
+	uint64_t now_ms = clock_mono_ms();
+	if (now_ms - server->tick_ms > PAUSE_MS) {
+		forgive_silence(server, now_ms);
+	}
+	server->tick_ms = now_ms;
+	watch_peers(server, now_ms);
+	watch_edges(server, now_ms);
+	if (now_ms - server->sweep_ms >= SWEEP_EVERY_MS) {
+		server->sweep_ms = now_ms;
+		route_sweep(server->route, now_ms);
+	}
+	loop_timer_start(&server->tick, TICK_MS);
+}
+
+// ---- life
+
+// The URL with the port that the system chose, if it was to choose one.
+static char *bound_url(nng_stream_listener *listener, const char *url)
+{
+	int port;
+	const char *colon = strrchr(url, ':');
+	if (strncmp(url, "tcp", 3) != 0 ||
+		nng_stream_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port) != 0) {
+		return xstrdup(url);
+	}
+	return xasprintf("%.*s:%d", (int)(colon - url), url, port);
+}
+
+static int listen_on(struct link_server *server)
+{
+	int result = nng_stream_listener_alloc(&server->listener, server->options.url);
+	if (result != 0) {
+		return result;
+	}
+	(void)nng_stream_listener_set_bool(server->listener, NNG_OPT_TCP_NODELAY, true);
+	if (strncmp(server->options.url, "ipc", 3) == 0) {
+		result = nng_stream_listener_set_int(server->listener, NNG_OPT_IPC_PERMISSIONS,
+			0600);
+	}
+	return result != 0 ? result : nng_stream_listener_listen(server->listener);
+}
+
+static void free_listener(struct link_server *server)
+{
+	if (server->listener != NULL) {
+		nng_stream_listener_close(server->listener);
+	}
+	nng_aio_stop(server->accept_delay);
+	nng_aio_stop(server->accept_aio);
+	nng_aio_free(server->accept_delay);
+	nng_aio_free(server->accept_aio);
+	if (server->listener != NULL) {
+		nng_stream_listener_free(server->listener);
+	}
+}
+
+static void free_server(struct link_server *server)
+{
+	ingress_free(server->ingress);
+	link_arena_fini(&server->arena);
+	map_fini(&server->peers);
+	free(server->keys);
+	free(server->url);
+	free(server);
+}
+
+struct link_server *link_server_new(struct loop *loop, const struct link_server_options *options,
+	struct route *route, const char **why)
+{
+	struct link_server *server = xcalloc(1, sizeof(*server));
+	server->options = *options;
+	server->keys = xcalloc(options->n_keys, sizeof(server->keys[0]));
+	for (size_t i = 0; i < options->n_keys; i++) {
+		server->keys[i] = options->keys[i].key;
+	}
+	server->route = route;
+	server->loop = loop;
+	while (server->epoch == 0) {
+		link_random(&server->epoch, sizeof(server->epoch));
+	}
+	server->tick_ms = clock_mono_ms();
+	map_init(&server->peers, peer_key);
+	server->ingress = ingress_new(loop, on_ingress, server);
+	CHECK(nng_aio_alloc(&server->accept_aio, on_accept, server) == 0);
+	CHECK(nng_aio_alloc(&server->accept_delay, on_accept_delay, server) == 0);
+	int result = listen_on(server);
+	if (result != 0) {
+		*why = nng_strerror(result);
+		free_listener(server);
+		free_server(server);
+		return NULL;
+	}
+	server->url = bound_url(server->listener, options->url);
+	loop_at_turn_end(loop, on_turn_end, server);
+	loop_timer_init(loop, &server->tick, on_tick, server);
+	loop_timer_start(&server->tick, TICK_MS);
+	nng_stream_listener_accept(server->listener, server->accept_aio);
+	return server;
+}
+
+void link_server_free(struct link_server *server)
+{
+	if (server == NULL) {
+		return;
+	}
+	struct peer *peer;
+	loop_timer_stop(&server->tick);
+	free_listener(server);
+	LIST_FOREACH (peer, &server->peer_list, in_server) {
+		if (peer->edge != NULL) {
+			send_goaway(peer, "restarting");
+		}
+	}
+	nng_msleep(TICK_MS); // for the last words to leave
+	on_ingress(server); // streams accepted meanwhile
+	while (!LIST_EMPTY(&server->edges)) {
+		struct edge_link *edge = LIST_FIRST(&server->edges);
+		close_edge_peer(server, edge);
+		LIST_REMOVE(edge, in_server);
+		edge_link_free(edge);
+	}
+	while (!LIST_EMPTY(&server->peer_list)) {
+		close_peer(LIST_FIRST(&server->peer_list));
+	}
+	while (!LIST_EMPTY(&server->graves)) {
+		free_peer(LIST_FIRST(&server->graves));
+	}
+	free_server(server);
+}
+
+const char *link_server_url(const struct link_server *server)
+{
+	return server->url;
+}
+
+uint64_t link_server_epoch(const struct link_server *server)
+{
+	return server->epoch;
+}
+
+struct edge_link *link_server_next(struct link_server *server, struct edge_link *link)
+{
+	return link == NULL ? LIST_FIRST(&server->edges) : LIST_NEXT(link, in_server);
+}

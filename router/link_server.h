@@ -1,0 +1,48 @@
+// The router's end of all links: accepts connections, has edges prove themselves, feeds their items
+// to route and carries what route says back. Decides when an edge is gone. Knows no rooms.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/loop.h"
+#include "router/edge_link.h"
+#include "router/route.h"
+
+struct link_server;
+
+struct link_key {
+	struct bytes key;
+	const char *edge; // only for the edge of this name; NULL: for any
+};
+
+struct link_server_options {
+	const char *url; // tcp:// or ipc://
+	const char *name; // of this router
+	const struct link_key *keys;
+	size_t n_keys; // 0: no proof asked (loopback and ipc)
+	uint64_t link_timeout_ms;
+};
+
+// Listens and serves in `loop`, the routing thread's. Options are borrowed. NULL and `*why` (static or
+// errno text) if the address cannot be bound.
+struct link_server *link_server_new(struct loop *loop, const struct link_server_options *options,
+	struct route *route, const char **why);
+// Tells the edges that the router stops, and closes all.
+void link_server_free(struct link_server *server);
+
+// The URL that is bound, port 0 replaced. Borrowed.
+const char *link_server_url(const struct link_server *server);
+// Random per start; rooms' epochs are newer than any before it.
+uint64_t link_server_epoch(const struct link_server *server);
+
+// route's sink: `arg` is the server.
+void link_server_append(void *arg, struct table_edge *edge, struct bytes element);
+
+// What was appended outside of a link's turn (weirctl) leaves now.
+void link_server_flush(struct link_server *server);
+
+// Walks the edges: NULL starts; NULL ends.
+struct edge_link *link_server_next(struct link_server *server, struct edge_link *link);
