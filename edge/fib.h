@@ -40,6 +40,7 @@ struct fib {
 };
 
 void fib_init(struct fib *fib);
+// Frees all that is left; the lists of connections that had not left are not to be used again.
 void fib_fini(struct fib *fib);
 
 // NULL if no local connection is a member.
