@@ -9,16 +9,17 @@
 
 #include "common/bytes.h"
 
+// What an entry points to is the table's. Entries move when one is added, and when one is closed.
 struct pending_entry {
 	uint64_t req;
 	uint64_t conn;        // handle of the connection that asked
 	uint64_t deadline_ms;
 	uint8_t kind;         // the caller's
 	bool open;            // false: answered, waits for older ones
-	char *id;             // the client's id as sent (id_len bytes, owned); NULL: none
+	char *id;             // the client's id as sent (id_len bytes); NULL: none
 	uint32_t id_len;
 	uint32_t room_len;
-	char *room; // owned; kept for the answer, NULL if none
+	char *room; // kept for the answer; NULL: none
 };
 
 struct pending {
