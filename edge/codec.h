@@ -48,7 +48,7 @@ enum outcome { // of an ERROR_UNAVAILABLE
 struct command {
 	enum command_kind kind;
 	struct bytes id;   // as sent, byte for byte (JSON: with quotes if a string); empty: none
-	struct bytes room; // decoded; empty: none given
+	struct bytes room; // decoded and valid; the lobby if a publish names none
 	struct bytes type; // decoded
 	struct bytes body; // the sender's own fields as one JSON object, values byte for byte
 	struct bytes key;
@@ -101,7 +101,7 @@ struct event {
 	struct bytes user;
 	struct bytes username;
 	uint64_t epoch; // 0: leave epoch and seq out
-	uint64_t seq;
+	uint64_t seq; // EVENT_MESSAGE, EVENT_ACK: 0 (ephemeral) leaves both out, too
 	int64_t timestamp_ms; // 0: leave out
 	struct bytes body;    // a JSON object
 	uint32_t members;
@@ -139,7 +139,8 @@ struct codec {
 	const char *name; // "json"
 	bool binary;      // opcode of its messages
 	// Returns ERROR_NONE and the command, or what is wrong with it; then only `id` is filled in, if
-	// it was found. `message` is valid UTF-8 if it came as text.
+	// it was found. `message` is valid UTF-8 if it came as text. `scratch` is emptied first; the
+	// command is good until it is used again.
 	enum client_error (*decode)(const struct codec_options *options, struct bytes message,
 		struct buf *scratch, struct command *command);
 	// Appends one whole message.
@@ -148,12 +149,24 @@ struct codec {
 
 extern const struct codec codec_json;
 
+// What a client means by a message of `type`: its kind (COMMAND_PUBLISH for all names that are not
+// reserved), ERROR_INVALID_MESSAGE for a type that is reserved and not a client's to send, or
+// ERROR_UNKNOWN_TYPE for one that option message-types leaves out.
+MUST_CHECK enum client_error codec_type_check(const struct codec_options *options,
+	struct bytes type, enum command_kind *kind);
+// True if a publish of `type` is never sequenced: `typing`, and what option ephemeral-types adds.
+bool codec_type_is_ephemeral(const struct codec_options *options, struct bytes type);
+
 // Epochs travel as 64-bit numbers inside and as opaque text outside.
 enum { EPOCH_TEXT_MAX = 16 };
 size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX]);
 // 0 (which no room ever has) for text that epoch_format() did not make.
 uint64_t epoch_parse(struct bytes text);
 
-// The label for `websocket_messages_*_total{type}`: an index into a fixed set, `other` for what is
-// in no list. Names as in codec_type_label().
+// The labels of `websocket_messages_*_total{type}`, a fixed set: 0 is `other`, for what is in no
+// list; then the names of the protocol; then option message-types, or `chat` without it. A label
+// that an option repeats has the lower index; whoever writes the set out skips the i for which
+// codec_type_index(codec_type_label(i)) is another.
+size_t codec_type_count(const struct codec_options *options);
+const char *codec_type_label(const struct codec_options *options, size_t i);
 size_t codec_type_index(const struct codec_options *options, struct bytes type);
