@@ -198,6 +198,8 @@ static const struct refused refused[] = {
 	{ 400, "a length with a space", "POST / HTTP/1.1\r\n" HOST "Content-Length: 1 0\r\n\r\n" },
 	{ 400, "a length of 2^64",
 		"POST / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551616\r\n\r\n" },
+	{ 400, "a length of 4 * 10^19",
+		"POST / HTTP/1.1\r\n" HOST "Content-Length: 40000000000000000000\r\n\r\n" },
 	{ 400, "another coding", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n" },
 	{ 400, "a coding before chunked",
 		"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n" },
