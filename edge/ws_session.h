@@ -22,7 +22,7 @@ enum ws_event_kind {
 	WS_EVENT_MESSAGE, // text or binary, complete
 	WS_EVENT_PING,    // answer with a pong of the same payload
 	WS_EVENT_PONG,
-	WS_EVENT_CLOSE, // the peer's Close; `code` is WS_CLOSE_NO_STATUS if it named none
+	WS_EVENT_CLOSE, // the peer's Close: `code`, WS_CLOSE_NO_STATUS if it named none; payload = reason
 	WS_EVENT_FAIL,  // close with `code`; nothing further is read
 };
 
@@ -61,5 +61,5 @@ void ws_session_fini(struct ws_session *s);
 struct ws_event ws_session_next(struct ws_session *s, const struct ws_limits *limits, uint8_t *data,
 	size_t len, size_t *used);
 
-// True while a message has begun and not ended (for the assembly deadline).
+// True while a message or a frame of any kind has begun and not ended (for the assembly deadline).
 bool ws_session_mid_message(const struct ws_session *s);
