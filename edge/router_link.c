@@ -34,6 +34,7 @@
 #include "common/mem.h"
 #include "proto/link_conn.h"
 #include "proto/link_hello.h"
+#include "proto/link_resume.h"
 
 enum {
 	TICK_MS = 50,
@@ -78,12 +79,10 @@ struct router_link {
 	bool slow_redial; // refused by the router: retrying at once would not help
 	struct link_conn *conn;
 	struct link_nonces nonces;
-	struct link_window window;
+	struct link_session session;
 	struct link_lane *lanes; // one a worker
 	struct progress *progress; // one a worker
-	uint64_t session;
-	bool session_alive;
-	uint64_t router_epoch; // of the session
+	uint64_t n_sessions;
 	uint64_t link_timeout_ms;
 	uint64_t opened_ms; // when the connection was made
 	uint64_t heard_ms; // last byte of the session's connections
@@ -106,15 +105,20 @@ static void update_queued(struct router_link *link)
 	atomic_store_explicit(&link->queued_bytes, bytes, memory_order_relaxed);
 }
 
-// The router has forgotten us, or will have: what is queued as facts is worthless, and nothing is
-// sent before every worker has told what it has.
-static void end_session(struct router_link *link)
+// What is queued as facts is worthless, and nothing is sent before every worker has told what it has.
+static void hold_lanes(struct router_link *link)
 {
-	link->session_alive = false;
 	for (unsigned i = 0; i < link->options.n_workers; i++) {
 		link_lane_hold(&link->lanes[i]);
 	}
 	update_queued(link);
+}
+
+// The router has forgotten us, or will have.
+static void end_session(struct router_link *link)
+{
+	link->session.id = 0;
+	hold_lanes(link);
 }
 
 // Closes a BATCH with what has gathered, unless a write is under way: then on_drained() will.
@@ -125,11 +129,11 @@ static void pump(struct router_link *link)
 	}
 	uint64_t now_ms = clock_mono_ms();
 	for (unsigned i = 0; i < link->options.n_workers; i++) {
-		if (!link_lane_pump(&link->lanes[i], &link->window, now_ms)) {
+		if (!link_lane_pump(&link->lanes[i], &link->session.window, now_ms)) {
 			break;
 		}
 	}
-	link_window_close(&link->window);
+	link_window_close(&link->session.window);
 	update_queued(link);
 }
 
@@ -143,15 +147,15 @@ static void pump_and_kick(struct router_link *link)
 
 static void tell_ack(struct router_link *link)
 {
-	link_conn_control(link->conn, LINK_ACK, link_window_ack(&link->window),
+	link_conn_control(link->conn, LINK_ACK, link_window_ack(&link->session.window),
 		bytes_make(NULL, 0));
 }
 
 // What every worker has worked off is taken in: acknowledges it when that is due.
 static void advance_consumed(struct router_link *link)
 {
-	uint64_t base = link->session << MARK_SEQ_BITS;
-	uint64_t next = link->window.rx_next;
+	uint64_t base = link->n_sessions << MARK_SEQ_BITS;
+	uint64_t next = link->session.window.rx_next;
 	for (unsigned i = 0; i < link->options.n_workers; i++) {
 		const struct progress *p = &link->progress[i];
 		if (p->done < p->queued) {
@@ -160,8 +164,9 @@ static void advance_consumed(struct router_link *link)
 		}
 	}
 	bool urgent;
-	link_window_consumed(&link->window, next);
-	if (link->state == STATE_READY && link_window_owes_ack(&link->window, &urgent) && urgent) {
+	link_window_consumed(&link->session.window, next);
+	if (link->state == STATE_READY && link_window_owes_ack(&link->session.window, &urgent) &&
+		urgent) {
 		tell_ack(link);
 	}
 }
@@ -213,11 +218,12 @@ static void pack_hello(const struct router_link *link, struct buf *out)
 	hello.minor = LINK_MINOR;
 	hello.name = pb_data(bytes_str(link->options.name));
 	hello.boot = pb_data(bytes_make(link->options.boot, LINK_BOOT_LEN));
-	hello.router_epoch = link->session_alive ? link->router_epoch : 0;
-	hello.down_next = link->window.rx_next;
-	hello.up_oldest = link->window.tx_acked;
-	hello.up_next = link->window.tx_next;
-	hello.window_bytes = LINK_WINDOW_BYTES;
+	struct link_offer offer = link_offer_make(&link->session);
+	hello.session = offer.session;
+	hello.down_next = offer.down_next;
+	hello.up_oldest = offer.up_oldest;
+	hello.up_next = offer.up_next;
+	hello.window_bytes = (uint32_t)offer.window_bytes;
 	hello.version = pb_data(bytes_str(WEIR_VERSION));
 	hello.n_default_rights = n;
 	hello.default_rights = refs;
@@ -266,35 +272,27 @@ static bool on_challenge(struct router_link *link, struct bytes body)
 	return fine;
 }
 
-// (locked) The two ends agree on where they are; false if they cannot.
-static bool enter_session(struct router_link *link, const Weir__Link__V1__HelloAck *ack,
-	bool *begun)
-{
-	*begun = !ack->resumed;
-	if (ack->resumed) {
-		return link->session_alive && ack->router_epoch == link->router_epoch &&
-			ack->down_next == link->window.rx_next &&
-			link_window_resume(&link->window, ack->up_next);
-	}
-	end_session(link);
-	link->session++;
-	link->session_alive = true;
-	link->router_epoch = ack->router_epoch;
-	link_window_reset(&link->window, ack->window_bytes);
-	return true;
-}
-
 static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__HelloAck *ack)
 {
-	if (!link_version_fits(ack->major, ack->minor) || ack->window_bytes < LINK_BODY_MAX) {
+	if (!link_version_fits(ack->major, ack->minor)) {
 		log_refusal(link, "version: mixed old and new programs?");
 		return false;
 	}
-	bool begun;
+	const struct link_answer answer = {
+		.session = ack->session,
+		.resumed = ack->resumed,
+		.up_next = ack->up_next,
+		.down_next = ack->down_next,
+		.window_bytes = ack->window_bytes,
+	};
 	pthread_mutex_lock(&link->lock);
-	bool fine = enter_session(link, ack, &begun);
-	uint64_t session = link->session;
-	if (fine) {
+	enum link_follow follow = link_answer_follow(&link->session, &answer);
+	if (follow != LINK_RESUMED) {
+		hold_lanes(link);
+		link->n_sessions++;
+	}
+	uint64_t session = link->n_sessions;
+	if (follow != LINK_BROKEN) {
 		link->link_timeout_ms =
 			ack->link_timeout_ms > 0 ? ack->link_timeout_ms : LINK_TIMEOUT_DEFAULT_MS;
 		link->redial_ms = REDIAL_MIN_MS;
@@ -302,25 +300,23 @@ static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__Hel
 		link->status.up = true;
 		link->status.admitted = true;
 		link->status.down_since_ms = 0;
-	} else {
-		end_session(link);
 	}
 	pthread_mutex_unlock(&link->lock);
-	if (!fine) {
+	if (follow == LINK_BROKEN) {
 		log_refusal(link, "cannot resume");
 		return false;
 	}
 	log_info("link_up", LOG_STR("router", link->options.url),
 		LOG_BYTES("name", pb_bytes(ack->router_name)),
-		LOG_STR("session", begun ? "new" : "resumed"));
+		LOG_STR("session", follow == LINK_BEGUN ? "new" : "resumed"));
 	// The workers hear of the session before any of its batches; only this thread reads.
-	if (begun) {
+	if (follow == LINK_BEGUN) {
 		link->ops->on_session(link->arg, session);
 	}
 	pthread_mutex_lock(&link->lock);
 	if (link->state == STATE_OPENING) {
 		link->state = STATE_READY;
-		link_conn_attach(link->conn, &link->window);
+		link_conn_attach(link->conn, &link->session.window);
 		pump_and_kick(link);
 	}
 	pthread_mutex_unlock(&link->lock);
@@ -352,8 +348,9 @@ static bool on_hello_ack(struct router_link *link, struct bytes packed)
 static bool on_batch(struct router_link *link, const struct link_frame *frame)
 {
 	pthread_mutex_lock(&link->lock);
-	int result = link_window_accept(&link->window, frame->seq, LINK_HEAD_LEN + frame->body.len);
-	uint64_t mark = link->session << MARK_SEQ_BITS | frame->seq;
+	int result = link_window_accept(&link->session.window, frame->seq,
+		LINK_HEAD_LEN + frame->body.len);
+	uint64_t mark = link->n_sessions << MARK_SEQ_BITS | frame->seq;
 	pthread_mutex_unlock(&link->lock);
 	if (result != 0) {
 		return result > 0; // a repeat is fine
@@ -403,12 +400,12 @@ static bool on_goaway(struct router_link *link, struct bytes body)
 static bool on_ready_frame(struct router_link *link, const struct link_frame *frame)
 {
 	pthread_mutex_lock(&link->lock);
-	bool fine = link_window_acked(&link->window, frame->ack) == 0;
+	bool fine = link_window_acked(&link->session.window, frame->ack) == 0;
 	if (fine && frame->type == LINK_PONG) {
 		link->status.canary_ms = clock_mono_ms();
 	} else if (fine && frame->type == LINK_PING) {
-		fine = link_conn_control(link->conn, LINK_PONG, link_window_ack(&link->window),
-			frame->body);
+		fine = link_conn_control(link->conn, LINK_PONG,
+			link_window_ack(&link->session.window), frame->body);
 	}
 	if (fine) {
 		pump_and_kick(link);
@@ -565,12 +562,12 @@ static void watch_ready(struct router_link *link, uint64_t now_ms)
 		drop_conn(link);
 		return;
 	}
-	if (link_window_owes_ack(&link->window, &urgent)) {
+	if (link_window_owes_ack(&link->session.window, &urgent)) {
 		tell_ack(link);
 	}
 	if (now_ms - link->ping_ms >= PING_EVERY_MS) {
 		link->ping_ms = now_ms;
-		link_conn_control(link->conn, LINK_PING, link_window_ack(&link->window),
+		link_conn_control(link->conn, LINK_PING, link_window_ack(&link->session.window),
 			bytes_make(&now_ms, sizeof(now_ms)));
 	}
 	pump_and_kick(link);
@@ -586,7 +583,7 @@ static void on_tick(void *arg)
 	} else if (link->state == STATE_READY) {
 		watch_ready(link, now_ms);
 	}
-	if (link->session_alive && !link->status.up && now_ms > link->heard_ms &&
+	if (link->session.id != 0 && !link->status.up && now_ms > link->heard_ms &&
 		now_ms - link->heard_ms > link->link_timeout_ms) {
 		end_session(link);
 	}
@@ -611,7 +608,7 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 	link->link_timeout_ms = LINK_TIMEOUT_DEFAULT_MS;
 	link->status.down_since_ms = clock_mono_ms();
 	pthread_mutex_init(&link->lock, NULL);
-	link_window_init(&link->window);
+	link_session_init(&link->session);
 	end_session(link);
 	loop_timer_init(loop, &link->tick, on_tick, link);
 	loop_timer_init(loop, &link->redial, on_redial, link);
@@ -677,7 +674,7 @@ void router_link_free(struct router_link *link)
 	}
 	free(link->lanes);
 	free(link->progress);
-	link_window_fini(&link->window);
+	link_session_fini(&link->session);
 	pthread_mutex_destroy(&link->lock);
 	free(link);
 }
@@ -696,7 +693,7 @@ void router_link_flush(struct router_link *link, unsigned worker, struct link_ou
 		return;
 	}
 	pthread_mutex_lock(&link->lock);
-	link_lane_take(&link->lanes[worker], outbox, link->session_alive);
+	link_lane_take(&link->lanes[worker], outbox, link->session.id != 0);
 	update_queued(link);
 	pump_and_kick(link);
 	pthread_mutex_unlock(&link->lock);
@@ -706,7 +703,7 @@ void router_link_snapshot(struct router_link *link, unsigned worker, uint64_t se
 	struct link_outbox *outbox)
 {
 	pthread_mutex_lock(&link->lock);
-	if (link->session_alive && session == link->session) {
+	if (link->session.id != 0 && session == link->n_sessions) {
 		link_lane_release(&link->lanes[worker], outbox);
 		update_queued(link);
 		pump_and_kick(link);
@@ -738,7 +735,7 @@ struct router_link_status router_link_status(struct router_link *link)
 {
 	pthread_mutex_lock(&link->lock);
 	struct router_link_status status = link->status;
-	status.inflight_bytes = link_window_inflight(&link->window);
+	status.inflight_bytes = link_window_inflight(&link->session.window);
 	status.queued_bytes = link->queued_bytes;
 	pthread_mutex_unlock(&link->lock);
 	return status;

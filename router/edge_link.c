@@ -24,7 +24,7 @@ struct edge_link *edge_link_new(struct bytes name, const uint8_t boot[LINK_BOOT_
 	CHECK(name.len <= LINK_NAME_MAX);
 	memcpy(link->name, name.data, name.len);
 	memcpy(link->boot, boot, LINK_BOOT_LEN);
-	link_window_init(&link->window);
+	link_session_init(&link->session);
 	link->since_ms = clock_wall_ms();
 	return link;
 }
@@ -32,7 +32,7 @@ struct edge_link *edge_link_new(struct bytes name, const uint8_t boot[LINK_BOOT_
 void edge_link_free(struct edge_link *link)
 {
 	CHECK(link->conn == NULL);
-	link_window_fini(&link->window);
+	link_session_fini(&link->session);
 	buf_fini(&link->fresh);
 	buf_fini(&link->tail);
 	free(link->version);
@@ -46,9 +46,8 @@ static void drop_waiting(struct edge_link *link)
 	link->tail_at = 0;
 }
 
-void edge_link_reset(struct edge_link *link, uint64_t peer_window)
+void edge_link_begin(struct edge_link *link)
 {
-	link_window_reset(&link->window, peer_window);
 	drop_waiting(link);
 	link->lagged = false;
 }
@@ -81,12 +80,12 @@ static void pump(struct edge_link *link)
 			break;
 		}
 		struct bytes element = bytes_make(before.data, before.len - rest.len);
-		if (!link_window_add(&link->window, element)) {
+		if (!link_window_add(&link->session.window, element)) {
 			break;
 		}
 		link->tail_at += element.len;
 	}
-	link_window_close(&link->window);
+	link_window_close(&link->session.window);
 	if (link->tail_at == link->tail.len) {
 		buf_reset(&link->tail, KEEP_CAP);
 		link->tail_at = 0;
@@ -110,7 +109,7 @@ void edge_link_attach(struct edge_link *link, struct link_conn *conn, pthread_mu
 	pthread_mutex_lock(conn_lock);
 	link->conn = conn;
 	link->conn_lock = conn_lock;
-	link_conn_attach(conn, &link->window);
+	link_conn_attach(conn, &link->session.window);
 	pump_and_kick(link);
 	pthread_mutex_unlock(conn_lock);
 }
@@ -164,7 +163,7 @@ void edge_link_on_drained(struct edge_link *link)
 bool edge_link_acked(struct edge_link *link, uint64_t ack)
 {
 	lock(link);
-	bool fine = link_window_acked(&link->window, ack) == 0;
+	bool fine = link_window_acked(&link->session.window, ack) == 0;
 	if (fine) {
 		pump_and_kick(link);
 	}
@@ -179,8 +178,8 @@ void edge_link_tell_ack(struct edge_link *link, bool now)
 	}
 	bool urgent;
 	lock(link);
-	if (link_window_owes_ack(&link->window, &urgent) && (urgent || now)) {
-		link_conn_control(link->conn, LINK_ACK, link_window_ack(&link->window),
+	if (link_window_owes_ack(&link->session.window, &urgent) && (urgent || now)) {
+		link_conn_control(link->conn, LINK_ACK, link_window_ack(&link->session.window),
 			bytes_make(NULL, 0));
 	}
 	unlock(link);
@@ -191,7 +190,7 @@ void edge_link_ping(struct edge_link *link, uint64_t now_ms)
 	uint64_t sent_ns = clock_mono_ns();
 	lock(link);
 	link->ping_ms = now_ms;
-	link_conn_control(link->conn, LINK_PING, link_window_ack(&link->window),
+	link_conn_control(link->conn, LINK_PING, link_window_ack(&link->session.window),
 		bytes_make(&sent_ns, sizeof(sent_ns)));
 	unlock(link);
 }
@@ -207,7 +206,7 @@ size_t edge_link_queue_bytes(const struct edge_link *link)
 uint64_t edge_link_inflight_bytes(const struct edge_link *link)
 {
 	lock(link);
-	uint64_t bytes = link_window_inflight(&link->window);
+	uint64_t bytes = link_window_inflight(&link->session.window);
 	unlock(link);
 	return bytes;
 }

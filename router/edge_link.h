@@ -17,7 +17,7 @@
 #include "common/check.h"
 #include "proto/link_conn.h"
 #include "proto/link_hello.h"
-#include "proto/link_window.h"
+#include "proto/link_resume.h"
 
 struct table_edge;
 
@@ -35,7 +35,7 @@ struct edge_link {
 	struct table_edge *table; // in the routing tables
 	struct link_conn *conn; // borrowed from the server's peer; NULL while cut
 	pthread_mutex_t *conn_lock; // its mutex
-	struct link_window window;
+	struct link_session session;
 	struct buf fresh;
 	struct buf tail;
 	size_t tail_at;
@@ -49,8 +49,8 @@ struct edge_link *edge_link_new(struct bytes name, const uint8_t boot[LINK_BOOT_
 // Detached before.
 void edge_link_free(struct edge_link *link);
 
-// A new session: both directions begin anew, nothing waits.
-void edge_link_reset(struct edge_link *link, uint64_t peer_window);
+// A session has begun: nothing of the last one waits.
+void edge_link_begin(struct edge_link *link);
 // The connection carries this link from now on.
 void edge_link_attach(struct edge_link *link, struct link_conn *conn, pthread_mutex_t *lock);
 void edge_link_detach(struct edge_link *link);

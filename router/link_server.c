@@ -69,7 +69,6 @@ struct link_server {
 	nng_aio *accept_delay;
 	atomic_bool stopping;
 	char *url;
-	uint64_t epoch;
 	struct map peers;
 	LIST_HEAD(, peer) peer_list;
 	LIST_HEAD(, peer) graves;
@@ -78,7 +77,10 @@ struct link_server {
 	unsigned n_strangers;
 	struct link_arena arena;
 	struct log_limit refusal_log;
+	struct histogram route_seconds;
 };
+
+static const double route_bounds[] = { 10e-6, 50e-6, 100e-6, 500e-6, 1e-3, 5e-3, 25e-3, 100e-3 };
 
 static struct bytes peer_key(const struct map_node *node)
 {
@@ -305,7 +307,7 @@ static void flush_edge(struct link_server *server, struct edge_link *edge)
 	}
 }
 
-void link_server_flush(struct link_server *server)
+static void flush_edges(struct link_server *server)
 {
 	struct edge_link *edge;
 	LIST_FOREACH (edge, &server->edges, in_server) {
@@ -371,15 +373,19 @@ static bool copy_policy(const Weir__Link__V1__Hello *hello, struct rights_policy
 	return hello->lobby_publish <= LOBBY_PUBLISH_NONE;
 }
 
-static bool can_resume(const struct link_server *server, const struct edge_link *edge,
-	const Weir__Link__V1__Hello *hello)
+static struct link_offer offer_of(const Weir__Link__V1__Hello *hello)
 {
-	return hello->router_epoch == server->epoch && !edge->lagged &&
-		edge->window.rx_next >= hello->up_oldest && edge->window.rx_next <= hello->up_next;
+	return (struct link_offer){
+		.session = hello->session,
+		.down_next = hello->down_next,
+		.up_oldest = hello->up_oldest,
+		.up_next = hello->up_next,
+		.window_bytes = hello->window_bytes,
+	};
 }
 
-static void send_hello_ack(struct peer *peer, const struct edge_link *edge,
-	const struct link_nonces *nonces, struct bytes key, bool resumed)
+static void send_hello_ack(struct peer *peer, const struct link_answer *answer,
+	const struct link_nonces *nonces, struct bytes key)
 {
 	const struct link_server *server = peer->server;
 	Weir__Link__V1__HelloAck ack = WEIR__LINK__V1__HELLO_ACK__INIT;
@@ -388,11 +394,11 @@ static void send_hello_ack(struct peer *peer, const struct edge_link *edge,
 	ack.major = LINK_MAJOR;
 	ack.minor = LINK_MINOR;
 	ack.router_name = pb_data(bytes_str(server->options.name));
-	ack.router_epoch = server->epoch;
-	ack.resumed = resumed;
-	ack.up_next = edge->window.rx_next;
-	ack.down_next = edge->window.tx_acked;
-	ack.window_bytes = LINK_WINDOW_BYTES;
+	ack.session = answer->session;
+	ack.resumed = answer->resumed;
+	ack.up_next = answer->up_next;
+	ack.down_next = answer->down_next;
+	ack.window_bytes = (uint32_t)answer->window_bytes;
 	ack.link_timeout_ms = (uint32_t)server->options.link_timeout_ms;
 	ack.version = pb_data(bytes_str(WEIR_VERSION));
 	uint8_t *at = buf_reserve(&body, weir__link__v1__hello_ack__get_packed_size(&ack));
@@ -417,7 +423,7 @@ static void begin_session(struct link_server *server, struct edge_link *edge,
 	if (edge->table != NULL) {
 		route_edge_down(server->route, edge->table, clock_mono_ms());
 	}
-	edge_link_reset(edge, hello->window_bytes);
+	edge_link_begin(edge);
 	edge->table = route_edge_up(server->route, edge, pb_bytes(hello->name), policy);
 }
 
@@ -440,7 +446,7 @@ static void welcome(struct peer *peer, const Weir__Link__V1__Hello *hello,
 	}
 	close_edge_peer(server, edge); // superseded
 	bool resumed = same && can_resume(server, edge, hello) &&
-		link_window_resume(&edge->window, hello->down_next);
+		link_window_resume(&edge->session.window, hello->down_next);
 	if (!resumed) {
 		begin_session(server, edge, hello, policy);
 	}
@@ -450,11 +456,12 @@ static void welcome(struct peer *peer, const Weir__Link__V1__Hello *hello,
 	peer->edge = edge;
 	server->n_strangers--;
 	link_conn_set_body_max(peer->conn, LINK_BODY_MAX);
-	send_hello_ack(peer, edge, nonces, key, resumed);
+	send_hello_ack(peer, &answer, nonces, key);
 	atomic_store(&peer->draining, edge);
 	edge_link_attach(edge, peer->conn, &peer->lock);
 	log_info("edge_up", LOG_STR("edge", edge->name),
-		LOG_STR("session", resumed ? "resumed" : "new"), LOG_STR("version", edge->version));
+		LOG_STR("session", answer.resumed ? "resumed" : "new"),
+		LOG_STR("version", edge->version));
 }
 
 static bool hello_is_sane(const Weir__Link__V1__Hello *hello)
@@ -522,14 +529,17 @@ static bool on_batch(struct link_server *server, struct edge_link *edge,
 	const struct link_frame *frame)
 {
 	pthread_mutex_lock(edge->conn_lock);
-	int result = link_window_accept(&edge->window, frame->seq, LINK_HEAD_LEN + frame->body.len);
+	int result = link_window_accept(&edge->session.window, frame->seq,
+		LINK_HEAD_LEN + frame->body.len);
 	pthread_mutex_unlock(edge->conn_lock);
 	if (result != 0) {
 		return result > 0; // a repeat is fine
 	}
+	uint64_t begun_ns = clock_mono_ns();
 	bool fine = route_batch(server, edge, frame->body);
+	histogram_observe_ns(&server->route_seconds, clock_mono_ns() - begun_ns);
 	pthread_mutex_lock(edge->conn_lock);
-	link_window_consumed(&edge->window, edge->window.rx_next);
+	link_window_consumed(&edge->session.window, edge->session.window.rx_next);
 	pthread_mutex_unlock(edge->conn_lock);
 	return fine;
 }
@@ -616,7 +626,7 @@ static void on_ingress(void *arg)
 static void on_turn_end(void *arg)
 {
 	struct link_server *server = arg;
-	link_server_flush(server);
+	flush_edges(server);
 	while (!LIST_EMPTY(&server->graves)) {
 		free_peer(LIST_FIRST(&server->graves));
 	}
@@ -747,11 +757,9 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 	}
 	server->route = route;
 	server->loop = loop;
-	while (server->epoch == 0) {
-		link_random(&server->epoch, sizeof(server->epoch));
-	}
 	server->tick_ms = clock_mono_ms();
 	map_init(&server->peers, peer_key);
+	histogram_init(&server->route_seconds, route_bounds, ARRAY_LEN(route_bounds));
 	server->ingress = ingress_new(loop, on_ingress, server);
 	CHECK(nng_aio_alloc(&server->accept_aio, on_accept, server) == 0);
 	CHECK(nng_aio_alloc(&server->accept_delay, on_accept_delay, server) == 0);
@@ -805,12 +813,12 @@ const char *link_server_url(const struct link_server *server)
 	return server->url;
 }
 
-uint64_t link_server_epoch(const struct link_server *server)
-{
-	return server->epoch;
-}
-
 struct edge_link *link_server_next(struct link_server *server, struct edge_link *link)
 {
 	return link == NULL ? LIST_FIRST(&server->edges) : LIST_NEXT(link, in_server);
+}
+
+const struct histogram *link_server_route_seconds(const struct link_server *server)
+{
+	return &server->route_seconds;
 }

@@ -8,6 +8,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/loop.h"
+#include "common/metrics.h"
 #include "router/edge_link.h"
 #include "router/route.h"
 
@@ -35,14 +36,12 @@ void link_server_free(struct link_server *server);
 
 // The URL that is bound, port 0 replaced. Borrowed.
 const char *link_server_url(const struct link_server *server);
-// Random per start; rooms' epochs are newer than any before it.
-uint64_t link_server_epoch(const struct link_server *server);
 
 // route's sink: `arg` is the server.
 void link_server_append(void *arg, struct table_edge *edge, struct bytes element);
 
-// What was appended outside of a link's turn (weirctl) leaves now.
-void link_server_flush(struct link_server *server);
+// How long BATCHes took to route. Borrowed.
+const struct histogram *link_server_route_seconds(const struct link_server *server);
 
 // Walks the edges: NULL starts; NULL ends.
 struct edge_link *link_server_next(struct link_server *server, struct edge_link *link);

@@ -1,0 +1,13 @@
+// What every daemon does with its process before it serves.
+#pragma once
+
+#include <stdint.h>
+
+// Ignores SIGPIPE, forbids core dumps and ptrace (a core holds tokens and keys; not under sanitizers,
+// whose reports need both), and raises the descriptor limit to the hard one. Returns that limit.
+// Before any thread is started.
+uint64_t process_prepare(void);
+
+// GET `url` (http://HOST:PORT/PATH) within two seconds: 0 if it answers 200, else 1 with a line on
+// stderr. For health checks: `--probe URL`.
+int process_probe(const char *url);

@@ -1,0 +1,69 @@
+// One row a metric where one number is asked; what has labels or buckets is written out below.
+
+#include "router/router_metrics.h"
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "router/link_server.h"
+#include "router/route.h"
+
+static const char *const refusal_labels[REFUSAL_COUNT] = {
+	[REFUSAL_BAD_ROOM] = "reason=\"bad_room\"",
+	[REFUSAL_FORBIDDEN] = "reason=\"forbidden\"",
+	[REFUSAL_NOT_MEMBER] = "reason=\"not_member\"",
+	[REFUSAL_LIMIT] = "reason=\"limit\"",
+	[REFUSAL_RATE_LIMITED] = "reason=\"rate_limited\"",
+	[REFUSAL_UNAVAILABLE] = "reason=\"unavailable\"",
+};
+
+static void write_rejected(struct buf *out, const struct route *route)
+{
+	metrics_head(out, "weir_router_rejected_total", "counter", "Requests refused.");
+	for (size_t i = 0; i < REFUSAL_COUNT; i++) {
+		if (refusal_labels[i] != NULL) {
+			metrics_sample(out, "weir_router_rejected_total", refusal_labels[i],
+				counter_get(&route->counters.rejected[i]));
+		}
+	}
+}
+
+static uint64_t queue_bytes(struct link_server *server)
+{
+	uint64_t bytes = 0;
+	struct edge_link *edge = NULL;
+	while ((edge = link_server_next(server, edge)) != NULL) {
+		bytes += edge_link_queue_bytes(edge);
+	}
+	return bytes;
+}
+
+void router_metrics_write(struct buf *out, const struct route *route, struct link_server *server)
+{
+	const struct room_table *table = &route->table;
+	const struct {
+		const char *name;
+		const char *type;
+		const char *help;
+		uint64_t value;
+	} rows[] = {
+		{ "weir_router_edges", "gauge", "Edges known.", table->n_edges },
+		{ "weir_router_rooms", "gauge", "Rooms with a record.", table->rooms.n_entries },
+		{ "weir_router_members", "gauge", "Memberships in all rooms.", table->n_members },
+		{ "weir_router_published_total", "counter", "Messages published.",
+			counter_get(&route->counters.published) },
+		{ "weir_router_deliveries_total", "counter", "Connections reached.",
+			counter_get(&route->counters.deliveries) },
+		{ "weir_router_link_queue_bytes", "gauge", "Bytes waiting for links to edges.",
+			queue_bytes(server) },
+		{ "weir_log_dropped_total", "counter", "Log lines lost.", log_dropped() },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		metrics_simple(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+	}
+	write_rejected(out, route);
+	metrics_histogram(out, "weir_router_route_seconds", "Time to route one BATCH of an edge.",
+		link_server_route_seconds(server));
+	metrics_head(out, "weir_build_info", "gauge", "Always 1.");
+	metrics_sample(out, "weir_build_info",
+		"program=\"weir-router\",version=\"" WEIR_VERSION "\"", 1);
+}

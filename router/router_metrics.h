@@ -1,0 +1,9 @@
+// The router's /metrics, by the names of the client protocol.
+#pragma once
+
+struct buf;
+struct link_server;
+struct route;
+
+// Appends the whole page.
+void router_metrics_write(struct buf *out, const struct route *route, struct link_server *server);
