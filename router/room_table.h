@@ -5,9 +5,13 @@
 // `room` has members; the membership node ties a client to a room and sits in both their lists, so
 // leaving a room, losing a client and losing an edge are list walks without a search. Memberships
 // belong to the table; a room's record outlives its members (room_table_sweep() says how long).
+//
+// Changes come back as facts (first or last connection of a user), so that the caller can announce
+// them; the table itself tells nobody.
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -27,9 +31,10 @@ struct membership {
 	LIST_ENTRY(membership) in_client;
 	struct table_room *room;
 	struct table_client *client;
-	uint64_t join_seq : 63;
-	uint64_t presence : 1;
+	uint64_t join_seq; // the room's seq when the client came
+	bool presence; // wants to hear of users who come and go
 };
+_Static_assert(sizeof(struct membership) <= 64, "a membership costs at most 64 bytes");
 TAILQ_HEAD(membership_queue, membership);
 LIST_HEAD(membership_list, membership);
 
@@ -37,6 +42,8 @@ struct table_user {
 	struct map_node node;
 	LIST_HEAD(, table_client) clients;
 	uint32_t n_clients;
+	uint64_t n_memberships; // of all its clients
+	uint64_t seen; // scratch of room_table_first_sight()
 	uint16_t name_len;
 	char name[]; // NUL-terminated
 };
@@ -55,11 +62,11 @@ struct table_client {
 	uint32_t n_rooms;
 	bool admin;
 	bool compressed;
-	char *id; // owned
-	char *username; // owned; NULL if none
-	char *address; // owned
-	char *codec; // owned
-	char **roles; // owned; ends with NULL; NULL if none
+	const char **roles; // ends with NULL; owned: one block that holds the texts below as well
+	const char *id;
+	const char *username; // NULL if none
+	const char *address;
+	const char *codec;
 };
 
 struct table_edge {
@@ -67,8 +74,12 @@ struct table_edge {
 	LIST_HEAD(, table_client) list;
 	LIST_ENTRY(table_edge) in_table;
 	uint32_t n_clients;
-	uint64_t n_memberships;
 	uint32_t n_rooms; // rooms with a member here
+	uint64_t n_memberships;
+	bool going; // being taken down: nothing is to be sent to it
+	char *name; // owned
+	char *lobby; // owned; what policy.lobby points into
+	struct rights_policy policy;
 	void *link; // the caller's
 };
 
@@ -77,17 +88,23 @@ struct room_edge {
 	struct table_edge *edge;
 	uint32_t n_members;
 	uint32_t n_presence; // of these, with presence
+	bool gap_told; // the caller's: told that it missed messages
 };
 
 struct table_room {
 	struct map_node node;
-	struct membership_queue members;
+	struct membership_queue members; // in the order of their joining
 	uint32_t n_members;
+	uint32_t n_users;
 	uint32_t n_edges;
-	struct room_edge *edges; // owned
+	struct room_edge *edges; // owned; room for the next power of two
 	uint64_t epoch;
 	uint64_t seq; // of the last message; 0: none yet
 	uint64_t published; // since the record was made, ephemeral ones too
+	int64_t last_ms; // wall time of the last message: stamps never run backwards
+	uint64_t rate_window; // what the two counts belong to, see room_rate_milli()
+	uint32_t rate_now;
+	uint32_t rate_before;
 	uint64_t idle_since_ms; // monotonic: creation, last message or last leave
 	TAILQ_ENTRY(table_room) idle; // in the table's list of rooms without members, oldest first
 	bool is_idle;
@@ -95,22 +112,110 @@ struct table_room {
 	char name[]; // NUL-terminated
 };
 
+struct membership_slab;
+
 struct room_table {
 	struct map rooms;
 	struct map users;
 	LIST_HEAD(, table_edge) edges;
 	TAILQ_HEAD(, table_room) idle;
+	struct membership_list free; // memberships not in use
+	struct membership_slab *slabs; // owned; what they are cut from
 	uint32_t n_edges;
 	uint64_t n_members; // memberships in all
 	uint64_t n_clients;
 	uint64_t next_epoch;
+	uint64_t sight; // see room_table_first_sight()
 	uint64_t max_rooms; // 0: no limit
 	uint64_t max_members_per_room; // 0: no limit
 };
 
+void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_members_per_room);
+// Frees all that is in it.
+void room_table_fini(struct room_table *t);
+
+// Copies the name and the policy (with a reference to its rights).
+struct table_edge *room_table_edge_add(struct room_table *t, struct bytes name,
+	const struct rights_policy *policy, void *link);
+// Removes its clients as well, and frees it.
+void room_table_edge_remove(struct room_table *t, struct table_edge *edge, uint64_t now_ms);
+
+// What an edge says of a connection. Spans hold no NUL.
+struct client_facts {
+	uint64_t handle;
+	struct bytes id;
+	struct bytes user;
+	struct bytes username;
+	struct bytes address;
+	struct bytes codec;
+	const struct bytes *roles;
+	size_t n_roles;
+	struct rights *rights; // a reference that the table takes over; NULL: the edge's defaults
+	bool admin;
+	bool compressed;
+	int64_t since_ms;
+};
+// The edge must not have a client of that handle.
+struct table_client *room_table_client_add(struct room_table *t, struct table_edge *edge,
+	const struct client_facts *facts);
+// Replaces what is known of a client; its handle and user must be the same.
+void room_table_client_update(struct table_client *client, const struct client_facts *facts);
+// Leaves its rooms as well, and frees it.
+void room_table_client_remove(struct room_table *t, struct table_client *client, uint64_t now_ms);
+struct table_client *room_table_client_find(const struct table_edge *edge, uint64_t handle);
+struct table_user *room_table_user_find(const struct room_table *t, struct bytes name);
+
+struct table_room *room_table_find(const struct room_table *t, struct bytes name);
+// Finds the record or makes one with an epoch never used before; NULL if max_rooms exist.
+struct table_room *room_table_open(struct room_table *t, struct bytes name, uint64_t now_ms);
+
 enum room_result {
 	ROOM_JOINED = 1,
-	ROOM_ALREADY_IN,
+	ROOM_ALREADY_IN, // its presence flag is now as asked
 	ROOM_FULL, // max_members_per_room
 	ROOM_TOO_MANY, // max_rooms
 };
+struct room_joining {
+	struct table_room *room; // NULL with ROOM_TOO_MANY
+	struct membership *membership; // NULL if refused
+	bool user_came; // the first connection of its user in the room
+};
+MUST_CHECK enum room_result room_table_join(struct room_table *t, struct table_client *client,
+	struct bytes name, bool presence, uint64_t now_ms, struct room_joining *joining);
+// Frees the membership. True if it was the last connection of its user in the room.
+bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_ms);
+
+// The client's membership, or NULL. Walks the shorter of the two lists.
+struct membership *membership_find(const struct table_room *room,
+	const struct table_client *client);
+// NULL if the edge has no member there.
+struct room_edge *room_edge_find(const struct table_room *room, const struct table_edge *edge);
+// How many connections of the user are in the room.
+uint32_t room_user_count(const struct table_room *room, const struct table_user *user);
+
+// A message was published to the room: counts it and puts the end of an empty room off.
+void room_table_count_message(struct room_table *t, struct table_room *room, uint64_t now_ms);
+// Messages in a thousand seconds, by the last ten to twenty seconds.
+uint64_t room_rate_milli(const struct table_room *room, uint64_t now_ms);
+
+// Frees the records of at most `max` rooms that have had no member and no message for `age_ms`.
+// Returns how many.
+size_t room_table_sweep(struct room_table *t, uint64_t now_ms, uint64_t age_ms, size_t max);
+
+// For lists of distinct users without memory of their own: after room_table_begin_sight() the first
+// call for each user returns true.
+void room_table_begin_sight(struct room_table *t);
+bool room_table_first_sight(const struct room_table *t, struct table_user *user);
+
+static inline struct table_room *table_room_of(struct map_node *node)
+{
+	return node != NULL ? CONTAINER_OF(node, struct table_room, node) : NULL;
+}
+static inline struct bytes room_name(const struct table_room *room)
+{
+	return bytes_make(room->name, room->name_len);
+}
+static inline struct bytes user_name(const struct table_user *user)
+{
+	return bytes_make(user->name, user->name_len);
+}
