@@ -78,13 +78,17 @@ static void room_free(struct room_table *t, struct table_room *room)
 
 void room_table_fini(struct room_table *t)
 {
-	struct table_edge *edge;
-	while ((edge = LIST_FIRST(&t->edges)) != NULL) {
+	struct table_edge *edge = LIST_FIRST(&t->edges);
+	while (edge != NULL) {
+		struct table_edge *next = LIST_NEXT(edge, in_table);
 		room_table_edge_remove(t, edge, 0);
+		edge = next;
 	}
-	struct table_room *room;
-	while ((room = TAILQ_FIRST(&t->idle)) != NULL) {
+	struct table_room *room = TAILQ_FIRST(&t->idle);
+	while (room != NULL) {
+		struct table_room *next = TAILQ_NEXT(room, idle);
 		room_free(t, room);
+		room = next;
 	}
 	map_fini(&t->rooms);
 	map_fini(&t->users);
@@ -116,9 +120,11 @@ struct table_edge *room_table_edge_add(struct room_table *t, struct bytes name,
 
 void room_table_edge_remove(struct room_table *t, struct table_edge *edge, uint64_t now_ms)
 {
-	struct table_client *client;
-	while ((client = LIST_FIRST(&edge->list)) != NULL) {
+	struct table_client *client = LIST_FIRST(&edge->list);
+	while (client != NULL) {
+		struct table_client *next = LIST_NEXT(client, in_edge);
 		room_table_client_remove(t, client, now_ms);
+		client = next;
 	}
 	LIST_REMOVE(edge, in_table);
 	t->n_edges--;

@@ -40,7 +40,7 @@ LIST_HEAD(membership_list, membership);
 
 struct table_user {
 	struct map_node node;
-	LIST_HEAD(, table_client) clients;
+	LIST_HEAD(user_clients, table_client) clients;
 	uint32_t n_clients;
 	uint64_t n_memberships; // of all its clients
 	uint64_t seen; // scratch of room_table_first_sight()
@@ -71,7 +71,7 @@ struct table_client {
 
 struct table_edge {
 	struct map clients;
-	LIST_HEAD(, table_client) list;
+	LIST_HEAD(edge_clients, table_client) list;
 	LIST_ENTRY(table_edge) in_table;
 	uint32_t n_clients;
 	uint32_t n_rooms; // rooms with a member here
@@ -117,8 +117,8 @@ struct membership_slab;
 struct room_table {
 	struct map rooms;
 	struct map users;
-	LIST_HEAD(, table_edge) edges;
-	TAILQ_HEAD(, table_room) idle;
+	LIST_HEAD(table_edges, table_edge) edges;
+	TAILQ_HEAD(idle_rooms, table_room) idle;
 	struct membership_list free; // memberships not in use
 	struct membership_slab *slabs; // owned; what they are cut from
 	uint32_t n_edges;

@@ -1,0 +1,87 @@
+// What the router does: items in, items out. Takes what edges say, checks it, changes the tables and
+// appends what is to be told to whom. Pure: no socket, no clock, no log; time is a parameter, output
+// goes to a sink. One thread.
+#pragma once
+
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/metrics.h"
+#include "proto/link_items.h"
+#include "proto/rights.h"
+#include "router/room_table.h"
+
+struct route_options {
+	uint64_t max_rooms; // 0: no limit
+	uint64_t max_members_per_room; // 0: no limit
+	uint64_t presence_events_max; // larger rooms announce nobody; 0: no limit
+	uint64_t history_age_ms; // how long a room's epoch and seq outlive its last event
+};
+
+// Takes one element of a BATCH for `edge` (see link_item_append()); copies it, the span is reused. It
+// must not call back into route: an edge found dead here is taken down later.
+typedef void route_append_fn(void *arg, struct table_edge *edge, struct bytes element);
+
+struct route_counters {
+	struct counter published; // broadcasts and ephemeral messages too
+	struct counter deliveries; // connections reached
+	struct counter ignored; // items that speak of a client we do not know
+	struct counter rejected[REFUSAL_COUNT];
+};
+
+struct route {
+	struct room_table table; // for reading; the admin plane walks it
+	struct route_options options;
+	struct route_counters counters;
+	route_append_fn *append;
+	void *arg;
+	struct buf element; // scratch: what is being appended
+};
+
+void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
+	void *arg);
+void route_fini(struct route *r);
+
+// A session with an edge begins: it holds no client yet. `link` comes back as edge->link; name and
+// policy (from HELLO) are copied.
+struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
+	const struct rights_policy *policy);
+// The session is over: its clients leave their rooms, the members elsewhere are told, and `edge` is
+// freed. An edge that has to announce everything anew goes down and up again.
+void route_edge_down(struct route *r, struct table_edge *edge, uint64_t now_ms);
+
+// One item from an edge. 0, or negative if no honest edge sends it: then its link is to be closed.
+MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,
+	uint64_t now_ms, int64_t wall_ms);
+
+// Forgets rooms whose time is over, some at a time: call each second or so.
+void route_sweep(struct route *r, uint64_t now_ms);
+
+struct route_message {
+	struct bytes room; // not for broadcasts
+	struct bytes type;
+	struct bytes body;
+	const struct table_client *from; // NULL: no client's (weirctl)
+	bool no_echo;
+	bool ephemeral;
+};
+struct route_result {
+	uint64_t epoch;
+	uint64_t seq; // 0: ephemeral, or a broadcast
+	int64_t timestamp_ms;
+	uint32_t members; // connections
+};
+// Publishes without a question of rights. REFUSAL_NONE and the result, or why not.
+MUST_CHECK enum refusal route_publish(struct route *r, const struct route_message *message,
+	uint64_t now_ms, int64_t wall_ms, struct route_result *result);
+void route_broadcast(struct route *r, const struct route_message *message, int64_t wall_ms,
+	struct route_result *result);
+
+// Asks the client's edge to close it; it leaves its rooms when the edge says that it has.
+void route_kick(struct route *r, const struct table_client *client, struct bytes reason);
+
+// What the router decides of a client that asks for a right; weirctl explains with it.
+struct rights_decision route_decide(const struct table_client *client, enum right right,
+	struct bytes room);
