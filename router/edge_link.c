@@ -151,6 +151,7 @@ bool edge_link_flush(struct edge_link *link)
 		drop_waiting(link);
 	}
 	bool fine = !link->lagged;
+	link->waiting = link->tail.len - link->tail_at;
 	unlock(link);
 	return fine;
 }
@@ -163,12 +164,22 @@ void edge_link_on_drained(struct edge_link *link)
 bool edge_link_acked(struct edge_link *link, uint64_t ack)
 {
 	lock(link);
+	uint64_t before = link->session.window.tx_acked;
 	bool fine = link_window_acked(&link->session.window, ack) == 0;
-	if (fine) {
+	if (link->session.window.tx_acked > before) {
+		link->progress_ms = clock_mono_ms();
 		pump_and_kick(link);
 	}
+	link->waiting = link->tail.len - link->tail_at;
 	unlock(link);
 	return fine;
+}
+
+void edge_link_consume(struct edge_link *link)
+{
+	lock(link);
+	link_window_consumed(&link->session.window, link->session.window.rx_next);
+	unlock(link);
 }
 
 void edge_link_tell_ack(struct edge_link *link, bool now)

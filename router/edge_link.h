@@ -39,7 +39,10 @@ struct edge_link {
 	struct buf fresh;
 	struct buf tail;
 	size_t tail_at;
+	size_t waiting; // bytes of the tail, as of the last flush or ack
+	uint64_t progress_ms; // monotonic; when it last acknowledged something
 	bool lagged; // lost something: nothing more is sent before a new session
+	bool held; // its BATCHes are not acknowledged while another edge is behind
 	bool touched; // in the server's list of links to flush
 	uint64_t ping_ms;
 	uint64_t rtt_us; // of the last PING answered; 0: none yet
@@ -64,6 +67,8 @@ MUST_CHECK bool edge_link_flush(struct edge_link *link);
 void edge_link_on_drained(struct edge_link *link);
 // The edge has taken in everything below `ack`. False for an ack of what was never sent.
 MUST_CHECK bool edge_link_acked(struct edge_link *link, uint64_t ack);
+// All that came from the edge is in the tables: its acknowledgement may be told.
+void edge_link_consume(struct edge_link *link);
 // Sends an ACK if one is owed, and due or `now` is set.
 void edge_link_tell_ack(struct edge_link *link, bool now);
 void edge_link_ping(struct edge_link *link, uint64_t now_ms);

@@ -14,6 +14,7 @@
 
 #include "router/link_server.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ enum {
 	OPEN_LIMIT_MS = 3000,
 	HELLO_MAX = 64 << 10, // 256 default rights of 256 bytes do not fit; nobody has so many
 	STRANGERS_MAX = 1024,
+	STALLED_MS = 250, // an edge that acknowledges nothing for so long does not read
 	ACCEPT_RETRY_MS = 20,
 	// What one link may have lying in the ingress: its window, and control frames.
 	INGRESS_MAX = LINK_WINDOW_BYTES + (64 << 10),
@@ -75,6 +77,7 @@ struct link_server {
 	LIST_HEAD(, edge_link) edges;
 	uint64_t next_peer;
 	unsigned n_strangers;
+	bool congested;
 	struct link_arena arena;
 	struct log_limit refusal_log;
 	struct histogram route_seconds;
@@ -445,9 +448,14 @@ static void welcome(struct peer *peer, const Weir__Link__V1__Hello *hello,
 		edge = add_edge(server, hello);
 	}
 	close_edge_peer(server, edge); // superseded
-	bool resumed = same && can_resume(server, edge, hello) &&
-		link_window_resume(&edge->session.window, hello->down_next);
-	if (!resumed) {
+	uint64_t fresh_id = 0;
+	while (fresh_id == 0) {
+		link_random(&fresh_id, sizeof(fresh_id));
+	}
+	struct link_offer offer = offer_of(hello);
+	struct link_answer answer =
+		link_offer_decide(&edge->session, &offer, same && !edge->lagged, fresh_id);
+	if (!answer.resumed) {
 		begin_session(server, edge, hello, policy);
 	}
 	free(edge->version);
@@ -538,9 +546,10 @@ static bool on_batch(struct link_server *server, struct edge_link *edge,
 	uint64_t begun_ns = clock_mono_ns();
 	bool fine = route_batch(server, edge, frame->body);
 	histogram_observe_ns(&server->route_seconds, clock_mono_ns() - begun_ns);
-	pthread_mutex_lock(edge->conn_lock);
-	link_window_consumed(&edge->session.window, edge->session.window.rx_next);
-	pthread_mutex_unlock(edge->conn_lock);
+	edge->held = server->congested;
+	if (!edge->held) {
+		edge_link_consume(edge);
+	}
 	return fine;
 }
 
@@ -791,7 +800,7 @@ void link_server_free(struct link_server *server)
 			send_goaway(peer, "restarting");
 		}
 	}
-	nng_msleep(TICK_MS); // for the last words to leave
+	poll(NULL, 0, TICK_MS); // for the last words to leave
 	on_ingress(server); // streams accepted meanwhile
 	while (!LIST_EMPTY(&server->edges)) {
 		struct edge_link *edge = LIST_FIRST(&server->edges);
