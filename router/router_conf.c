@@ -1,0 +1,206 @@
+// One row an option; the row is the documentation, the parser and the default at once. Checks that
+// need a file or a socket are not made here: they belong to whoever opens it, and are told by
+// conf_fault().
+//
+// What is marked CONF_RELOADABLE is what SIGHUP is for: keys, limits, log level.
+
+#include "router/router_conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf_check.h"
+#include "proto/link_hello.h"
+#include "router/admin_path.h"
+
+enum {
+	MESSAGE_DEFAULT = 102400, // max-message of an edge that does not set it
+	LINK_TIMEOUT_MIN_MS = 200,
+};
+
+static const char *const store_fsync_choices[] = { "never", "commit", NULL };
+static const char *const log_level_choices[] = { "error", "warn", "info", "debug", NULL };
+static const char *const log_format_choices[] = { "text", "json", NULL };
+
+static const char *check_name(const char *value)
+{
+	return link_name_valid(bytes_str(value)) ? NULL
+						 : "not a name (1-64 letters, digits and . _ - :)";
+}
+
+// "FILE" or "NAME=FILE".
+static const char *check_link_key(const char *value)
+{
+	const char *equals = strchr(value, '=');
+	if (equals == NULL) {
+		return NULL;
+	}
+	bool named = link_name_valid(bytes_make(value, (size_t)(equals - value)));
+	return named && equals[1] != '\0' ? NULL : "not FILE or NAME=FILE";
+}
+
+static const char *check_ui_listen(const char *value)
+{
+	const char *fault = conf_check_address(value);
+	return fault == NULL && !conf_address_is_local(value) ? "not a loopback address" : fault;
+}
+
+static const char *check_store(const char *value)
+{
+	if (strcmp(value, "memory") == 0) {
+		return NULL;
+	}
+	bool is_file = strncmp(value, "file:", 5) == 0 && value[5] != '\0';
+	return is_file ? "not available yet" : "neither memory nor file:DIR";
+}
+
+static const char *check_store_fsync(const char *value)
+{
+	return strcmp(value, "commit") == 0 ? "not available yet" : NULL;
+}
+
+// "0", "N reject" or "N newest-wins".
+static const char *check_connections_per_user(const char *value)
+{
+	size_t n_digits = strspn(value, "0123456789");
+	const char *rest = value + n_digits;
+	bool ok = n_digits > 0 && n_digits <= 9 &&
+		(strcmp(value, "0") == 0 || strcmp(rest, " reject") == 0 ||
+			strcmp(rest, " newest-wins") == 0);
+	return ok ? NULL : "not 0, N reject or N newest-wins";
+}
+
+static const char *check_slow_policy(const char *value)
+{
+	static const char *const policies[] = { "disconnect", "drop-oldest", "conflate" };
+	const char *equals = strrchr(value, '=');
+	for (size_t i = 0; equals != NULL && equals != value && i < ARRAY_LEN(policies); i++) {
+		if (strcmp(equals + 1, policies[i]) == 0) {
+			return NULL;
+		}
+	}
+	return "not PATTERN=disconnect, PATTERN=drop-oldest or PATTERN=conflate";
+}
+
+#define FIELD(name) .offset = offsetof(struct router_conf, name)
+#define NOT_YET     .flags = CONF_NOT_YET
+#define RELOADABLE  .flags = CONF_RELOADABLE
+
+static const struct conf_option options[] = {
+	{ "listen", CONF_STRING, FIELD(listen), .def = "tcp://127.0.0.1:7070",
+		.check = conf_check_listen_url, .help = "URL for edges" },
+	{ "link-key-file", CONF_LIST, FIELD(link_key_file), RELOADABLE, .check = check_link_key,
+		.help = "files with keys that edges must prove, FILE or NAME=FILE for one edge" },
+	{ "link-tls-cert", CONF_STRING, FIELD(link_tls_cert), NOT_YET,
+		.help = "file with the router's certificate for the link, PEM" },
+	{ "link-tls-key", CONF_STRING, FIELD(link_tls_key), NOT_YET,
+		.help = "file with the router's private key for the link, PEM" },
+	{ "link-tls-ca", CONF_STRING, FIELD(link_tls_ca), NOT_YET,
+		.help = "file with the authorities of edges' certificates, PEM" },
+	{ "admin", CONF_STRING, FIELD(admin), .check = conf_check_ipc_url,
+		.shown = "ipc:///run/weir/router.sock, or under $XDG_RUNTIME_DIR or /tmp",
+		.help = "URL for weirctl" },
+	{ "ops-listen", CONF_STRING, FIELD(ops_listen), .def = "127.0.0.1:9170",
+		.check = conf_check_address,
+		.help = "address of /metrics, /health and /ready; empty: none" },
+	{ "ui-listen", CONF_STRING, FIELD(ui_listen), NOT_YET, .check = check_ui_listen,
+		.help = "loopback address of the web interface; empty: none" },
+	{ "name", CONF_STRING, FIELD(name), .check = check_name, .help = "of this router" },
+	{ "user", CONF_STRING, FIELD(user), NOT_YET, .help = "user to become after binding" },
+
+	{ "store", CONF_STRING, FIELD(store), .def = "memory", .check = check_store,
+		.help = "where history is kept, memory or file:DIR; file is not available yet" },
+	{ "store-fsync", CONF_ENUM, FIELD(store_fsync), .choices = store_fsync_choices,
+		.check = check_store_fsync,
+		.help = "when a file store is synced; commit is not available yet" },
+	{ "history-messages", CONF_UINT, FIELD(history_messages), RELOADABLE, .def = "100",
+		.help = "messages kept of a room; 0: any" },
+	{ "history-bytes", CONF_SIZE, FIELD(history_bytes), RELOADABLE, .def = "256KiB",
+		.help = "bytes kept of a room; a larger message is not kept" },
+	{ "history-age", CONF_DURATION, FIELD(history_age_ms), RELOADABLE, .def = "300s",
+		.help = "time for which messages and idle rooms are kept; 0: any" },
+	{ "history-total", CONF_SIZE, FIELD(history_total), RELOADABLE, .def = "256MiB",
+		.help = "bytes kept of all rooms; 0: any" },
+	{ "dedup-total", CONF_SIZE, FIELD(dedup_total), RELOADABLE, .def = "64MiB",
+		.help = "bytes of idempotency keys; 0: any" },
+
+	{ "max-rooms", CONF_UINT, FIELD(max_rooms), RELOADABLE, .help = "rooms in all; 0: any" },
+	{ "max-members-per-room", CONF_UINT, FIELD(max_members_per_room), RELOADABLE,
+		.help = "connections in one room; 0: any" },
+	{ "max-connections-per-user", CONF_STRING, FIELD(max_connections_per_user), NOT_YET,
+		.def = "0", .check = check_connections_per_user,
+		.help = "connections of a user, N reject or N newest-wins; 0: any" },
+	{ "rate-user", CONF_RATE, FIELD(rate_user), NOT_YET,
+		.help = "messages of a user in a time; 0: any" },
+	{ "rate-fanout", CONF_RATE, FIELD(rate_fanout), RELOADABLE, .def = "1000000",
+		.help = "deliveries that a user may cause in a second; 0: any" },
+	{ "presence-events-max", CONF_UINT, FIELD(presence_events_max), RELOADABLE, .def = "1000",
+		.help = "members above which a room tells only their number" },
+	{ "presence-linger", CONF_DURATION, FIELD(presence_linger_ms), NOT_YET,
+		.help = "time for which a user who has gone still counts" },
+	{ "room-slow-policy", CONF_LIST, FIELD(room_slow_policy), NOT_YET,
+		.check = check_slow_policy,
+		.help = "PATTERN=disconnect, drop-oldest or conflate for slow receivers" },
+	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), NOT_YET,
+		.help = "memory for what weirctl explain can tell" },
+	{ "link-timeout", CONF_DURATION, FIELD(link_timeout_ms), .def = "6s",
+		.min = LINK_TIMEOUT_MIN_MS, .help = "silence after which an edge is forgotten" },
+	{ "log-level", CONF_ENUM, FIELD(log_level), RELOADABLE, .def = "info",
+		.choices = log_level_choices, .help = "least important line that is logged" },
+	{ "log-format", CONF_ENUM, FIELD(log_format), .choices = log_format_choices,
+		.help = "of log lines" },
+};
+
+static const char *complete(void *arg, const char **what)
+{
+	struct router_conf *conf = arg;
+	if (conf->admin[0] == '\0') {
+		char *admin = router_admin_default(what);
+		if (admin == NULL) {
+			return "admin";
+		}
+		free(conf->admin);
+		conf->admin = admin;
+		*what = conf_check_ipc_url(admin);
+		if (*what != NULL) {
+			return "admin";
+		}
+	}
+	if (conf->listen[0] == '\0') {
+		*what = "empty value";
+		return "listen";
+	}
+	if (conf->link_key_file.n == 0 && !conf_url_is_local(conf->listen)) {
+		*what = "required where listen is not a loopback address";
+		return "link-key-file";
+	}
+	if (conf->store[0] == '\0') {
+		*what = "empty value";
+		return "store";
+	}
+	if (conf->history_bytes < MESSAGE_DEFAULT) {
+		*what = "too small, at least 100KiB, which is the default of max-message";
+		return "history-bytes";
+	}
+	return NULL;
+}
+
+const struct conf_spec router_conf_spec = {
+	.program = "weir-router",
+	.env_prefix = "WEIR_ROUTER_",
+	.summary = "Owns the rooms: who is in them, what was said, in which order.",
+	.options = options,
+	.n_options = ARRAY_LEN(options),
+	.size = sizeof(struct router_conf),
+	.complete = complete,
+};
+
+struct conf_result router_conf_load(struct router_conf *conf, int argc, char **argv)
+{
+	return conf_start(&router_conf_spec, conf, argc, argv);
+}
+
+void router_conf_fini(struct router_conf *conf)
+{
+	conf_fini(&router_conf_spec, conf);
+}
