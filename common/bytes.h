@@ -43,3 +43,14 @@ static inline struct bytes bytes_from(struct bytes a, size_t offset)
 {
 	return offset < a.len ? bytes_make(a.data + offset, a.len - offset) : bytes_make(NULL, 0);
 }
+
+// Splits at the first `separator`: `*before` gets what precedes it, `*rest` what follows. False, with
+// all of it in `*before`, if there is none.
+static inline bool bytes_cut(struct bytes text, char separator, struct bytes *before,
+	struct bytes *rest)
+{
+	const uint8_t *at = text.len > 0 ? memchr(text.data, separator, text.len) : NULL;
+	*before = at != NULL ? bytes_make(text.data, (size_t)(at - text.data)) : text;
+	*rest = at != NULL ? bytes_make(at + 1, text.len - before->len - 1) : bytes_make(NULL, 0);
+	return at != NULL;
+}

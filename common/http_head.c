@@ -94,16 +94,6 @@ static struct bytes trim(struct bytes text)
 	return text;
 }
 
-// Splits at the first `separator`: `*before` gets what precedes it, `*rest` what follows. False, with
-// all of it in `*before`, if there is none.
-static bool cut(struct bytes text, char separator, struct bytes *before, struct bytes *rest)
-{
-	const uint8_t *at = text.len > 0 ? memchr(text.data, separator, text.len) : NULL;
-	*before = at != NULL ? bytes_make(text.data, (size_t)(at - text.data)) : text;
-	*rest = at != NULL ? bytes_make(at + 1, text.len - before->len - 1) : bytes_make(NULL, 0);
-	return at != NULL;
-}
-
 // Takes the line at `*at` and moves past its CRLF. It must end, CRLF included, before `limit` (an
 // offset into `data`), else the status is `over`.
 static int take_line(struct bytes data, size_t limit, int over, size_t *at, struct bytes *line)
@@ -154,13 +144,14 @@ static int parse_request_line(struct bytes line, struct http_head *head)
 {
 	struct bytes rest;
 	struct bytes version;
-	if (!cut(line, ' ', &head->method, &rest) || !cut(rest, ' ', &head->target, &version)) {
+	if (!bytes_cut(line, ' ', &head->method, &rest) ||
+		!bytes_cut(rest, ' ', &head->target, &version)) {
 		return BAD_REQUEST;
 	}
 	if (!is_made_of(head->method, is_token_char) || !target_valid(head->method, head->target)) {
 		return BAD_REQUEST;
 	}
-	cut(head->target, '?', &head->path, &head->query);
+	bytes_cut(head->target, '?', &head->path, &head->query);
 	return parse_version(version, &head->minor);
 }
 
@@ -171,7 +162,7 @@ static int parse_field(struct bytes line, struct http_head *head)
 	}
 	struct http_field *field = &head->fields[head->n_fields];
 	// A folded line starts with a blank, which no name contains.
-	if (!cut(line, ':', &field->name, &field->value) ||
+	if (!bytes_cut(line, ':', &field->name, &field->value) ||
 		!is_made_of(field->name, is_token_char)) {
 		return BAD_REQUEST;
 	}
@@ -201,10 +192,10 @@ static size_t host_len(struct bytes authority)
 	struct bytes host;
 	struct bytes rest;
 	if (bytes_has_prefix(authority, "[")) {
-		bool closed = cut(bytes_from(authority, 1), ']', &host, &rest);
+		bool closed = bytes_cut(bytes_from(authority, 1), ']', &host, &rest);
 		return closed && is_made_of(host, is_ipv6_char) ? host.len + 2 : 0;
 	}
-	cut(authority, ':', &host, &rest);
+	bytes_cut(authority, ':', &host, &rest);
 	return is_made_of(host, is_name_char) ? host.len : 0;
 }
 
@@ -309,7 +300,7 @@ bool http_head_list_next(const struct http_head *head, const char *name,
 			continue;
 		}
 		struct bytes rest;
-		cut(left, ',', element, &rest);
+		bytes_cut(left, ',', element, &rest);
 		cursor->offset += element->len + 1;
 		*element = trim(*element);
 		if (element->len > 0) {
