@@ -20,6 +20,7 @@ struct upgrade_request {
 	struct bytes token; // borrowed from the head, or from `scratch` if percent-decoded; empty: none
 	bool autojoin;      // false: autojoin=0 in the query
 	struct bytes origin; // empty: none
+	const char *why;     // refused: static text for the answer and the log, never of the request
 };
 
 struct upgrade_policy {
@@ -28,14 +29,16 @@ struct upgrade_policy {
 	bool tls; // the scheme of "same host" is https
 };
 
-// Returns 101 and fills `request`, or the status that refuses it (400, 403, 404, 405, 426).
-int http_upgrade_check(const struct http_head *head, const struct upgrade_policy *policy,
+// Returns 101 and fills `request`, or the status that refuses it (400, 403, 404, 405, 426) with
+// `request->why`. `scratch` is overwritten.
+MUST_CHECK int http_upgrade_check(const struct http_head *head, const struct upgrade_policy *policy,
 	struct upgrade_request *request, struct buf *scratch);
 
 // Appends the 101 response head.
 void http_upgrade_accept(struct buf *out, const struct upgrade_request *request);
-// Appends a complete refusal: status line, Connection: close, Sec-WebSocket-Version on 426, Allow on
-// 405, Retry-After on 503 and 429, a short text body. `retry_after_s` 0: no such field.
+// Appends a complete refusal: status line, Connection: close, Sec-WebSocket-Version and Upgrade on
+// 426, Allow: GET on 405, Retry-After on 503 and 429, `why` as the one line of a text body.
+// `retry_after_s` 0: no such field.
 void http_refuse(struct buf *out, int status, const char *why, unsigned retry_after_s);
 // Appends a complete 200 or 503 for GET or HEAD (`head_only`), Connection: close, no-store.
 void http_respond(struct buf *out, int status, const char *content_type, struct bytes body,
