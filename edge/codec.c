@@ -1,10 +1,7 @@
-// What all codecs share: the words of the client protocol. Codes and texts of errors, what the
-// reserved types mean and which of them a client may send, the text of epochs, the labels of the
-// message counters. Tables, so that each word stands in the source once.
-//
-// Epochs are random 64-bit numbers inside. Outside they are opaque text, here the shortest
-// hexadecimal form; parsing accepts exactly what formatting makes, so that two texts never mean one
-// epoch and text that some other engine made is simply another epoch.
+// What all codecs share: codes and texts of errors, which of the protocol's types a client may send
+// and what it means by them, the labels of the message counters. Tables, so that each word stands in
+// the source once; the names of the types are the wire's (proto/names.h), since the router's admin
+// plane must not publish them either.
 #include "edge/codec.h"
 
 static const struct {
@@ -34,32 +31,21 @@ const char *client_error_message(enum client_error error)
 	return errors[error].message;
 }
 
-// The names of the protocol. Their order is that of the labels.
+// Types that mean something else than a publish, for those that a client may send.
 static const struct {
-	const char *name;
-	bool sendable; // by a client, as `kind`
+	bool sendable;
 	enum command_kind kind;
-} types[] = {
-	{ "other", true, COMMAND_PUBLISH }, // as a label: all that is in no list
-	{ "typing", true, COMMAND_PUBLISH },
-	{ "join", true, COMMAND_JOIN },
-	{ "leave", true, COMMAND_LEAVE },
-	{ "direct", true, COMMAND_DIRECT },
-	{ "history", true, COMMAND_HISTORY },
-	{ "presence", true, COMMAND_PRESENCE },
-	{ "auth", true, COMMAND_AUTH },
-	{ "ping", true, COMMAND_PING },
-	{ "admin:broadcast", true, COMMAND_BROADCAST },
-	{ "connected", false },
-	{ "joined", false },
-	{ "left", false },
-	{ "ack", false },
-	{ "member:join", false },
-	{ "member:leave", false },
-	{ "token:expiring", false },
-	{ "gap", false },
-	{ "pong", false },
-	{ "error", false },
+} types[TYPE_COUNT] = {
+	[TYPE_OTHER] = { true, COMMAND_PUBLISH },
+	[TYPE_TYPING] = { true, COMMAND_PUBLISH },
+	[TYPE_JOIN] = { true, COMMAND_JOIN },
+	[TYPE_LEAVE] = { true, COMMAND_LEAVE },
+	[TYPE_DIRECT] = { true, COMMAND_DIRECT },
+	[TYPE_HISTORY] = { true, COMMAND_HISTORY },
+	[TYPE_PRESENCE] = { true, COMMAND_PRESENCE },
+	[TYPE_AUTH] = { true, COMMAND_AUTH },
+	[TYPE_PING] = { true, COMMAND_PING },
+	[TYPE_ADMIN_BROADCAST] = { true, COMMAND_BROADCAST },
 };
 
 static const char *const default_message_types[] = { "chat" };
@@ -75,25 +61,15 @@ static size_t list_find(const char *const *list, size_t n, struct bytes name)
 	return n;
 }
 
-static size_t type_find(struct bytes type)
-{
-	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		if (bytes_equal_str(type, types[i].name)) {
-			return i;
-		}
-	}
-	return ARRAY_LEN(types);
-}
-
 bool codec_type_is_ephemeral(const struct codec_options *options, struct bytes type)
 {
 	size_t n = options->n_ephemeral_types;
-	return bytes_equal_str(type, "typing") || list_find(options->ephemeral_types, n, type) < n;
+	return type_find(type) == TYPE_TYPING || list_find(options->ephemeral_types, n, type) < n;
 }
 
 static enum client_error check_publish(const struct codec_options *options, struct bytes type)
 {
-	if (bytes_has_prefix(type, "admin:") || bytes_has_prefix(type, "weir:")) {
+	if (type_is_reserved(type)) {
 		return ERROR_INVALID_MESSAGE;
 	}
 	size_t n = options->n_message_types;
@@ -106,12 +82,12 @@ enum client_error codec_type_check(const struct codec_options *options, struct b
 	enum command_kind *kind)
 {
 	*kind = COMMAND_PUBLISH;
-	size_t i = type_find(type);
-	if (i < ARRAY_LEN(types)) {
-		if (!types[i].sendable) {
+	enum known_type known = type_find(type);
+	if (known < TYPE_COUNT) {
+		if (!types[known].sendable) {
 			return ERROR_INVALID_MESSAGE;
 		}
-		*kind = types[i].kind;
+		*kind = types[known].kind;
 	}
 	return *kind == COMMAND_PUBLISH ? check_publish(options, type) : ERROR_NONE;
 }
@@ -128,55 +104,25 @@ size_t codec_type_count(const struct codec_options *options)
 {
 	size_t n;
 	label_list(options, &n);
-	return ARRAY_LEN(types) + n;
+	return TYPE_COUNT + n;
 }
 
 const char *codec_type_label(const struct codec_options *options, size_t i)
 {
 	size_t n;
 	const char *const *list = label_list(options, &n);
-	CHECK(i < ARRAY_LEN(types) + n);
-	return i < ARRAY_LEN(types) ? types[i].name : list[i - ARRAY_LEN(types)];
+	CHECK(i < TYPE_COUNT + n);
+	return i < TYPE_COUNT ? type_name((enum known_type)i) : list[i - TYPE_COUNT];
 }
 
 size_t codec_type_index(const struct codec_options *options, struct bytes type)
 {
 	size_t i = type_find(type);
-	if (i < ARRAY_LEN(types)) {
+	if (i < TYPE_COUNT) {
 		return i;
 	}
 	size_t n;
 	const char *const *list = label_list(options, &n);
 	size_t at = list_find(list, n, type);
-	return at < n ? ARRAY_LEN(types) + at : 0;
-}
-
-static const char hex_digits[] = "0123456789abcdef";
-
-size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX])
-{
-	size_t len = 1;
-	while (len < EPOCH_TEXT_MAX && epoch >> 4 * len != 0) {
-		len++;
-	}
-	for (size_t i = 0; i < len; i++) {
-		out[i] = hex_digits[epoch >> 4 * (len - 1 - i) & 0xf];
-	}
-	return len;
-}
-
-uint64_t epoch_parse(struct bytes text)
-{
-	if (text.len == 0 || text.len > EPOCH_TEXT_MAX || text.data[0] == '0') {
-		return 0;
-	}
-	uint64_t epoch = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		const char *digit = memchr(hex_digits, text.data[i], sizeof(hex_digits) - 1);
-		if (digit == NULL) {
-			return 0;
-		}
-		epoch = epoch << 4 | (uint64_t)(digit - hex_digits);
-	}
-	return epoch;
+	return at < n ? TYPE_COUNT + at : 0;
 }

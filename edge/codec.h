@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/check.h"
+#include "proto/names.h"
 
 enum command_kind {
 	COMMAND_JOIN,
@@ -47,7 +48,7 @@ enum outcome { // of an ERROR_UNAVAILABLE
 // One client message. Spans borrow from the message and from the scratch buffer given to decode.
 struct command {
 	enum command_kind kind;
-	struct bytes id;   // as sent, byte for byte (JSON: with quotes if a string); empty: none
+	struct bytes id; // as sent, byte for byte (JSON: with quotes if a string); empty: none
 	struct bytes room; // decoded and valid; the lobby if a publish names none
 	struct bytes type; // decoded
 	struct bytes body; // the sender's own fields as one JSON object, values byte for byte
@@ -103,7 +104,7 @@ struct event {
 	uint64_t epoch; // 0: leave epoch and seq out
 	uint64_t seq; // EVENT_MESSAGE, EVENT_ACK: 0 (ephemeral) leaves both out, too
 	int64_t timestamp_ms; // 0: leave out
-	struct bytes body;    // a JSON object
+	struct bytes body; // a JSON object
 	uint32_t members;
 	bool has_members;
 	bool duplicate;
@@ -137,7 +138,7 @@ struct codec_options {
 
 struct codec {
 	const char *name; // "json"
-	bool binary;      // opcode of its messages
+	bool binary; // opcode of its messages
 	// Returns ERROR_NONE and the command, or what is wrong with it; then only `id` is filled in, if
 	// it was found. `message` is valid UTF-8 if it came as text. `scratch` is emptied first; the
 	// command is good until it is used again.
@@ -156,12 +157,6 @@ MUST_CHECK enum client_error codec_type_check(const struct codec_options *option
 	struct bytes type, enum command_kind *kind);
 // True if a publish of `type` is never sequenced: `typing`, and what option ephemeral-types adds.
 bool codec_type_is_ephemeral(const struct codec_options *options, struct bytes type);
-
-// Epochs travel as 64-bit numbers inside and as opaque text outside.
-enum { EPOCH_TEXT_MAX = 16 };
-size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX]);
-// 0 (which no room ever has) for text that epoch_format() did not make.
-uint64_t epoch_parse(struct bytes text);
 
 // The labels of `websocket_messages_*_total{type}`, a fixed set: 0 is `other`, for what is in no
 // list; then the names of the protocol; then option message-types, or `chat` without it. A label

@@ -6,8 +6,13 @@
 // read as another one on a terminal is refused, though: control characters, and the characters that
 // turn the direction of text around (U+202A-202E, U+2066-2069), controls in all but their Unicode
 // category.
+//
+// Epochs are random 64-bit numbers inside. Outside they are opaque text, here the shortest
+// hexadecimal form; parsing accepts exactly what formatting makes, so that two texts never mean one
+// epoch and text that some other engine made is simply another epoch.
 #include "proto/names.h"
 
+#include "common/check.h"
 #include "common/utf8.h"
 
 static const char personal_prefix[] = "user:";
@@ -46,4 +51,79 @@ bool room_is_personal(struct bytes room, struct bytes user)
 {
 	return bytes_has_prefix(room, personal_prefix) &&
 		bytes_equal(bytes_from(room, sizeof(personal_prefix) - 1), user);
+}
+
+static const char *const type_names[TYPE_COUNT] = {
+	[TYPE_OTHER] = "other",
+	[TYPE_TYPING] = "typing",
+	[TYPE_JOIN] = "join",
+	[TYPE_LEAVE] = "leave",
+	[TYPE_DIRECT] = "direct",
+	[TYPE_HISTORY] = "history",
+	[TYPE_PRESENCE] = "presence",
+	[TYPE_AUTH] = "auth",
+	[TYPE_PING] = "ping",
+	[TYPE_ADMIN_BROADCAST] = "admin:broadcast",
+	[TYPE_CONNECTED] = "connected",
+	[TYPE_JOINED] = "joined",
+	[TYPE_LEFT] = "left",
+	[TYPE_ACK] = "ack",
+	[TYPE_MEMBER_JOIN] = "member:join",
+	[TYPE_MEMBER_LEAVE] = "member:leave",
+	[TYPE_TOKEN_EXPIRING] = "token:expiring",
+	[TYPE_GAP] = "gap",
+	[TYPE_PONG] = "pong",
+	[TYPE_ERROR] = "error",
+};
+
+const char *type_name(enum known_type type)
+{
+	CHECK(type < TYPE_COUNT);
+	return type_names[type];
+}
+
+enum known_type type_find(struct bytes name)
+{
+	enum known_type type = TYPE_OTHER;
+	while (type < TYPE_COUNT && !bytes_equal_str(name, type_names[type])) {
+		type++;
+	}
+	return type;
+}
+
+bool type_is_reserved(struct bytes name)
+{
+	enum known_type type = type_find(name);
+	bool named = type < TYPE_COUNT && type != TYPE_OTHER && type != TYPE_TYPING;
+	return named || bytes_has_prefix(name, "admin:") || bytes_has_prefix(name, "weir:");
+}
+
+static const char epoch_digits[] = "0123456789abcdef";
+
+size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX])
+{
+	size_t len = 1;
+	while (len < EPOCH_TEXT_MAX && epoch >> 4 * len != 0) {
+		len++;
+	}
+	for (size_t i = 0; i < len; i++) {
+		out[i] = epoch_digits[epoch >> 4 * (len - 1 - i) & 0xf];
+	}
+	return len;
+}
+
+uint64_t epoch_parse(struct bytes text)
+{
+	if (text.len == 0 || text.len > EPOCH_TEXT_MAX || text.data[0] == '0') {
+		return 0;
+	}
+	uint64_t epoch = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		const char *digit = memchr(epoch_digits, text.data[i], sizeof(epoch_digits) - 1);
+		if (digit == NULL) {
+			return 0;
+		}
+		epoch = epoch << 4 | (uint64_t)(digit - epoch_digits);
+	}
+	return epoch;
 }

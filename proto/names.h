@@ -2,6 +2,8 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "common/bytes.h"
 
@@ -19,3 +21,41 @@ bool room_name_valid(struct bytes name);
 bool user_name_valid(struct bytes name);
 // True if `room` is "user:" + `user`.
 bool room_is_personal(struct bytes room, struct bytes user);
+
+// The types of messages that the client protocol names. Their order is that of the metric labels.
+enum known_type {
+	TYPE_OTHER, // as a label: all that is not named
+	TYPE_TYPING,
+	TYPE_JOIN,
+	TYPE_LEAVE,
+	TYPE_DIRECT,
+	TYPE_HISTORY,
+	TYPE_PRESENCE,
+	TYPE_AUTH,
+	TYPE_PING,
+	TYPE_ADMIN_BROADCAST,
+	TYPE_CONNECTED,
+	TYPE_JOINED,
+	TYPE_LEFT,
+	TYPE_ACK,
+	TYPE_MEMBER_JOIN,
+	TYPE_MEMBER_LEAVE,
+	TYPE_TOKEN_EXPIRING,
+	TYPE_GAP,
+	TYPE_PONG,
+	TYPE_ERROR,
+	TYPE_COUNT,
+};
+const char *type_name(enum known_type type);
+// TYPE_COUNT if the protocol does not name it.
+enum known_type type_find(struct bytes name);
+// True if no publish may have this type: it means something else to a client or to a server.
+bool type_is_reserved(struct bytes name);
+
+// Epochs are 64-bit numbers inside and opaque text outside.
+enum {
+	EPOCH_TEXT_MAX = 16
+};
+size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX]);
+// 0 (which no room ever has) for text that epoch_format() did not make.
+uint64_t epoch_parse(struct bytes text);

@@ -162,45 +162,6 @@ static void tells_repeated_labels(void **state)
 	assert_int_equal(own, n - 3);
 }
 
-static void writes_epochs_and_reads_them_back(void **state)
-{
-	(void)state;
-	static const struct {
-		uint64_t epoch;
-		const char *text;
-	} rows[] = {
-		{ 1, "1" },
-		{ 0xf, "f" },
-		{ 0x10, "10" },
-		{ 0xdeadbeef, "deadbeef" },
-		{ UINT64_C(0x0123456789abcdef), "123456789abcdef" },
-		{ UINT64_C(0x8000000000000000), "8000000000000000" },
-		{ UINT64_MAX, "ffffffffffffffff" },
-	};
-	char text[EPOCH_TEXT_MAX];
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		size_t len = epoch_format(rows[i].epoch, text);
-		assert_bytes_equal(bytes_make(text, len), rows[i].text);
-		assert_true(epoch_parse(bytes_make(text, len)) == rows[i].epoch);
-	}
-	for (unsigned shift = 0; shift < 64; shift++) {
-		uint64_t epoch = (UINT64_C(0x9e3779b97f4a7c15) >> shift) + 1;
-		size_t len = epoch_format(epoch, text);
-		assert_true(epoch_parse(bytes_make(text, len)) == epoch);
-	}
-}
-
-static void reads_only_epochs_that_it_writes(void **state)
-{
-	(void)state;
-	static const char *const texts[] = { "", "0", "01", "DEADBEEF", "g", "1 ", " 1", "-1",
-		"0x1", "10000000000000000", "ffffffffffffffffffffffffffffffff" };
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		assert_true(epoch_parse(bytes_str(texts[i])) == 0);
-	}
-	assert_true(epoch_parse(bytes_make("1\0", 2)) == 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,8 +174,6 @@ int main(void)
 		cmocka_unit_test(labels_types_from_a_fixed_set),
 		cmocka_unit_test(labels_the_rest_as_other),
 		cmocka_unit_test(tells_repeated_labels),
-		cmocka_unit_test(writes_epochs_and_reads_them_back),
-		cmocka_unit_test(reads_only_epochs_that_it_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
