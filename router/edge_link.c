@@ -35,6 +35,7 @@ void edge_link_free(struct edge_link *link)
 	link_session_fini(&link->session);
 	buf_fini(&link->fresh);
 	buf_fini(&link->tail);
+	buf_fini(&link->parked);
 	free(link->version);
 	free(link);
 }
@@ -49,6 +50,10 @@ static void drop_waiting(struct edge_link *link)
 void edge_link_begin(struct edge_link *link)
 {
 	drop_waiting(link);
+	buf_reset(&link->parked, 0);
+	link->parked_at = 0;
+	link->n_parked = 0;
+	link->blocked_by = NULL;
 	link->lagged = false;
 }
 
@@ -145,6 +150,9 @@ bool edge_link_flush(struct edge_link *link)
 		buf_append_bytes(&link->tail, buf_bytes(&link->fresh));
 	}
 	link->fresh.len = 0;
+	if (link_window_inflight(&link->session.window) == 0) {
+		link->progress_ms = clock_mono_ms(); // nothing to acknowledge until now
+	}
 	pump_and_kick(link);
 	if (!link->lagged && link->tail.len - link->tail_at > EDGE_TAIL_MAX) {
 		link->lagged = true;
@@ -175,10 +183,41 @@ bool edge_link_acked(struct edge_link *link, uint64_t ack)
 	return fine;
 }
 
+bool edge_link_is_behind(const struct edge_link *link, bool was, uint64_t now_ms)
+{
+	size_t limit = was ? EDGE_TAIL_MAX / 4 : EDGE_TAIL_MAX / 2;
+	return !link->lagged && link->waiting + link->fresh.len > limit &&
+		now_ms - link->progress_ms < EDGE_STALLED_MS;
+}
+
+void edge_link_park(struct edge_link *link, struct bytes batch)
+{
+	uint32_t len = (uint32_t)batch.len;
+	buf_append(&link->parked, &len, sizeof(len));
+	buf_append_bytes(&link->parked, batch);
+	link->n_parked++;
+}
+
+bool edge_link_unpark(struct edge_link *link, struct bytes *batch)
+{
+	uint32_t len;
+	if (link->n_parked == 0) {
+		buf_reset(&link->parked, KEEP_CAP);
+		link->parked_at = 0;
+		return false;
+	}
+	memcpy(&len, link->parked.data + link->parked_at, sizeof(len));
+	*batch = bytes_make(link->parked.data + link->parked_at + sizeof(len), len);
+	link->parked_at += sizeof(len) + len;
+	link->n_parked--;
+	return true;
+}
+
 void edge_link_consume(struct edge_link *link)
 {
 	lock(link);
-	link_window_consumed(&link->session.window, link->session.window.rx_next);
+	struct link_window *w = &link->session.window;
+	link_window_consumed(w, w->rx_next - link->n_parked);
 	unlock(link);
 }
 

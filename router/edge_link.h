@@ -5,7 +5,8 @@
 //
 // What goes down passes three stages, each bounded: `fresh` gathers one routing turn, `tail` waits
 // for the window (EDGE_TAIL_MAX, beyond it the edge has lagged and must announce itself anew), the
-// window holds what is not acknowledged.
+// window holds what is not acknowledged. What comes up is routed at once, unless it feeds an edge that
+// is behind: then it is parked, unacknowledged, so its sender's window closes.
 #pragma once
 
 #include <pthread.h>
@@ -22,7 +23,8 @@
 struct table_edge;
 
 enum {
-	EDGE_TAIL_MAX = 4 << 20
+	EDGE_TAIL_MAX = 4 << 20,
+	EDGE_STALLED_MS = 250,
 };
 
 struct edge_link {
@@ -42,7 +44,11 @@ struct edge_link {
 	size_t waiting; // bytes of the tail, as of the last flush or ack
 	uint64_t progress_ms; // monotonic; when it last acknowledged something
 	bool lagged; // lost something: nothing more is sent before a new session
-	bool held; // its BATCHes are not acknowledged while another edge is behind
+	const struct edge_link
+		*blocked_by; // the edge that is behind; NULL: BATCHes are routed at once
+	struct buf parked; // BATCHes received and not routed
+	size_t parked_at;
+	uint64_t n_parked;
 	bool touched; // in the server's list of links to flush
 	uint64_t ping_ms;
 	uint64_t rtt_us; // of the last PING answered; 0: none yet
@@ -67,7 +73,15 @@ MUST_CHECK bool edge_link_flush(struct edge_link *link);
 void edge_link_on_drained(struct edge_link *link);
 // The edge has taken in everything below `ack`. False for an ack of what was never sent.
 MUST_CHECK bool edge_link_acked(struct edge_link *link, uint64_t ack);
-// All that came from the edge is in the tables: its acknowledgement may be told.
+// True if so much waits for the edge that who adds to it should be slowed: half the tail, until it has
+// fallen to a quarter (`was` set). One that acknowledges nothing for EDGE_STALLED_MS does not read; it
+// is not waited for and will lag alone.
+bool edge_link_is_behind(const struct edge_link *link, bool was, uint64_t now_ms);
+// Keeps a BATCH for later.
+void edge_link_park(struct edge_link *link, struct bytes batch);
+// The oldest BATCH parked, borrowed until the next call for this link; false if there is none.
+bool edge_link_unpark(struct edge_link *link, struct bytes *batch);
+// All that came from the edge and is not parked is in the tables: its acknowledgement may be told.
 void edge_link_consume(struct edge_link *link);
 // Sends an ACK if one is owed, and due or `now` is set.
 void edge_link_tell_ack(struct edge_link *link, bool now);

@@ -69,7 +69,6 @@ struct link_server {
 	nng_stream_listener *listener;
 	nng_aio *accept_aio;
 	nng_aio *accept_delay;
-	atomic_bool stopping;
 	char *url;
 	struct map peers;
 	LIST_HEAD(, peer) peer_list;
@@ -77,7 +76,7 @@ struct link_server {
 	LIST_HEAD(, edge_link) edges;
 	uint64_t next_peer;
 	unsigned n_strangers;
-	bool congested;
+	struct edge_link *routing; // the edge whose BATCH is being routed
 	struct link_arena arena;
 	struct log_limit refusal_log;
 	struct histogram route_seconds;
@@ -285,10 +284,16 @@ static void close_edge_peer(struct link_server *server, struct edge_link *edge)
 // The edge's clients leave; nothing of it is remembered.
 static void purge_edge(struct link_server *server, struct edge_link *edge, const char *why)
 {
+	struct edge_link *other;
 	log_info("edge_gone", LOG_STR("edge", edge->name), LOG_STR("reason", why));
 	close_edge_peer(server, edge);
 	route_edge_down(server->route, edge->table, clock_mono_ms());
 	LIST_REMOVE(edge, in_server);
+	LIST_FOREACH (other, &server->edges, in_server) {
+		if (other->blocked_by == edge) {
+			other->blocked_by = other; // not behind: released at the end of the turn
+		}
+	}
 	edge_link_free(edge);
 }
 
@@ -310,9 +315,65 @@ static void flush_edge(struct link_server *server, struct edge_link *edge)
 	}
 }
 
+// ---- items
+
+static bool route_batch(struct link_server *server, struct edge_link *edge, struct bytes batch)
+{
+	uint64_t begun_ns = clock_mono_ns();
+	int64_t wall_ms = clock_wall_ms();
+	struct bytes packed;
+	int more;
+	server->routing = edge;
+	while ((more = link_batch_next(&batch, &packed)) > 0) {
+		const link_item *item = link_item_unpack(&server->arena, packed);
+		if (item == NULL ||
+			route_item(server->route, edge->table, item, begun_ns / 1000000, wall_ms) <
+				0) {
+			more = -1;
+			break;
+		}
+	}
+	server->routing = NULL;
+	histogram_observe_ns(&server->route_seconds, clock_mono_ns() - begun_ns);
+	return more == 0;
+}
+
+// No honest edge says this, so nothing it said before is worth keeping.
+static void malformed(struct link_server *server, struct edge_link *edge)
+{
+	struct peer *peer = peer_of(server, edge);
+	log_error("edge_malformed", LOG_STR("edge", edge->name));
+	edge->lagged = true;
+	if (peer != NULL) {
+		send_goaway(peer, "protocol");
+		close_peer(peer);
+	}
+}
+
+// Routes what was parked for the sake of an edge that is no longer behind.
+static void release(struct link_server *server, struct edge_link *edge, uint64_t now_ms)
+{
+	struct bytes batch;
+	if (edge->blocked_by == NULL || edge_link_is_behind(edge->blocked_by, true, now_ms)) {
+		return;
+	}
+	edge->blocked_by = NULL;
+	while (edge->blocked_by == NULL && edge_link_unpark(edge, &batch)) {
+		if (!route_batch(server, edge, batch)) {
+			malformed(server, edge);
+			return;
+		}
+	}
+	edge_link_consume(edge);
+}
+
 static void flush_edges(struct link_server *server)
 {
 	struct edge_link *edge;
+	uint64_t now_ms = clock_mono_ms();
+	LIST_FOREACH (edge, &server->edges, in_server) {
+		release(server, edge, now_ms);
+	}
 	LIST_FOREACH (edge, &server->edges, in_server) {
 		if (edge->touched) {
 			flush_edge(server, edge);
@@ -321,12 +382,17 @@ static void flush_edges(struct link_server *server)
 	}
 }
 
+// Back-pressure is decided here, where it is known who feeds whom: what comes next from the edge whose
+// BATCH is being routed waits until the edge that is behind has caught up.
 void link_server_append(void *arg, struct table_edge *table, struct bytes element)
 {
+	struct link_server *server = arg;
 	struct edge_link *edge = table->link;
-	(void)arg;
 	edge->touched = true;
 	edge_link_append(edge, element);
+	if (server->routing != NULL && edge_link_is_behind(edge, false, clock_mono_ms())) {
+		server->routing->blocked_by = edge;
+	}
 }
 
 // ---- hello
@@ -515,24 +581,6 @@ static void on_hello(struct peer *peer, struct bytes packed)
 
 // ---- frames of an edge
 
-static bool route_batch(struct link_server *server, struct edge_link *edge, struct bytes batch)
-{
-	uint64_t now_ms = clock_mono_ms();
-	int64_t wall_ms = clock_wall_ms();
-	for (;;) {
-		struct bytes packed;
-		int more = link_batch_next(&batch, &packed);
-		if (more <= 0) {
-			return more == 0;
-		}
-		const link_item *item = link_item_unpack(&server->arena, packed);
-		if (item == NULL ||
-			route_item(server->route, edge->table, item, now_ms, wall_ms) < 0) {
-			return false;
-		}
-	}
-}
-
 static bool on_batch(struct link_server *server, struct edge_link *edge,
 	const struct link_frame *frame)
 {
@@ -543,13 +591,12 @@ static bool on_batch(struct link_server *server, struct edge_link *edge,
 	if (result != 0) {
 		return result > 0; // a repeat is fine
 	}
-	uint64_t begun_ns = clock_mono_ns();
-	bool fine = route_batch(server, edge, frame->body);
-	histogram_observe_ns(&server->route_seconds, clock_mono_ns() - begun_ns);
-	edge->held = server->congested;
-	if (!edge->held) {
-		edge_link_consume(edge);
+	if (edge->blocked_by != NULL) {
+		edge_link_park(edge, frame->body);
+		return true;
 	}
+	bool fine = route_batch(server, edge, frame->body);
+	edge_link_consume(edge);
 	return fine;
 }
 
@@ -600,11 +647,7 @@ static void on_peer_frame(struct peer *peer, const struct link_frame *frame)
 	}
 	peer->edge->heard_ms = link_conn_last_rx_ms(peer->conn);
 	if (!on_edge_frame(peer, frame)) {
-		// No honest edge says this, so nothing it said before is worth keeping.
-		log_error("edge_malformed", LOG_STR("edge", peer->edge->name));
-		peer->edge->lagged = true;
-		send_goaway(peer, "protocol");
-		close_peer(peer);
+		malformed(peer->server, peer->edge);
 	}
 }
 
@@ -765,6 +808,7 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 		server->keys[i] = options->keys[i].key;
 	}
 	server->route = route;
+	route->arg = server; // its sink is link_server_append(); each needs the other first
 	server->loop = loop;
 	server->tick_ms = clock_mono_ms();
 	map_init(&server->peers, peer_key);

@@ -37,7 +37,7 @@ void link_server_free(struct link_server *server);
 // The URL that is bound, port 0 replaced. Borrowed.
 const char *link_server_url(const struct link_server *server);
 
-// route's sink: `arg` is the server.
+// route's sink; link_server_new() puts itself in as its argument.
 void link_server_append(void *arg, struct table_edge *edge, struct bytes element);
 
 // How long BATCHes took to route. Borrowed.
