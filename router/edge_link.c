@@ -15,7 +15,7 @@
 #include "proto/link_items.h"
 
 enum {
-	KEEP_CAP = 64 << 10
+	KEEP_CAP = 256 << 10
 };
 
 struct edge_link *edge_link_new(struct bytes name, const uint8_t boot[LINK_BOOT_LEN])
@@ -149,7 +149,7 @@ bool edge_link_flush(struct edge_link *link)
 	} else {
 		buf_append_bytes(&link->tail, buf_bytes(&link->fresh));
 	}
-	link->fresh.len = 0;
+	buf_reset(&link->fresh, KEEP_CAP);
 	if (link_window_inflight(&link->session.window) == 0) {
 		link->progress_ms = clock_mono_ms(); // nothing to acknowledge until now
 	}

@@ -1,0 +1,117 @@
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "proto/link_items.h"
+#include "router/edge_link.h"
+#include "tests/unit/test.h"
+
+static struct edge_link *new_link(void)
+{
+	static const uint8_t boot[LINK_BOOT_LEN] = { 1 };
+	return edge_link_new(bytes_str("edge"), boot);
+}
+
+// One element of about `len` bytes.
+static void append(struct edge_link *link, size_t len)
+{
+	struct buf element = { 0 };
+	char *room = calloc(1, len + 1);
+	memset(room, 'r', len);
+	Weir__Link__V1__Leave leave = WEIR__LINK__V1__LEAVE__INIT;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	leave.room = pb_data(bytes_make(room, len));
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_LEAVE;
+	item.leave = &leave;
+	link_item_append(&element, &item);
+	edge_link_append(link, buf_bytes(&element));
+	buf_fini(&element);
+	free(room);
+}
+
+static void keeps_what_waits_for_a_connection_up_to_its_bound(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	enum {
+		LEN = 60000
+	};
+	for (int i = 0; i < EDGE_TAIL_MAX / (LEN + 16); i++) {
+		append(link, LEN);
+		assert_true(edge_link_flush(link));
+	}
+	assert_true(edge_link_queue_bytes(link) > EDGE_TAIL_MAX - 2 * LEN);
+	append(link, LEN);
+	append(link, LEN);
+	assert_false(edge_link_flush(link));
+	assert_true(link->lagged);
+	assert_int_equal(edge_link_queue_bytes(link), 0);
+	edge_link_free(link);
+}
+
+static void takes_nothing_while_lagged_and_begins_anew(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	link->lagged = true;
+	append(link, 100);
+	assert_int_equal(edge_link_queue_bytes(link), 0);
+	edge_link_begin(link);
+	append(link, 100);
+	assert_true(edge_link_queue_bytes(link) > 100);
+	assert_true(edge_link_flush(link));
+	edge_link_free(link);
+}
+
+static void is_behind_from_half_its_tail_until_a_quarter_while_it_reads(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	uint64_t now_ms = clock_mono_ms();
+	link->progress_ms = now_ms;
+	link->waiting = EDGE_TAIL_MAX / 2;
+	assert_false(edge_link_is_behind(link, false, now_ms));
+	link->waiting = EDGE_TAIL_MAX / 2 + 1;
+	assert_true(edge_link_is_behind(link, false, now_ms));
+	link->waiting = EDGE_TAIL_MAX / 4 + 1;
+	assert_false(edge_link_is_behind(link, false, now_ms));
+	assert_true(edge_link_is_behind(link, true, now_ms));
+	link->waiting = EDGE_TAIL_MAX;
+	assert_false(edge_link_is_behind(link, false, now_ms + EDGE_STALLED_MS));
+	edge_link_free(link);
+}
+
+static void gives_back_parked_batches_in_order_and_acknowledges_the_others(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	struct link_window *w = &link->session.window;
+	struct bytes batch;
+	for (uint64_t seq = 1; seq <= 3; seq++) {
+		assert_int_equal(link_window_accept(w, seq, 100), 0);
+	}
+	edge_link_park(link, bytes_str("two"));
+	edge_link_park(link, bytes_str("three"));
+	edge_link_consume(link);
+	assert_int_equal(w->rx_consumed, 2);
+	assert_true(edge_link_unpark(link, &batch));
+	assert_bytes_equal(batch, "two");
+	edge_link_consume(link);
+	assert_int_equal(w->rx_consumed, 3);
+	assert_true(edge_link_unpark(link, &batch));
+	assert_bytes_equal(batch, "three");
+	assert_false(edge_link_unpark(link, &batch));
+	edge_link_consume(link);
+	assert_int_equal(w->rx_consumed, 4);
+	edge_link_free(link);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_what_waits_for_a_connection_up_to_its_bound),
+		cmocka_unit_test(takes_nothing_while_lagged_and_begins_anew),
+		cmocka_unit_test(is_behind_from_half_its_tail_until_a_quarter_while_it_reads),
+		cmocka_unit_test(gives_back_parked_batches_in_order_and_acknowledges_the_others),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
