@@ -10,6 +10,7 @@
 #include "common/net.h"
 
 static const char tcp[] = "tcp://";
+static const char tls[] = "tls+tcp://";
 static const char ipc[] = "ipc://";
 
 enum {
@@ -77,17 +78,21 @@ const char *conf_check_ipc_url(const char *value)
 	return strlen(path) > IPC_PATH_MAX ? "path longer than 107 bytes" : NULL;
 }
 
+// HOST:PORT of a tcp or tls+tcp URL, or NULL.
+static const char *endpoint_of(const char *value)
+{
+	const char *plain = after(value, tcp);
+	return plain != NULL ? plain : after(value, tls);
+}
+
 static const char *check_url(const char *value, bool dial)
 {
 	if (after(value, ipc) != NULL) {
 		return conf_check_ipc_url(value);
 	}
-	if (after(value, "tls+tcp://") != NULL) {
-		return "not available yet";
-	}
-	const char *endpoint = after(value, tcp);
+	const char *endpoint = endpoint_of(value);
 	if (endpoint == NULL || !is_endpoint(endpoint)) {
-		return "not a URL (tcp://HOST:PORT or ipc:///PATH)";
+		return "not a URL (tcp://HOST:PORT, tls+tcp://HOST:PORT or ipc:///PATH)";
 	}
 	return dial && has_port_zero(endpoint) ? "port 0 cannot be dialled" : NULL;
 }
@@ -110,6 +115,6 @@ bool conf_address_is_local(const char *value)
 
 bool conf_url_is_local(const char *value)
 {
-	const char *endpoint = after(value, tcp);
+	const char *endpoint = endpoint_of(value);
 	return endpoint == NULL || conf_address_is_local(endpoint);
 }

@@ -10,7 +10,7 @@
 
 #include "common/conf.h"
 
-static const char *mode_fault(int fd)
+static const char *kind_fault(int fd, bool secret)
 {
 	struct stat st;
 	if (fstat(fd, &st) < 0) {
@@ -19,7 +19,7 @@ static const char *mode_fault(int fd)
 	if (!S_ISREG(st.st_mode)) {
 		return "not a regular file";
 	}
-	if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+	if (secret && (st.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
 		return "others can touch it or the group can write it (want mode 0600, 0400, 0640 "
 		       "or 0440)";
 	}
@@ -47,7 +47,7 @@ static const char *read_all(int fd, size_t max, struct buf *out)
 	return out->len > max ? "too large" : NULL;
 }
 
-int conf_secret_read(const char *path, size_t max, struct buf *out, const char **why)
+static int read_file(const char *path, size_t max, bool secret, struct buf *out, const char **why)
 {
 	*out = (struct buf){ 0 };
 	// A FIFO without a writer must not hold the start up.
@@ -56,7 +56,7 @@ int conf_secret_read(const char *path, size_t max, struct buf *out, const char *
 		*why = strerrordesc_np(errno);
 		return -1;
 	}
-	*why = mode_fault(fd);
+	*why = kind_fault(fd, secret);
 	if (*why == NULL) {
 		*why = read_all(fd, max, out);
 	}
@@ -66,6 +66,16 @@ int conf_secret_read(const char *path, size_t max, struct buf *out, const char *
 		return -1;
 	}
 	return 0;
+}
+
+int conf_secret_read(const char *path, size_t max, struct buf *out, const char **why)
+{
+	return read_file(path, max, true, out, why);
+}
+
+int conf_file_read(const char *path, size_t max, struct buf *out, const char **why)
+{
+	return read_file(path, max, false, out, why);
 }
 
 void conf_secret_free(struct buf *secret)

@@ -28,6 +28,7 @@
 #include <time.h>
 
 #include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -615,6 +616,10 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 	link->wake = loop_wake_new(loop, on_wake, link);
 	CHECK(nng_stream_dialer_alloc(&link->dialer, options->url) == 0); // the URL was checked
 	(void)nng_stream_dialer_set_bool(link->dialer, NNG_OPT_TCP_NODELAY, true);
+	if (options->tls != NULL) {
+		CHECK(nng_stream_dialer_set_ptr(link->dialer, NNG_OPT_TLS_CONFIG, options->tls) ==
+			0);
+	}
 	CHECK(nng_aio_alloc(&link->dial_aio, on_dialled, link) == 0);
 	loop_timer_start(&link->tick, TICK_MS);
 	loop_timer_start(&link->redial, 0);

@@ -17,6 +17,7 @@
 #include "edge/link_lane.h"
 #include "proto/rights.h"
 
+struct nng_tls_config;
 struct router_link;
 
 enum {
@@ -35,7 +36,8 @@ struct router_link_ops {
 };
 
 struct router_link_options {
-	const char *url; // tcp:// or ipc://
+	const char *url; // tcp://, tls+tcp:// or ipc://
+	struct nng_tls_config *tls; // for tls+tcp; NULL else
 	struct bytes key; // link key; empty: none
 	const char *name; // of this edge
 	const uint8_t *boot; // 16 bytes, random per process

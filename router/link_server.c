@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -753,7 +754,7 @@ static char *bound_url(nng_stream_listener *listener, const char *url)
 {
 	int port;
 	const char *colon = strrchr(url, ':');
-	if (strncmp(url, "tcp", 3) != 0 ||
+	if (strncmp(url, "ipc", 3) == 0 ||
 		nng_stream_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port) != 0) {
 		return xstrdup(url);
 	}
@@ -767,6 +768,10 @@ static int listen_on(struct link_server *server)
 		return result;
 	}
 	(void)nng_stream_listener_set_bool(server->listener, NNG_OPT_TCP_NODELAY, true);
+	if (server->options.tls != NULL) {
+		result = nng_stream_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG,
+			server->options.tls);
+	}
 	if (strncmp(server->options.url, "ipc", 3) == 0) {
 		result = nng_stream_listener_set_int(server->listener, NNG_OPT_IPC_PERMISSIONS,
 			0600);

@@ -13,6 +13,7 @@
 #include "router/route.h"
 
 struct link_server;
+struct nng_tls_config;
 
 struct link_key {
 	struct bytes key;
@@ -20,7 +21,8 @@ struct link_key {
 };
 
 struct link_server_options {
-	const char *url; // tcp:// or ipc://
+	const char *url; // tcp://, tls+tcp:// or ipc://
+	struct nng_tls_config *tls; // for tls+tcp; NULL else
 	const char *name; // of this router
 	const struct link_key *keys;
 	size_t n_keys; // 0: no proof asked (loopback and ipc)

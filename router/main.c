@@ -13,6 +13,7 @@
 #include "common/net.h"
 #include "common/ops_http.h"
 #include "common/process.h"
+#include "proto/link_tls.h"
 #include "router/link_server.h"
 #include "router/route.h"
 #include "router/router_conf.h"
@@ -33,6 +34,7 @@ struct router {
 	struct link_key *keys; // owned, n_keys
 	struct buf *key_bytes; // owned, n_keys
 	size_t n_keys;
+	struct nng_tls_config *tls; // for tls+tcp
 };
 
 static int fail(const char *source, const char *option, const char *what)
@@ -83,6 +85,31 @@ static int load_keys(struct router *router)
 	return 0;
 }
 
+static int load_tls(struct router *router)
+{
+	const struct link_tls_files files = {
+		.cert = router->conf.link_tls_cert,
+		.key = router->conf.link_tls_key,
+		.ca = router->conf.link_tls_ca,
+	};
+	if (!link_url_is_tls(router->conf.listen)) {
+		return 0;
+	}
+	char *why;
+	router->tls = link_tls_new(LINK_ROLE_ROUTER, &files, router->conf.listen, &why);
+	if (router->tls == NULL) {
+		dprintf(STDERR_FILENO, "error: configuration: %s\n", why);
+		free(why);
+		return 1;
+	}
+	return 0;
+}
+
+static int load_files(struct router *router)
+{
+	return load_keys(router) != 0 || load_tls(router) != 0 ? 1 : 0;
+}
+
 static void free_keys(struct router *router)
 {
 	for (size_t i = 0; i < router->n_keys; i++) {
@@ -91,6 +118,7 @@ static void free_keys(struct router *router)
 	}
 	free(router->keys);
 	free(router->key_bytes);
+	link_tls_free(router->tls);
 }
 
 // ---- ops listener
@@ -148,6 +176,7 @@ static int listen_links(struct router *router)
 {
 	const struct link_server_options options = {
 		.url = router->conf.listen,
+		.tls = router->tls,
 		.name = router->conf.name,
 		.keys = router->keys,
 		.n_keys = router->n_keys,
@@ -215,11 +244,11 @@ int main(int argc, char **argv)
 		result = process_probe(conf.probe_url);
 		break;
 	case CONF_CHECK:
-		result = load_keys(&router);
+		result = load_files(&router);
 		break;
 	case CONF_RUN:
 		process_prepare();
-		result = load_keys(&router);
+		result = load_files(&router);
 		if (result == 0) {
 			result = run(&router);
 		}

@@ -28,6 +28,7 @@ ONLY_INCLUDERS = {
     "nng/": {
         "edge/router_link.c",
         "proto/link_conn.c",
+        "proto/link_tls.c",
         "router/admin_server.c",
         "router/link_server.c",
         "router/weirctl.c",

@@ -47,10 +47,6 @@ static void refuses_what_is_not_built(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		"listen=tls+tcp://127.0.0.1:7070",
-		"link-tls-cert=/c",
-		"link-tls-key=/k",
-		"link-tls-ca=/c",
 		"ui-listen=127.0.0.1:8081",
 		"user=weir",
 		"store=file:/var/lib/weir",
