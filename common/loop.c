@@ -91,17 +91,22 @@ static void run_deferred(struct loop *loop)
 	loop->running.n = 0;
 }
 
+static void run_turn(struct loop *loop)
+{
+	int flags = loop->deferred.n > 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+	int result = event_base_loop(loop->base, flags);
+	CHECK(result >= 0);
+	for (size_t i = 0; i < loop->at_turn_end.n; i++) {
+		loop->at_turn_end.items[i].fn(loop->at_turn_end.items[i].arg);
+	}
+	run_deferred(loop);
+}
+
 void loop_run(struct loop *loop)
 {
-	while (!atomic_load_explicit(&loop->stopping, memory_order_acquire)) {
-		int flags = loop->deferred.n > 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
-		int result = event_base_loop(loop->base, flags);
-		CHECK(result >= 0);
-		for (size_t i = 0; i < loop->at_turn_end.n; i++) {
-			loop->at_turn_end.items[i].fn(loop->at_turn_end.items[i].arg);
-		}
-		run_deferred(loop);
-	}
+	do {
+		run_turn(loop);
+	} while (!atomic_exchange_explicit(&loop->stopping, false, memory_order_acq_rel));
 }
 
 void loop_stop(struct loop *loop)

@@ -18,9 +18,10 @@ struct loop;
 
 struct loop *loop_new(void);
 void loop_free(struct loop *loop);
-// Runs turns until loop_stop().
+// Runs turns until loop_stop(). May be called again.
 void loop_run(struct loop *loop);
-// Ends loop_run() after the turn under way. From any thread, or a signal callback.
+// Ends loop_run() after the turn under way, or the next one after its first turn. From any thread, or
+// a signal callback.
 void loop_stop(struct loop *loop);
 
 typedef void loop_fn(void *arg);
