@@ -135,7 +135,7 @@ static void refuses_values_of_the_wrong_form(void **state)
 			"listen: not an address (HOST:PORT; HOST an IPv4 address, "
 			"[IPv6 address] or localhost)" },
 		{ "--router=http://router:7070",
-			"router: not a URL (tcp://HOST:PORT or ipc:///PATH)" },
+			"router: not a URL (tcp://HOST:PORT, tls+tcp://HOST:PORT or ipc:///PATH)" },
 		{ "--router=tcp://127.0.0.1:0", "router: port 0 cannot be dialled" },
 		{ "--router=", "router: empty value, an edge needs a router" },
 		{ "--name=a b", "name: not a name (1-64 letters, digits and . _ - :)" },

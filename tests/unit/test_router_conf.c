@@ -82,7 +82,8 @@ static void refuses_values_of_the_wrong_form(void **state)
 		const char *arg;
 		const char *fault;
 	} rows[] = {
-		{ "--listen=127.0.0.1:7070", "listen: not a URL (tcp://HOST:PORT or ipc:///PATH)" },
+		{ "--listen=127.0.0.1:7070",
+			"listen: not a URL (tcp://HOST:PORT, tls+tcp://HOST:PORT or ipc:///PATH)" },
 		{ "--listen=", "listen: empty value" },
 		{ "--listen=tcp://0.0.0.0:7070", no_key },
 		{ "--listen=tcp://router:7070", no_key },
