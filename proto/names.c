@@ -53,39 +53,41 @@ bool room_is_personal(struct bytes room, struct bytes user)
 		bytes_equal(bytes_from(room, sizeof(personal_prefix) - 1), user);
 }
 
-static const char *const type_names[TYPE_COUNT] = {
-	[TYPE_OTHER] = "other",
-	[TYPE_TYPING] = "typing",
-	[TYPE_JOIN] = "join",
-	[TYPE_LEAVE] = "leave",
-	[TYPE_DIRECT] = "direct",
-	[TYPE_HISTORY] = "history",
-	[TYPE_PRESENCE] = "presence",
-	[TYPE_AUTH] = "auth",
-	[TYPE_PING] = "ping",
-	[TYPE_ADMIN_BROADCAST] = "admin:broadcast",
-	[TYPE_CONNECTED] = "connected",
-	[TYPE_JOINED] = "joined",
-	[TYPE_LEFT] = "left",
-	[TYPE_ACK] = "ack",
-	[TYPE_MEMBER_JOIN] = "member:join",
-	[TYPE_MEMBER_LEAVE] = "member:leave",
-	[TYPE_TOKEN_EXPIRING] = "token:expiring",
-	[TYPE_GAP] = "gap",
-	[TYPE_PONG] = "pong",
-	[TYPE_ERROR] = "error",
+#define NAME(text) (const uint8_t *)(text), sizeof(text) - 1
+
+static const struct bytes type_names[TYPE_COUNT] = {
+	[TYPE_OTHER] = { NAME("other") },
+	[TYPE_TYPING] = { NAME("typing") },
+	[TYPE_JOIN] = { NAME("join") },
+	[TYPE_LEAVE] = { NAME("leave") },
+	[TYPE_DIRECT] = { NAME("direct") },
+	[TYPE_HISTORY] = { NAME("history") },
+	[TYPE_PRESENCE] = { NAME("presence") },
+	[TYPE_AUTH] = { NAME("auth") },
+	[TYPE_PING] = { NAME("ping") },
+	[TYPE_ADMIN_BROADCAST] = { NAME("admin:broadcast") },
+	[TYPE_CONNECTED] = { NAME("connected") },
+	[TYPE_JOINED] = { NAME("joined") },
+	[TYPE_LEFT] = { NAME("left") },
+	[TYPE_ACK] = { NAME("ack") },
+	[TYPE_MEMBER_JOIN] = { NAME("member:join") },
+	[TYPE_MEMBER_LEAVE] = { NAME("member:leave") },
+	[TYPE_TOKEN_EXPIRING] = { NAME("token:expiring") },
+	[TYPE_GAP] = { NAME("gap") },
+	[TYPE_PONG] = { NAME("pong") },
+	[TYPE_ERROR] = { NAME("error") },
 };
 
 const char *type_name(enum known_type type)
 {
 	CHECK(type < TYPE_COUNT);
-	return type_names[type];
+	return (const char *)type_names[type].data;
 }
 
 enum known_type type_find(struct bytes name)
 {
 	enum known_type type = TYPE_OTHER;
-	while (type < TYPE_COUNT && !bytes_equal_str(name, type_names[type])) {
+	while (type < TYPE_COUNT && !bytes_equal(name, type_names[type])) {
 		type++;
 	}
 	return type;
