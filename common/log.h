@@ -1,7 +1,7 @@
 // Logging: one event a line, a constant lower-case event word and keys. A line is handed to a
 // thread of its own over a bounded ring, so a full disk or an unread pipe never stops service;
-// lines that find the ring full are counted (log_dropped()). Values are escaped (control bytes) and
-// cut at 256 bytes. Callers never pass tokens or payloads.
+// lines that find the ring full are counted (log_dropped()). Values are escaped (control characters
+// and what is not UTF-8, as \xNN) and cut at 256 bytes. Callers never pass tokens or payloads.
 //
 //     log_info("closed", LOG_STR("conn", id), LOG_UINT("queued", n));
 #pragma once
@@ -43,16 +43,18 @@ struct log_field {
 #define LOG_INT(k, v)   { .key = (k), .kind = LOG_KIND_INT, .number = (uint64_t)(int64_t)(v) }
 
 // Starts the writer thread; lines go to `fd`. Call before other threads start. Lines logged before
-// are written directly.
+// are written directly, as are those after log_stop().
 void log_start(int fd, enum log_format format, enum log_level level);
-// Writes what is queued, waiting at most a second, and ends the thread.
+// Writes what is queued, waiting about a second at most, and ends the thread. Call after the other
+// threads have ended.
 void log_stop(void);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
-// Lines lost because the ring was full.
+// Lines lost because the ring was full or could not be written.
 uint64_t log_dropped(void);
 
-// `fields` ends with a LOG_KIND_END row.
+// `fields` ends with a LOG_KIND_END row. Event and keys are words of ours and written as they are.
+// A line has 4096 bytes at most; fields that do not fit are left out.
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 // A line as it stands, in either format, at any level ("ready listen=...").
 void log_raw(const char *line);
@@ -71,11 +73,11 @@ void log_raw(const char *line);
 
 // For what a stranger can trigger: lets through `LOG_LIMIT_PER_S` lines a second per call site and
 // says how many it swallowed when it speaks again. Embed one, zeroed, static at the call site's
-// owner or in the object.
+// owner or in the object; threads may share it.
 struct log_limit {
-	uint64_t window_ms;
-	uint32_t used;
-	uint32_t suppressed;
+	_Atomic uint64_t window_ms;
+	_Atomic uint32_t used;
+	_Atomic uint32_t suppressed;
 };
 enum { LOG_LIMIT_PER_S = 5 };
 // True if a line may be written now; `*suppressed` gets the number swallowed since the last.
