@@ -30,8 +30,7 @@ def programs_that_failed(junit_path):
         return []
     with open(log, encoding="utf-8") as f:
         results = [json.loads(line) for line in f if line.strip()]
-    return [r["name"].rsplit(" / ", 1)[-1].rsplit(":", 1)[-1] for r in results
-            if r["result"] not in ("OK", "SKIP")]
+    return [r["name"] for r in results if r["result"] not in ("OK", "SKIP")]
 
 
 def count(path):
@@ -41,7 +40,8 @@ def count(path):
         for case in found:
             total[outcome(case)] += 1
             if outcome(case) == "failed":
-                failed_in |= {suite.rsplit(".", 1)[-1], case.get("name")}
+                # A TAP program is a suite, "project.name"; any other program is a case.
+                failed_in |= {suite.partition(".")[2], case.get("name")}
     for program in programs_that_failed(path):
         if program not in failed_in:
             total["failed"] += 1

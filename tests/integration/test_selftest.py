@@ -167,10 +167,12 @@ class Tokens(unittest.TestCase):
 
 
 class Tally(unittest.TestCase):
-    JUNIT = """<testsuites><testsuite name="weir.weir:unit.map">
+    JUNIT = """<testsuites><testsuite name="weir.weir:unit / map">
         <testcase name="grows"/><testcase name="shrinks"><failure/></testcase>
         <testcase name="later"><skipped/></testcase></testsuite>
-        <testsuite name="weir.weir:unit.buf"><testcase name="appends"/></testsuite></testsuites>"""
+        <testsuite name="weir.weir:unit / buf"><testcase name="appends"/></testsuite>
+        <testsuite name="weir"><testcase name="weir:lint / text"><failure/></testcase></testsuite>
+        </testsuites>"""
 
     def count(self, *results):
         with tempfile.TemporaryDirectory() as folder:
@@ -183,12 +185,16 @@ class Tally(unittest.TestCase):
             return tally.count(path)
 
     def test_assertions_are_counted(self):
-        self.assertEqual(self.count(("weir:unit / map", "FAIL"), ("weir:unit / buf", "OK")),
-                         {"passed": 2, "failed": 1, "skipped": 1})
+        self.assertEqual(
+            self.count(("weir:unit / map", "FAIL"), ("weir:unit / buf", "OK"),
+                       ("weir:lint / text", "FAIL")),
+            {"passed": 2, "failed": 2, "skipped": 1})
 
     def test_a_program_that_died_after_good_assertions_counts_as_failed(self):
-        self.assertEqual(self.count(("weir:unit / map", "FAIL"), ("weir:unit / buf", "ERROR")),
-                         {"passed": 2, "failed": 2, "skipped": 1})
+        self.assertEqual(
+            self.count(("weir:unit / map", "FAIL"), ("weir:unit / buf", "ERROR"),
+                       ("weir:lint / text", "FAIL")),
+            {"passed": 2, "failed": 3, "skipped": 1})
 
 
 if __name__ == "__main__":
