@@ -1,0 +1,100 @@
+"""An edge dies or stands still: its members go after link-timeout, everybody else goes on."""
+
+import signal
+import time
+import unittest
+
+import rawhttp
+from harness import TestCase, wait_until
+
+LINK_TIMEOUT_S = 2
+
+
+class EdgeLoss(TestCase):
+    expected_seconds = 8
+
+    def setUp(self):
+        self.cluster = self.start_cluster(edges=3, router={"link_timeout": f"{LINK_TIMEOUT_S}s"})
+        self.alice = self.cluster.connect(0, "alice")
+        self.lost = [self.cluster.connect(1, name) for name in ("bob", "bob", "carol")]
+        self.carol = self.cluster.connect(2, "carol")
+        self.alice.join("room", presence=True)
+        for client in [*self.lost, self.carol]:
+            client.join("room")
+        self.assertEqual({self.alice.expect("member:join")["user"] for _ in range(2)},
+                         {"bob", "carol"})
+
+    def edge_names(self):
+        return {row["edge"] for row in self.cluster.rows("edges")}
+
+    def test_its_members_leave_in_time_and_each_user_once(self):
+        self.cluster.edges[1].kill()
+        killed = time.monotonic()
+        self.alice.expect("member:leave", user="bob", room="room")  # carol has another connection
+        self.assertLess(time.monotonic() - killed, (LINK_TIMEOUT_S + 1) * rawhttp.SLOW)
+        self.assertEqual(self.alice.publish("room")["members"], 2)
+        self.assertEqual(self.edge_names(), {"edge-1", "edge-3"})
+        self.alice.expect("chat")
+        self.alice.expect_nothing()
+
+    def test_the_others_do_not_wait(self):
+        self.cluster.edges[1].kill()
+        for n in range(50):
+            started = time.monotonic()
+            self.alice.publish("room", str(n))
+            self.carol.wait_for("chat", text=str(n))
+            self.assertLess(time.monotonic() - started, 1 * rawhttp.SLOW)
+
+    def test_its_clients_come_back_elsewhere_and_miss_nothing(self):
+        last = self.alice.publish("room", "before")
+        bob = self.lost[0]
+        bob.expect("chat", text="before")
+        self.cluster.edges[1].kill()
+        with self.assertRaises(rawhttp.EndOfStream):
+            bob.next()
+        self.alice.publish("room", "meanwhile")
+        again = self.cluster.connect(2, "bob")
+        joined = again.join("room", since={"epoch": last["epoch"], "seq": last["seq"]})
+        self.assertTrue(joined["recovered"])
+        self.assertEqual([m["text"] for m in joined["messages"]], ["meanwhile"])
+
+    def test_the_same_name_may_come_back(self):
+        self.cluster.edges[1].kill()
+        again = self.cluster.start_edge("edge-2")
+        bob = self.cluster.connect(again, "bob")
+        bob.join("room")
+        self.alice.publish("room", "welcome")
+        bob.expect("chat", text="welcome")
+        wait_until(lambda: self.alice.publish("room")["members"] == 3, "the old ones are purged")
+        self.assertEqual(self.edge_names(), {"edge-1", "edge-2", "edge-3"})
+
+    def test_a_short_stop_costs_nothing(self):
+        edge = self.cluster.edges[1]
+        edge.signal(signal.SIGSTOP)
+        for n in range(20):
+            self.alice.publish("room", str(n))
+        time.sleep(0.3)
+        edge.signal(signal.SIGCONT)
+        for client in self.lost:
+            for n in range(20):
+                client.expect("chat", text=str(n), seq=n + 1)
+        self.assertEqual(self.alice.publish("room")["members"], 5)
+
+    def test_a_long_stop_is_a_leave_and_a_return(self):
+        edge = self.cluster.edges[1]
+        edge.signal(signal.SIGSTOP)
+        self.alice.wait_for("member:leave", user="bob")
+        self.alice.publish("room", "while away")
+        edge.signal(signal.SIGCONT)
+        wait_until(edge.is_ready, "the edge is back")
+        for client in self.lost:  # replayed, or said to be missing
+            message = client.next()
+            self.assertIn(message["type"], ("chat", "gap"))
+        self.alice.wait_for("member:join", user="bob")
+        self.alice.publish("room", "again")
+        for client in self.lost:
+            client.wait_for("chat", text="again")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,210 @@
+"""The router ends and a new one begins: no client is closed, and each is told once."""
+
+import signal
+import time
+import unittest
+
+import rawhttp
+import ws
+from harness import TestCase, metrics_of, wait_until
+
+ROOMS = ("one", "two")
+
+
+class RouterRestart(TestCase):
+    link = None  # the URL the router listens on; None: the harness' ipc socket
+    expected_seconds = 10
+
+    def setUp(self):
+        router = {"link_timeout": "3s", **({"listen": self.link} if self.link else {})}
+        self.cluster = self.start_cluster(edges=2, router=router,
+                                          edge={"publish_timeout": "8s", "lobby": ""})
+        self.clients = [self.cluster.connect(i % 2, f"user-{i}") for i in range(4)]
+        self.epochs = {}
+        for client in self.clients:
+            for room in ROOMS:
+                self.epochs[room] = client.join(room)["epoch"]
+        self.clients[0].publish("one", "before")
+        for client in self.clients:
+            client.expect("chat", text="before")
+
+    def end_router(self, number):
+        self.cluster.router.signal(number)
+        code = self.cluster.router.wait()
+        self.assertEqual(code, -number if number == signal.SIGKILL else 0)
+
+    def expect_news(self, client):
+        """`joined` once for each room, with a new epoch; nothing else may come before."""
+        told = {}
+        for _ in ROOMS:
+            message = client.expect("joined", id=None, recovered=False, messages=None, seq=0)
+            told[message["room"]] = message["epoch"]
+        self.assertEqual(set(told), set(ROOMS))
+        for room in ROOMS:
+            self.assertNotEqual(told[room], self.epochs[room])
+
+    def assert_talking(self):
+        for n, client in enumerate(self.clients):
+            ack = client.publish("one", f"after {n}")
+            self.assertEqual((ack["seq"], ack["members"]), (n + 1, 4))
+        for client in self.clients:
+            for n in range(4):
+                client.expect("chat", text=f"after {n}", seq=n + 1)
+            client.expect_nothing()
+
+    def check_restart(self, number):
+        self.end_router(number)
+        self.cluster.restart_router()
+        for client in self.clients:
+            self.expect_news(client)
+        self.assert_talking()
+        self.assertEqual({row["room"]: row["members"] for row in self.cluster.rows("rooms")
+                          if row["room"] in ROOMS}, {"one": 4, "two": 4})
+
+    def test_killed(self):
+        self.check_restart(signal.SIGKILL)
+
+    def test_stopped(self):
+        self.check_restart(signal.SIGTERM)
+
+    def test_twice(self):
+        self.check_restart(signal.SIGKILL)
+        self.epochs = {room: self.clients[0].join(room)["epoch"] for room in ROOMS}
+        self.check_restart(signal.SIGKILL)
+
+    def test_what_is_sent_while_it_is_away_waits_and_is_sent_once(self):
+        self.end_router(signal.SIGTERM)
+        self.wait_for_the_loss_to_be_noticed()
+        for n in range(20):
+            for client in self.clients:
+                client.send(type="chat", room="two", text=f"{n}", id=n)
+        self.cluster.restart_router()
+        seen = {id(client): [] for client in self.clients}
+        for client in self.clients:
+            answers = []
+            self.expect_news(client)
+            while len(answers) < 20 or len(seen[id(client)]) < 80:
+                message = client.next()
+                if message["type"] == "ack":
+                    answers.append(message["id"])
+                else:
+                    self.assertEqual(message["type"], "chat", message)
+                    seen[id(client)].append(message["seq"])
+            self.assertEqual(answers, list(range(20)))
+            self.assertEqual(seen[id(client)], list(range(1, 81)))
+
+    def test_each_publish_around_a_kill_is_answered_exactly_once(self):
+        """Written ones may be lost and then say so; none is published twice."""
+        sender, reader = self.clients[0], self.clients[1]
+        total = 2000
+        for n in range(total):
+            if n == total // 2:
+                self.cluster.router.signal(signal.SIGKILL)
+            sender.send(type="chat", room="two", n=n, id=n)
+        self.cluster.router.wait()
+        self.cluster.restart_router()
+        answers = {}
+        while len(answers) < total:
+            message = sender.next()
+            if message["type"] in ("ack", "error"):
+                self.assertNotIn(message["id"], answers)
+                answers[message["id"]] = message
+        self.assertEqual(set(answers), set(range(total)))
+        for answer in answers.values():
+            if answer["type"] == "error":
+                self.assertEqual(answer["code"], "unavailable")
+                self.assertIn(answer["outcome"], ("none", "unknown"))
+        got = [m["n"] for m in reader.fence() if m["type"] == "chat"]
+        self.assertEqual(len(got), len(set(got)), "something came twice")
+        self.assertEqual(got, sorted(got))
+        acked = {n for n, answer in answers.items() if answer["type"] == "ack"}
+        unknown = {n for n, answer in answers.items()
+                   if answer["type"] == "error" and answer["outcome"] == "unknown"}
+        self.assertEqual(acked - set(got), set(), "acked, but not delivered")
+        self.assertEqual(set(got) - acked - unknown, set(), "delivered, but said not to be")
+
+    def test_joins_sent_while_it_is_away_are_answered(self):
+        self.end_router(signal.SIGKILL)
+        self.wait_for_the_loss_to_be_noticed()
+        client = self.clients[0]
+        client.send(type="join", room="three", id="j")
+        self.cluster.restart_router()
+        answer = client.wait_for("joined", id="j")
+        self.assertEqual((answer["room"], answer["members"]), ("three", 1))
+
+    def wait_for_the_loss_to_be_noticed(self):
+        def noticed(edge):
+            samples = metrics_of(edge.ops)
+            return all(value == 0 for name, value in samples.items()
+                       if name.startswith("weir_edge_router_up"))
+
+        for edge in self.cluster.edges:
+            wait_until(lambda edge=edge: noticed(edge), f"{edge.name} knows that it is alone")
+
+
+class RouterRestartOverTcp(RouterRestart):
+    link = "tcp://127.0.0.1:0"
+
+
+class RouterAway(TestCase):
+    """Nobody restarts it."""
+
+    expected_seconds = 8
+
+    def setUp(self):
+        self.cluster = self.start_cluster(
+            edges=1, router={"link_timeout": "2s"},
+            edge={"publish_timeout": "1s", "router_grace": "2s", "lobby": ""})
+        self.edge = self.cluster.edges[0]
+        self.client = self.cluster.connect()
+        self.client.join("room")
+        self.cluster.router.kill()
+
+    def test_publishes_are_answered_after_publish_timeout(self):
+        started = time.monotonic()
+        error = self.client.ask_for("error", type="chat", room="room")
+        self.assertEqual((error["code"], error["room"]), ("unavailable", "room"))
+        self.assertIn(error["outcome"], ("none", "unknown"))
+        self.assertLess(time.monotonic() - started, 3 * rawhttp.SLOW)
+        error = self.client.ask_for("error", type="chat", room="room")
+        self.assertEqual((error["code"], error["outcome"]), ("unavailable", "none"))
+
+    def test_after_the_grace_new_clients_are_refused_and_old_ones_stay(self):
+        wait_until(lambda: rawhttp.get(self.edge.ops, "/ready").status == 503, "not ready")
+        wait_until(self.refuses, "new clients are refused")
+        self.client.ask_for("pong", type="ping")
+        self.assertEqual(rawhttp.get(self.edge.ops, "/health").status, 200)
+
+    def refuses(self):
+        try:
+            self.cluster.open(0, self.cluster.token()).close_socket()
+        except ws.Refused as refused:
+            self.assertEqual(refused.response.status, 503)
+            self.assertIsNotNone(refused.response.one("Retry-After"))
+            return True
+        return False
+
+    def test_pings_are_answered_without_a_router(self):
+        self.client.ask_for("pong", type="ping")
+
+    def test_within_the_grace_one_is_greeted_and_joins_wait(self):
+        newcomer = self.cluster.connect(0, "bob")
+        newcomer.send(type="join", room="room", id="j")
+        self.cluster.restart_router()
+        newcomer.wait_for("joined", id="j", room="room")
+
+
+class QueueFull(TestCase):
+    def test_a_full_publish_queue_answers_at_once(self):
+        cluster = self.start_cluster(edges=1, edge={"publish_queue": "64KiB", "lobby": "",
+                                                    "publish_timeout": "30s"})
+        client = cluster.connect()
+        cluster.router.kill()
+        for n in range(30):
+            client.send(type="chat", room="room", text="x" * 10000, id=n)
+        error = client.wait_for("error", timeout=5 * rawhttp.SLOW)
+        self.assertEqual((error["code"], error["outcome"]), ("unavailable", "none"))
+
+
+if __name__ == "__main__":
+    unittest.main()

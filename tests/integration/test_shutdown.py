@@ -1,0 +1,91 @@
+"""SIGTERM, and starting again at once."""
+
+import signal
+import socket
+import time
+import unittest
+
+import rawhttp
+from harness import TestCase, wait_until
+
+
+class Shutdown(TestCase):
+    expected_seconds = 4
+
+    def test_an_edge_tells_its_clients_to_go_elsewhere_and_exits(self):
+        cluster = self.start_cluster(edges=2, edge={"drain_timeout": "3s"})
+        clients = [cluster.connect(0, f"user-{i}") for i in range(5)]
+        other = cluster.connect(1, "other")
+        for client in [*clients, other]:
+            client.join("room")
+        edge = cluster.edges[0]
+        edge.signal(signal.SIGTERM)
+        for client in clients:
+            said = client.expect_close(1012, "restart")
+            self.assertTrue(said["reconnect"])
+            low, high = said["after"]
+            self.assertLess(low, high)
+        self.assertEqual(edge.wait(), 0)
+        wait_until(lambda: other.publish("room")["members"] == 1, "the members are gone")
+
+    def test_an_edge_stops_listening_and_is_not_ready_while_it_drains(self):
+        cluster = self.start_cluster(edges=1, edge={"drain_timeout": "2s"})
+        stuck = cluster.connect()  # never answers the close
+        edge = cluster.edges[0]
+        edge.signal(signal.SIGTERM)
+
+        def refused():
+            try:
+                return rawhttp.get(edge.address, "/ready").status == 503
+            except (ConnectionRefusedError, ConnectionResetError, rawhttp.EndOfStream):
+                return True
+
+        wait_until(refused, "no longer ready")
+        self.assertEqual(edge.wait(10 * rawhttp.SLOW), 0)
+        stuck.close_socket()
+
+    def test_a_second_sigterm_ends_an_edge_at_once(self):
+        cluster = self.start_cluster(edges=1, edge={"drain_timeout": "60s"})
+        stuck = cluster.connect(receive_buffer=4096)
+        stuck.join("room")
+        sender = cluster.connect(user="sender")
+        for n in range(12):  # so that the close frame has to wait behind them
+            sender.publish("room", "x" * 50000)
+        edge = cluster.edges[0]
+        started = time.monotonic()
+        edge.signal(signal.SIGTERM)
+        sender.expect_close(1012, "restart")
+        edge.signal(signal.SIGTERM)
+        edge.wait()
+        self.assertLess(time.monotonic() - started, 5 * rawhttp.SLOW)
+
+    def test_sigint_does_the_same(self):
+        cluster = self.start_cluster(edges=1, edge={"drain_timeout": "1s"})
+        for process in (cluster.edges[0], cluster.router):
+            process.signal(signal.SIGINT)
+            self.assertEqual(process.wait(), 0)
+
+    def test_ports_and_sockets_can_be_used_again_at_once(self):
+        cluster = self.start_cluster(edges=1)
+        client = cluster.connect()
+        address = cluster.edges[0].address
+        cluster.edges[0].kill()
+        cluster.router.kill()
+        cluster.restart_router()
+        listen = f"{address[0]}:{address[1]}"
+        cluster.connect(cluster.start_edge("edge-again", listen=listen)).close()
+        client.close_socket()
+
+    def test_a_taken_port_is_said(self):
+        cluster = self.start_cluster(edges=0)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            edge = self.start_process(cluster.spawn_edge("edge", listen=f"127.0.0.1:{port}"))
+            cluster.processes.remove(edge)
+            self.assertNotEqual(edge.wait(2 * rawhttp.SLOW), 0)
+        self.assertRegex(edge.text(), rf"(?m)^error: .*listen: .*{port}")
+        self.assertNotIn("ready", edge.text())
+
+
+if __name__ == "__main__":
+    unittest.main()
