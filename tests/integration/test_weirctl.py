@@ -1,0 +1,246 @@
+"""weirctl: what it prints, field by field, and how it exits."""
+
+import os
+import signal
+import stat
+import unittest
+
+import rawhttp
+from harness import ClusterTestCase, TestCase
+
+OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+EDGE = {"edge", "connections", "members", "rooms", "queueBytes", "inflightBytes", "rttMs",
+        "draining", "since", "version"}
+ROOM = {"room", "members", "users", "edges", "epoch", "seq", "historyMessages", "historyBytes"}
+CLIENT = {"client", "user", "username", "edge", "address", "since", "rooms", "queueBytes", "codec",
+          "compressed"}
+STATUS = {"name", "version", "uptime", "edges", "rooms", "members", "published", "deliveries",
+          "store"}
+
+
+class Weirctl(ClusterTestCase):
+    router_options = {"name": "test-router"}
+
+    def rows(self, *words):
+        return self.cluster.rows(*words)
+
+    def one(self, *words):
+        rows = self.rows(*words)
+        self.assertEqual(len(rows), 1, rows)
+        return rows[0]
+
+    def assert_exit(self, code, *words):
+        got, out, err = self.cluster.weirctl(*words)
+        self.assertEqual(got, code, (words, out, err))
+        return out, err
+
+    def test_status(self):
+        row = self.one("status")
+        self.assertEqual(set(row), STATUS)
+        self.assertEqual((row["name"], row["edges"], row["store"]), ("test-router", 2, "memory"))
+
+    def test_status_counts(self):
+        alice = self.connect()
+        alice.join(self.room)
+        before = self.one("status")
+        alice.publish(self.room)
+        after = self.one("status")
+        self.assertEqual(after["published"] - before["published"], 1)
+        self.assertEqual(after["deliveries"] - before["deliveries"], 1)
+
+    def test_ready(self):
+        self.assert_exit(OK, "ready")
+
+    def test_edges(self):
+        self.connect(1).join(self.room)
+        rows = {row["edge"]: row for row in self.rows("edges")}
+        self.assertEqual(set(rows), {"edge-1", "edge-2"})
+        for row in rows.values():
+            self.assertEqual(set(row), EDGE)
+            self.assertIs(row["draining"], False)
+        self.assertEqual((rows["edge-2"]["members"], rows["edge-2"]["connections"]), (1, 1))
+
+    def test_edge(self):
+        self.assertEqual(self.one("edge", "edge-1")["edge"], "edge-1")
+
+    def test_rooms_and_room(self):
+        clients = [self.connect(0, "alice"), self.connect(1, "alice"), self.connect(1, "bob")]
+        for client in clients:
+            joined = client.join(self.room)
+        clients[0].publish(self.room, "x")
+        row = self.one("rooms", self.room)
+        self.assertEqual(set(row), ROOM)
+        self.assertEqual(
+            (row["room"], row["members"], row["users"], row["edges"], row["epoch"], row["seq"],
+             row["historyMessages"]), (self.room, 3, 2, 2, joined["epoch"], 1, 1))
+        self.assertGreater(row["historyBytes"], 0)
+        self.assertEqual(self.one("room", self.room)["members"], 3)
+
+    def test_rooms_takes_a_pattern_a_limit_and_an_order(self):
+        alice, bob = self.connect(), self.connect(1, "bob")
+        for n in range(3):
+            alice.join(f"{self.room}-{n}")
+        bob.join(f"{self.room}-1")
+        names = [row["room"] for row in self.rows("rooms", f"{self.room}-*", "--sort", "members")]
+        self.assertEqual(len(names), 3)
+        self.assertEqual(names[0], f"{self.room}-1")
+        self.assertEqual(len(self.rows("rooms", f"{self.room}-*", "--limit", "2")), 2)
+
+    def test_members(self):
+        alice = self.connect(1, token=self.cluster.token("alice", username="Alice"))
+        alice.join(self.room)
+        row = self.one("members", self.room)
+        self.assertEqual(set(row), CLIENT)
+        self.assertEqual(
+            (row["client"], row["user"], row["username"], row["edge"], row["codec"]),
+            (alice.connected["clientId"], "alice", "Alice", "edge-2", "json"))
+        self.assertIs(row["compressed"], False)
+        self.assertTrue(row["address"].startswith("127.0.0.1"))
+
+    def test_clients_and_client(self):
+        alice, bob = self.connect(0, "alice"), self.connect(1, "bob")
+        ids = {client.connected["clientId"] for client in (alice, bob)}
+
+        def listed(*words):
+            return {row["client"] for row in self.rows("clients", *words)}
+
+        self.assertEqual(listed() & ids, ids)
+        self.assertEqual(listed("--user", "bob"), {bob.connected["clientId"]})
+        self.assertEqual(listed("--edge", "edge-1") & ids, {alice.connected["clientId"]})
+        row = self.one("client", alice.connected["clientId"])
+        self.assertEqual((set(row), row["user"]), (CLIENT, "alice"))
+
+    def test_publish_answers_like_an_ack(self):
+        alice = self.connect()
+        joined = alice.join(self.room)
+        row = self.one("publish", self.room, '{"type":"notice","n":1.50}')
+        self.assertEqual((row["room"], row["epoch"], row["seq"], row["members"]),
+                         (self.room, joined["epoch"], 1, 1))
+        message = alice.expect("notice", room=self.room, seq=1)
+        self.assertNotIn("from", message)
+        self.assertIn('"n":1.50', alice.raw)
+
+    def test_broadcast(self):
+        clients = [self.connect(i, f"user-{i}") for i in range(2)]
+        row = self.one("broadcast", '{"text":"all hands"}')
+        self.assertEqual(row["members"], 2)
+        for client in clients:
+            self.assertNotIn("from", client.expect("admin:broadcast", text="all hands"))
+
+    def test_kick_closes_and_says_how_many(self):
+        clients = [self.connect(i % 2, "eve") for i in range(3)]
+        other = self.connect(0, "alice")
+        self.assertEqual(self.one("kick", "--user", "eve")["closed"], 3)
+        for client in clients:
+            said = client.expect_close(4004, "revoked")
+            self.assertFalse(said["reconnect"])
+        self.connect(0, "eve")  # the same token is still good
+        other.ask_for("pong", type="ping")
+        self.assertEqual(self.one("kick", "--client", other.connected["clientId"])["closed"], 1)
+        other.expect_close(4004, "revoked")
+
+    def test_route_tells_whom_a_message_would_reach(self):
+        alice = self.connect(0, "alice")
+        for client in (alice, self.connect(1, "bob")):
+            client.join(self.room)
+        row = self.one("route", self.room)
+        self.assertEqual((row["room"], row["members"]), (self.room, 2))
+        self.assertEqual({e["edge"]: e["connections"] for e in row["edges"]},
+                         {"edge-1": 1, "edge-2": 1})
+        allowed = self.one("route", self.room, "--as", "alice")
+        self.assertIs(allowed["allowed"], True)
+        self.assertEqual(allowed["pattern"], "*")
+        refused = self.one("route", "user:bob", "--as", "alice")
+        self.assertIs(refused["allowed"], False)
+        self.assertIsInstance(refused["reason"], str)
+        token = self.cluster.token("carol", weir={"publish": ["team-*"]})
+        path = self.cluster.write("carol.token", token)
+        self.assertIs(self.one("route", "team-1", "--token", path)["allowed"], True)
+        self.assertIs(self.one("route", "other", "--token", path)["allowed"], False)
+
+    def test_version(self):
+        row = self.one("version")
+        self.assertEqual(set(row), {"name", "version"})
+
+    def test_help_lists_the_commands(self):
+        out, _ = self.assert_exit(OK, "help")
+        for command in ("status", "ready", "edges", "rooms", "room", "members", "clients", "kick",
+                        "publish", "route", "version"):
+            self.assertIn(command, out)
+        self.assertIn("--user", self.assert_exit(OK, "help", "kick")[0])
+
+    def test_what_is_unknown_exits_with_1(self):
+        for words in (("edge", "no-such"), ("room", "no-such"), ("members", "no-such"),
+                      ("client", "no-such"), ("kick", "--client", "no-such")):
+            with self.subTest(words=words):
+                out, err = self.assert_exit(REFUSED, *words)
+                self.assertNotEqual(out + err, "")
+
+    def test_bad_arguments_exit_with_2(self):
+        for words in ((), ("no-such",), ("room",), ("room", "a", "b"), ("publish", "room"),
+                      ("publish", "room", "{"), ("publish", "room", "[]"), ("kick",),
+                      ("rooms", "--limit", "x"), ("rooms", "--sort", "x"), ("help", "no-such"),
+                      ("status", "--no-such")):
+            with self.subTest(words=words):
+                code, out, err = self.cluster.weirctl(*words)
+                self.assertEqual(code, USAGE, (words, out, err))
+                self.assertNotEqual(err, "")
+
+    def test_a_bad_room_or_message_is_refused(self):
+        for words in (("publish", "", '{"type":"x"}'), ("publish", "x" * 129, '{"type":"x"}'),
+                      ("publish", "room", '{"text":"no type"}')):
+            with self.subTest(words=words):
+                self.assertIn(self.cluster.weirctl(*words)[0], (REFUSED, USAGE))
+
+    def test_no_router_exits_with_3(self):
+        code, out, err = self.cluster.weirctl(
+            "status", admin=f"ipc://{self.cluster.folder}/nobody.sock")
+        self.assertEqual((code, out), (UNREACHABLE, ""))
+        self.assertEqual(len(err.splitlines()), 1)
+
+    def test_tables_fit_a_terminal(self):
+        alice = self.connect()
+        alice.join(self.room)
+        for words in (("status",), ("edges",), ("rooms",), ("clients",), ("members", self.room),
+                      ("room", self.room)):
+            out, _ = self.assert_exit(OK, *words)
+            for line in out.splitlines():
+                self.assertLessEqual(len(line), 130, out)
+
+    def test_control_characters_do_not_reach_the_terminal(self):
+        alice = self.connect(token=self.cluster.token("eve", username="\x1b[31mred"))
+        alice.join(self.room)
+        self.assertNotIn("\x1b", self.assert_exit(OK, "members", self.room)[0])
+
+    def test_long_lists_are_complete(self):
+        alice = [self.connect(i % 2, f"user-{i}") for i in range(10)]
+        for i, client in enumerate(alice):
+            for n in range(90):
+                client.send(type="join", room=f"{self.room}-{i}-{n}")
+            for n in range(90):
+                client.expect("joined")
+        rows = self.rows("rooms", f"{self.room}-*")
+        self.assertEqual(len({row["room"] for row in rows}), 900)
+
+    def test_the_admin_socket_is_for_its_owner_only(self):
+        path = self.cluster.router.admin_url.removeprefix("ipc://")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode) & 0o077, 0)
+
+
+class WithoutARouter(TestCase):
+    def test_a_router_that_stands_still_is_unreachable_in_time(self):
+        cluster = self.start_cluster(edges=0)
+        cluster.router.signal(signal.SIGSTOP)
+        code, out, err = cluster.weirctl("status")
+        self.assertEqual((code, out), (UNREACHABLE, ""))
+        self.assertEqual(len(err.splitlines()), 1)
+
+    def test_ready_without_edges(self):
+        cluster = self.start_cluster(edges=0)
+        self.assertIn(cluster.weirctl("ready")[0], (OK, REFUSED))
+        self.assertEqual(rawhttp.get(cluster.router.ops, "/health").status, 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
