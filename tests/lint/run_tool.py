@@ -9,6 +9,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,15 @@ import sys
 import tree
 
 KEPT_FLAGS = ("-I", "-D", "-U", "-std")
-# cppcheck reads no system header and would take the variable of these loops for uninitialized. A
-# definition given to it cannot hold the semicolons of a `for`.
-QUEUE_LOOPS = [
-    f"-D{name}(var,head,link)=while(((var)=LIST_NEXT(head,link)))"
-    for name in ("LIST_FOREACH", "TAILQ_FOREACH")
+# cppcheck reads no system header, so it must be told the macros of sys/queue.h whose uses would look
+# like broken syntax or like uninitialized variables (a definition given to it cannot hold the
+# semicolons of a `for`). Nor does it know __VA_OPT__.
+CPPCHECK_MACROS = [
+    "-D_GNU_SOURCE",
+    "-D__VA_OPT__(...)=",
+    "-DLIST_HEAD(name,type)=struct name{struct type *lh_first;}",
+    *(f"-D{name}(var,head,link)=while(((var)=LIST_NEXT(head,link)))"
+      for name in ("LIST_FOREACH", "TAILQ_FOREACH")),
 ]
 
 
@@ -35,7 +40,7 @@ def compile_flags(build):
         commands = json.load(f)
     flags = {}
     for entry in commands:
-        words = entry["command"].split()
+        words = shlex.split(entry["command"])
         kept = []
         for i, word in enumerate(words):
             if word.startswith("-isystem"):
@@ -44,7 +49,7 @@ def compile_flags(build):
             elif word.startswith("-I"):
                 kept.append("-I" + os.path.join(build, word[2:]))
             elif word.startswith(KEPT_FLAGS):
-                kept.append(word.replace('\\"', '"').strip("'"))
+                kept.append(word)
         path = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
         flags[path] = kept
     return flags
@@ -69,7 +74,7 @@ def cppcheck_jobs(root, build):
             "cppcheck", "--quiet", "--error-exitcode=1", "--std=c11", "--inline-suppr",
             "--enable=warning,performance,portability", "--suppress=missingIncludeSystem",
             f"--cppcheck-build-dir={os.path.join(build, 'lint', 'cppcheck')}",
-            "-D_GNU_SOURCE", *QUEUE_LOOPS, "-I.", name,
+            *CPPCHECK_MACROS, "-I.", name,
         ]
 
 
