@@ -1,6 +1,6 @@
 // What one connection still has to be sent: references to shared frames, oldest first, with the
-// part of the first that is out already. Counts its bytes; the limit is the caller's to act on. An
-// empty queue holds no memory.
+// part of the first that is out already. Counts its bytes; the limit is the caller's to act on. A
+// queue of no frame or one holds no memory of its own. Zeroed memory is an empty queue.
 #pragma once
 
 #include <stddef.h>
@@ -10,11 +10,12 @@
 #include "edge/frame.h"
 
 struct out_queue {
-	struct frame **ring; // owned; cap is a power of two
-	uint32_t head;       // index of the oldest
-	uint32_t n;
+	struct frame *first; // the oldest; NULL if there is none
+	struct frame **ring; // owned; the others, if any; cap is a power of two
+	uint32_t head;       // index of the ring's oldest
+	uint32_t n;          // frames, the first included
 	uint32_t cap;
-	uint32_t offset; // bytes of the oldest that are out
+	uint32_t offset; // bytes of the first that are out
 	size_t bytes;    // still to be sent
 };
 
