@@ -532,7 +532,8 @@ static void takes_a_file_of_just_the_largest_size(void **state)
 	};
 	char *text = test_malloc(LARGEST);
 	memset(text, '\n', LARGEST);
-	memcpy(text + LARGEST - 8, "number=9", 8);
+	snprintf(text + LARGEST - sizeof("number=9"), sizeof("number=9"), "number=9");
+	text[LARGEST - 1] = '\n';
 	write_bytes(f, text, LARGEST);
 	test_free(text);
 	assert_loads(&spec, &s, ARGS("--config", f->file));
