@@ -153,7 +153,8 @@ static void cuts_long_values_between_characters(void **state)
 	char *line = log_value(LOG_TEXT, bytes_make(value, sizeof(value)));
 	assert_int_equal(strlen(line), strlen("info event key=") + 256);
 	free(line);
-	memcpy(value + 254, "\xe2\x82\xac", 3);
+	static const char euro[] = { '\xe2', '\x82', '\xac' };
+	memcpy(value + 254, euro, sizeof(euro));
 	line = log_value(LOG_TEXT, bytes_make(value, sizeof(value)));
 	assert_int_equal(strlen(line), strlen("info event key=") + 254);
 	free(line);
@@ -244,10 +245,12 @@ static void an_unread_pipe_costs_lines_and_no_time(void **state)
 		out.len += (size_t)n;
 		n_read = out.len / LINE_LEN;
 	}
+	unsigned long next = 0;
 	for (size_t i = 0; i < n_read; i++) {
 		const char *line = (const char *)out.data + i * LINE_LEN;
 		assert_int_equal(line[LINE_LEN - 1], '\n');
-		assert_int_equal(strtoul(line, NULL, 10), i);
+		assert_true(strtoul(line, NULL, 10) >= next);
+		next = strtoul(line, NULL, 10) + 1;
 	}
 	buf_fini(&out);
 	log_raw("after");
