@@ -2,6 +2,8 @@
 // thread: links, admin commands, the ops listener and signals all run in its loop, so nothing here
 // needs a lock.
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
