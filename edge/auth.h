@@ -1,6 +1,16 @@
 // Who a client is: a token and a time to an identity, or a reason. No I/O after the keys are loaded,
-// no logging, no clock of its own. The only includer of jwt.h, with the guards that libjwt 1.10
-// needs written at each use. Safe for several threads at once.
+// no logging, no clock of its own. Safe for several threads at once.
+//
+// Claims (times are NumericDates in [0, 2^53), fractions dropped; a wrong type is refused):
+// - exp: needed; good while now < exp + leeway. nbf, iat: not later than now + leeway.
+// - iss: exactly the issuer, aud: the audience or an array that has it; only if one is configured.
+// - sub, else userId: the user, 1-123 bytes of printable UTF-8, or an integer. `sub` is not looked
+//   past if it is there.
+// - username: at most AUTH_USERNAME_MAX printable bytes; empty is none. jti: 1-AUTH_JTI_MAX.
+// - roles: at most AUTH_ROLES_MAX strings of 1-AUTH_ROLE_MAX printable bytes.
+// - weir: an object of arrays of patterns by right. Names that are no right mean nothing, so that a
+//   token can carry those of a newer version.
+// A token with a kid needs the key of that name, one without is tried with every key of its algorithm.
 #pragma once
 
 #include <stdbool.h>
@@ -15,19 +25,27 @@ struct auth;
 enum {
 	AUTH_TOKEN_MAX = 8192,
 	AUTH_USER_MAX = 123,
+	AUTH_USERNAME_MAX = 128,
+	AUTH_JTI_MAX = 256,
+	AUTH_ROLES_MAX = 64,
+	AUTH_ROLE_MAX = 64,
 };
 
 enum auth_result {
 	AUTH_OK = 0,
 	AUTH_MALFORMED, // not three base64url segments, too long, not JSON objects, duplicate names
-	AUTH_ALGORITHM, // alg is not exactly that of a key, or `crit`, or b64
+	AUTH_ALGORITHM, // alg is not exactly that of a key, or `crit`, b64 or typ asks for more
 	AUTH_KEY,       // unknown kid
 	AUTH_SIGNATURE,
-	AUTH_CLAIMS, // missing or wrongly typed claim, iss, aud, sub
+	AUTH_CLAIMS, // missing or wrongly typed: exp, nbf, iat, jti, username, roles, weir
+	AUTH_ISSUER,
+	AUTH_AUDIENCE,
+	AUTH_SUBJECT, // neither sub nor userId names a user
 	AUTH_EXPIRED,
 	AUTH_NOT_YET, // nbf or iat in the future
 	AUTH_LIFETIME, // longer than jwt-max-lifetime
 };
+// What is wrong with the token, in a few constant words: "expired".
 const char *auth_result_text(enum auth_result result);
 
 struct auth_options {
@@ -41,7 +59,7 @@ struct auth_options {
 };
 
 struct identity {
-	char *user;     // owned, NUL-terminated, 1-123 bytes of printable UTF-8
+	char *user;     // owned, NUL-terminated
 	char *username; // owned, NULL if none
 	char **roles;   // owned
 	size_t n_roles;
@@ -53,7 +71,8 @@ struct identity {
 };
 
 // Loads and checks the keys. NULL with `*why` (owned, free(3)) naming the file and the fault: an
-// empty or short key, a mode others can read, an unknown algorithm, one not built yet.
+// empty or short key, a mode others can read, an unknown algorithm, one not built yet, a kid given
+// twice, no key at all. The first call comes before other threads start.
 struct auth *auth_new(const struct auth_options *options, char **why);
 void auth_free(struct auth *auth);
 

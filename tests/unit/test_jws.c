@@ -1,0 +1,575 @@
+#include <stdlib.h>
+
+#include <jansson.h>
+#include <openssl/err.h>
+
+#include "common/buf.h"
+#include "common/mem.h"
+#include "edge/jws.h"
+#include "tests/unit/test.h"
+#include "tests/unit/tokens.h"
+
+static struct key_dir dir;
+
+static const char secret_text[] =
+	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+static struct bytes secret(size_t len)
+{
+	return bytes_make(secret_text, len);
+}
+
+// The key of the first `len` bytes of the secret: `prefix` is "ALG:" or "ALG:kid=".
+static struct jws_key *load_key(const char *prefix, size_t len)
+{
+	char *spec = key_dir_write(&dir, "key", secret(len), 0600, prefix);
+	char *why = NULL;
+	struct jws_key *key = jws_key_load(spec, &why);
+	if (key == NULL) {
+		fail_msg("%s", why);
+	}
+	free(spec);
+	return key;
+}
+
+static enum jws_match check_token(const struct jws_key *key, const char *token)
+{
+	struct jws jws;
+	assert_true(jws_parse(&jws, bytes_str(token)));
+	enum jws_match match = jws_check(&jws, key);
+	jws_fini(&jws);
+	return match;
+}
+
+static bool parses(struct bytes token)
+{
+	struct jws jws;
+	bool ok = jws_parse(&jws, token);
+	assert_int_equal(ok, jws.header != NULL && jws.payload != NULL && jws.text != NULL);
+	jws_fini(&jws);
+	return ok;
+}
+
+static bool parses_parts(const char *header, const char *payload)
+{
+	char *token = token_make("HS256", secret(32), header, payload);
+	bool ok = parses(bytes_str(token));
+	free(token);
+	return ok;
+}
+
+static void takes_a_token_apart(void **state)
+{
+	(void)state;
+	char *token =
+		token_make("HS256", secret(32), "{\"alg\":\"HS256\"}", "{\"n\":[1,\"\xc3\xa9\"]}");
+	struct jws jws;
+	assert_true(jws_parse(&jws, bytes_str(token)));
+	assert_string_equal(jws.text, token);
+	assert_string_equal(json_string_value(json_object_get(jws.header, "alg")), "HS256");
+	json_t *list = json_object_get(jws.payload, "n");
+	assert_int_equal(json_integer_value(json_array_get(list, 0)), 1);
+	assert_string_equal(json_string_value(json_array_get(list, 1)), "\xc3\xa9");
+	jws_fini(&jws);
+	jws_fini(&jws);
+	free(token);
+}
+
+static void refuses_what_is_not_three_segments_of_base64url(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {
+		"",
+		".",
+		"..",
+		"...",
+		"e30",
+		"e30.e30",
+		"e30.e30.",
+		".e30.x",
+		".e30.AAAA",
+		"e30..AAAA",
+		"a..b",
+		"e30.e30.AAAA.",
+		"e30.e30..AAAA",
+		"e30.e30.AAAA.AAAA",
+		".e30.e30.AAAA",
+		"e30=.e30.AAAA",
+		"e30.e30=.AAAA",
+		"e30.e30.AAA=",
+		"e30.e30.AA+A",
+		"e30.e30.AA/A",
+		"e30.e30.AA A",
+		" e30.e30.AAAA",
+		"e30.e30.AAAA\n",
+		"e30.e30.A*AA",
+		"e30.e30.AA\xc3\xa9",
+		"e30.e30.A", // six bits are no byte
+		"e30.e30.AAAAA",
+		"e30e3.e30.AAAA",
+		"e31.e30.AAAA", // bits that belong to no byte: "e30" in other clothes
+		"e30.e31.AAAA",
+		"e30.e30.AB",
+		"e30.e30.AAB",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		if (parses(bytes_str(wrong[i]))) {
+			fail_msg("took %s", wrong[i]);
+		}
+	}
+	assert_true(parses(bytes_str("e30.e30.AAAA")));
+	assert_true(parses(bytes_str("e30.e30.AAA")));
+	assert_true(parses(bytes_str("e30.e30.AA")));
+	assert_true(parses(bytes_str("e30.e30.-_-_")));
+	assert_false(parses(bytes_make("e30.e30.AA\0A", 12)));
+	assert_false(parses(bytes_make(NULL, 0)));
+}
+
+static void refuses_segments_that_are_not_plain_objects(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {
+		"[]",
+		"\"x\"",
+		"1",
+		"null",
+		"{",
+		"{}{}",
+		"{} x",
+		"\xef\xbb\xbf{}",
+		"{\"a\":1,\"a\":2}",
+		"{\"a\":1,\"\\u0061\":1}",
+		"{\"a\":{\"b\":1,\"b\":1}}",
+		"{\"a\":\"\xff\"}",
+		"{\"a\":\"\\u0000\"}",
+		"{\"a\":\"\\ud800\"}",
+		"{\"a\":1e400}",
+		"{\"a\":9223372036854775808}",
+		"{\"a\":NaN}",
+		"{'a':1}",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		if (parses_parts(wrong[i], "{}") || parses_parts("{}", wrong[i])) {
+			fail_msg("took %s", wrong[i]);
+		}
+	}
+}
+
+// {"a":[[[...]]]} of `depth` levels.
+static char *nested(unsigned depth)
+{
+	struct buf json = { 0 };
+	buf_append_str(&json, "{\"a\":");
+	for (unsigned i = 1; i < depth; i++) {
+		buf_append_byte(&json, '[');
+	}
+	for (unsigned i = 1; i < depth; i++) {
+		buf_append_byte(&json, ']');
+	}
+	buf_append_str(&json, "}");
+	buf_append_byte(&json, '\0');
+	return (char *)json.data;
+}
+
+static void refuses_deep_nesting(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned depth;
+		bool ok;
+	} rows[] = {
+		{ JWS_DEPTH_MAX, true }, { JWS_DEPTH_MAX + 1, false },
+		{ 2900, false }, // as deep as fits; beyond what the parser itself refuses
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *json = nested(rows[i].depth);
+		assert_int_equal(parses_parts(json, "{}"), rows[i].ok);
+		assert_int_equal(parses_parts("{}", json), rows[i].ok);
+		free(json);
+	}
+	// Brackets in strings are text, and a quote behind a backslash does not end one.
+	assert_true(parses_parts("{\"a\":\"[[[[[[[[[[[[[[[[[[[[\"}", "{}"));
+	assert_true(parses_parts("{\"a\":\"\\\"[[[[[[[[[[[[[[[[[[[[\"}", "{}"));
+	assert_true(
+		parses_parts("{\"a\":[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]]}", "{}"));
+}
+
+// A signed token of exactly `len` bytes, if its header is the usual one of 36.
+static char *token_of_length(size_t len)
+{
+	int digits = (int)((len - 36 - 43 - 2) * 3 / 4 - strlen("{'a':''}"));
+	char *payload = xasprintf("{\"a\":\"%0*d\"}", digits, 0);
+	char *token =
+		token_make("HS256", secret(32), "{\"alg\":\"HS256\",\"typ\":\"JWT\"}", payload);
+	assert_int_equal(strlen(token), len);
+	free(payload);
+	return token;
+}
+
+static void holds_tokens_to_their_length(void **state)
+{
+	(void)state;
+	struct jws_key *key = load_key("HS256:", 32);
+	char *longest = token_of_length(JWS_TOKEN_MAX);
+	assert_int_equal(check_token(key, longest), JWS_SIGNED);
+	char *longer = token_of_length(JWS_TOKEN_MAX + 1);
+	assert_false(parses(bytes_str(longer)));
+	char *huge = token_of_length(9U << 20);
+	assert_false(parses(bytes_str(huge)));
+	free(huge);
+	free(longer);
+	free(longest);
+	jws_key_free(key);
+}
+
+static void accepts_each_algorithm_with_its_own_key_only(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *alg;
+		const char *prefix;
+		const char *header;
+		size_t key_len;
+	} rows[] = {
+		{ "HS256", "HS256:", "{\"alg\":\"HS256\"}", 32 },
+		{ "HS384", "HS384:", "{\"alg\":\"HS384\"}", 48 },
+		{ "HS512", "HS512:", "{\"alg\":\"HS512\"}", 64 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct jws_key *key = load_key(rows[i].prefix, 64);
+		for (size_t j = 0; j < ARRAY_LEN(rows); j++) {
+			char *token = token_make(rows[j].alg, secret(64), rows[j].header, "{}");
+			assert_int_equal(check_token(key, token),
+				i == j ? JWS_SIGNED : JWS_OTHER_ALG);
+			free(token);
+			// The header of one, the hash of another.
+			token = token_make(rows[j].alg, secret(64), rows[i].header, "{}");
+			assert_int_equal(check_token(key, token), i == j ? JWS_SIGNED : JWS_FORGED);
+			free(token);
+		}
+		jws_key_free(key);
+		key = load_key(rows[i].prefix, rows[i].key_len);
+		char *token =
+			token_make(rows[i].alg, secret(rows[i].key_len), rows[i].header, "{}");
+		assert_int_equal(check_token(key, token), JWS_SIGNED);
+		free(token);
+		jws_key_free(key);
+	}
+}
+
+static void compares_the_header_before_it_lets_anything_be_verified(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *header;
+		enum jws_match match;
+	} rows[] = {
+		{ "{\"alg\":\"HS256\"}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"typ\":\"JWT\"}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"typ\":\"jwt\"}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"cty\":\"x\",\"zip\":\"DEF\"}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"b64\":true}", JWS_SIGNED },
+		// Keys the token offers are not looked at.
+		{ "{\"alg\":\"HS256\",\"jku\":\"https://x.test/k\",\"x5u\":\"https://x.test/c\"}",
+			JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"jwk\":{\"kty\":\"oct\",\"k\":\"AAAA\"}}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"typ\":7}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"crit\":[]}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"crit\":null}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"b64\":false}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"b64\":0}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"hs256\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"Hs256\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256 \"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS25\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS512\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"RS256\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"none\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"None\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"NONE\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":null}", JWS_OTHER_ALG },
+		{ "{\"alg\":256}", JWS_OTHER_ALG },
+		{ "{\"alg\":[\"HS256\"]}", JWS_OTHER_ALG },
+		{ "{\"Alg\":\"HS256\"}", JWS_OTHER_ALG },
+		{ "{}", JWS_OTHER_ALG },
+	};
+	struct jws_key *key = load_key("HS256:", 32);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *token = token_make("HS256", secret(32), rows[i].header, "{}");
+		if (check_token(key, token) != rows[i].match) {
+			fail_msg("%s: not %d", rows[i].header, rows[i].match);
+		}
+		free(token);
+	}
+	jws_key_free(key);
+}
+
+static void matches_key_names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *prefix;
+		const char *header;
+		enum jws_match match;
+	} rows[] = {
+		{ "HS256:", "{\"alg\":\"HS256\"}", JWS_SIGNED },
+		{ "HS256:", "{\"alg\":\"HS256\",\"kid\":\"a\"}", JWS_OTHER_KID },
+		{ "HS256:a=", "{\"alg\":\"HS256\"}", JWS_SIGNED },
+		{ "HS256:a=", "{\"alg\":\"HS256\",\"kid\":\"a\"}", JWS_SIGNED },
+		{ "HS256:a=", "{\"alg\":\"HS256\",\"kid\":\"A\"}", JWS_OTHER_KID },
+		{ "HS256:a=", "{\"alg\":\"HS256\",\"kid\":\"ab\"}", JWS_OTHER_KID },
+		{ "HS256:a=", "{\"alg\":\"HS256\",\"kid\":\"\"}", JWS_OTHER_KID },
+		{ "HS256:a=", "{\"alg\":\"HS256\",\"kid\":null}", JWS_OTHER_KID },
+		{ "HS256:a=", "{\"alg\":\"HS256\",\"kid\":7}", JWS_OTHER_KID },
+		{ "HS256:a=", "{\"alg\":\"HS256\",\"kid\":[\"a\"]}", JWS_OTHER_KID },
+		{ "HS256:a=", "{\"alg\":\"HS256\",\"kid\":\"../../etc/passwd\"}", JWS_OTHER_KID },
+		{ "HS256:a=", "{\"alg\":\"HS512\",\"kid\":\"a\"}", JWS_OTHER_ALG },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct jws_key *key = load_key(rows[i].prefix, 32);
+		char *token = token_make("HS256", secret(32), rows[i].header, "{}");
+		if (check_token(key, token) != rows[i].match) {
+			fail_msg("%s %s: not %d", rows[i].prefix, rows[i].header, rows[i].match);
+		}
+		free(token);
+		jws_key_free(key);
+	}
+}
+
+static void refuses_every_flipped_bit_and_every_cut(void **state)
+{
+	(void)state;
+	struct jws_key *key = load_key("HS256:", 32);
+	char *token = token_make("HS256", secret(32), "{\"alg\":\"HS256\"}", "{\"sub\":\"ann\"}");
+	size_t len = strlen(token);
+	for (size_t i = 0; i < len; i++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			token[i] = (char)(token[i] ^ 1 << bit);
+			struct jws jws;
+			if (jws_parse(&jws, bytes_make(token, len)) &&
+				jws_check(&jws, key) == JWS_SIGNED) {
+				fail_msg("byte %zu bit %u", i, bit);
+			}
+			jws_fini(&jws);
+			token[i] = (char)(token[i] ^ 1 << bit);
+		}
+		struct jws jws;
+		if (jws_parse(&jws, bytes_make(token, i))) {
+			assert_int_equal(jws_check(&jws, key), JWS_FORGED);
+		}
+		jws_fini(&jws);
+	}
+	assert_int_equal(check_token(key, token), JWS_SIGNED);
+	free(token);
+	jws_key_free(key);
+}
+
+static void leaves_no_openssl_error_behind(void **state)
+{
+	(void)state;
+	struct jws_key *key = load_key("HS256:", 32);
+	char *token = token_make("HS256", secret(33), "{\"alg\":\"HS256\"}", "{}");
+	ERR_raise(ERR_LIB_USER, 1);
+	assert_int_equal(check_token(key, token), JWS_FORGED);
+	assert_int_equal(ERR_peek_error(), 0);
+	free(token);
+	jws_key_free(key);
+}
+
+static void assert_not_loaded(const char *spec, const char *expected)
+{
+	char *why = NULL;
+	assert_null(jws_key_load(spec, &why));
+	assert_non_null(why);
+	if (strstr(why, expected) == NULL) {
+		fail_msg("%s: %s", spec, why);
+	}
+	assert_null(strstr(why, "0123456789")); // no part of a key
+	free(why);
+}
+
+static void refuses_keys_too_short_for_their_hash(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *prefix;
+		size_t min;
+	} rows[] = {
+		{ "HS256:", 32 },
+		{ "HS384:k=", 48 },
+		{ "HS512:", 64 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *spec =
+			key_dir_write(&dir, "key", secret(rows[i].min - 1), 0600, rows[i].prefix);
+		assert_not_loaded(spec, "needs at least");
+		free(key_dir_write(&dir, "key", bytes_make("", 0), 0600, ""));
+		assert_not_loaded(spec, "/key: ");
+		free(spec);
+		jws_key_free(load_key(rows[i].prefix, rows[i].min));
+	}
+}
+
+static void takes_one_newline_off_a_key_file(void **state)
+{
+	(void)state;
+	char *spec = key_dir_write(&dir, "key", bytes_str("0123456789abcdef0123456789abcde\n"),
+		0600, "HS256:");
+	assert_not_loaded(spec, "a key of 31 bytes");
+	free(spec);
+	spec = key_dir_write(&dir, "key", bytes_str("0123456789abcdef0123456789abcdef\n\n"), 0600,
+		"HS256:");
+	char *why = NULL;
+	struct jws_key *key = jws_key_load(spec, &why);
+	assert_non_null(key);
+	char *token = token_make("HS256", bytes_str("0123456789abcdef0123456789abcdef\n"),
+		"{\"alg\":\"HS256\"}", "{}");
+	assert_int_equal(check_token(key, token), JWS_SIGNED);
+	free(token);
+	jws_key_free(key);
+	free(spec);
+}
+
+static void refuses_key_files_that_others_can_touch(void **state)
+{
+	(void)state;
+	static const struct {
+		mode_t mode;
+		bool ok;
+	} rows[] = {
+		{ 0600, true },
+		{ 0400, true },
+		{ 0640, true },
+		{ 0440, true },
+		{ 0644, false },
+		{ 0604, false },
+		{ 0660, false },
+		{ 0602, false },
+		{ 0666, false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *spec = key_dir_write(&dir, "key", secret(32), rows[i].mode, "HS256:");
+		char *why = NULL;
+		struct jws_key *key = jws_key_load(spec, &why);
+		if ((key != NULL) != rows[i].ok) {
+			fail_msg("mode %o", rows[i].mode);
+		}
+		jws_key_free(key);
+		free(why);
+		char *path = xstrdup(spec + strlen("HS256:"));
+		assert_int_equal(remove(path), 0);
+		free(path);
+		free(spec);
+	}
+}
+
+static void says_what_is_wrong_with_a_key_option(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *spec;
+		const char *why;
+	} rows[] = {
+		{ "", "not of the form" },
+		{ "HS256", "not of the form" },
+		{ "HS256:", "not of the form" },
+		{ "HS256:=/nowhere", "not of the form" },
+		{ "HS256:k=", "not of the form" },
+		{ "HS256:12345678901234567890123456789012345678901234567890123456789012345=/"
+		  "nowhere",
+			"not of the form" },
+		{ "HS256:/nowhere", "/nowhere: " },
+		{ "HS256:k=/nowhere", "/nowhere: " },
+		{ "HS256:/nowhere/a=b", "/nowhere/a=b: " },
+		{ "HS256:/tmp", "/tmp: " },
+		{ "RS256:/nowhere", "RS256: not available yet" },
+		{ "PS512:k=/nowhere", "PS512: not available yet" },
+		{ "ES384:/nowhere", "ES384: not available yet" },
+		{ "EdDSA:/nowhere", "EdDSA: not available yet" },
+		{ "none:/nowhere", "none: unknown algorithm" },
+		{ "hs256:/nowhere", "hs256: unknown algorithm" },
+		{ ":/nowhere", "unknown algorithm" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_not_loaded(rows[i].spec, rows[i].why);
+	}
+}
+
+static void tells_keys_of_one_name_apart_by_algorithm_only(void **state)
+{
+	(void)state;
+	struct jws_key *keys[] = {
+		load_key("HS256:a=", 64),
+		load_key("HS256:b=", 64),
+		load_key("HS512:a=", 64),
+		load_key("HS256:", 64),
+	};
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		for (size_t j = 0; j < ARRAY_LEN(keys); j++) {
+			assert_int_equal(jws_key_collides(keys[i], keys[j]), i == j && i != 3);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		jws_key_free(keys[i]);
+	}
+	jws_key_free(NULL);
+}
+
+static void signs_what_it_then_accepts(void **state)
+{
+	(void)state;
+	static const char *const prefixes[] = { "HS256:", "HS384:k1=", "HS512:k1=" };
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		struct jws_key *key = load_key(prefixes[i], 64);
+		char *token = jws_sign(key, NULL, "{\"sub\":\"ann\"}");
+		assert_non_null(token);
+		assert_int_equal(check_token(key, token), JWS_SIGNED);
+		free(token);
+		token = jws_sign(key, "k2", "{\"sub\":\"ann\"}");
+		assert_int_equal(check_token(key, token), JWS_OTHER_KID);
+		free(token);
+		assert_null(jws_sign(key, NULL, "{"));
+		jws_key_free(key);
+	}
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	key_dir_init(&dir);
+	jws_seed();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	key_dir_fini(&dir);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_a_token_apart),
+		cmocka_unit_test(refuses_what_is_not_three_segments_of_base64url),
+		cmocka_unit_test(refuses_segments_that_are_not_plain_objects),
+		cmocka_unit_test(refuses_deep_nesting),
+		cmocka_unit_test(holds_tokens_to_their_length),
+		cmocka_unit_test(accepts_each_algorithm_with_its_own_key_only),
+		cmocka_unit_test(compares_the_header_before_it_lets_anything_be_verified),
+		cmocka_unit_test(matches_key_names),
+		cmocka_unit_test(refuses_every_flipped_bit_and_every_cut),
+		cmocka_unit_test(leaves_no_openssl_error_behind),
+		cmocka_unit_test(refuses_keys_too_short_for_their_hash),
+		cmocka_unit_test(takes_one_newline_off_a_key_file),
+		cmocka_unit_test(refuses_key_files_that_others_can_touch),
+		cmocka_unit_test(says_what_is_wrong_with_a_key_option),
+		cmocka_unit_test(tells_keys_of_one_name_apart_by_algorithm_only),
+		cmocka_unit_test(signs_what_it_then_accepts),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
