@@ -11,21 +11,33 @@
 #include "common/check.h"
 #include "common/mem.h"
 
-struct frame *frame_new(enum ws_opcode opcode, struct bytes payload)
+static struct frame *frame_make(const uint8_t *header, size_t header_len, struct bytes payload)
 {
-	uint8_t header[WS_SERVER_HEADER_MAX];
-	size_t header_len = ws_header_encode(header, opcode, false, payload.len);
 	size_t size;
 	CHECK(!__builtin_add_overflow(sizeof(struct frame) + header_len, payload.len, &size));
 	struct frame *f = xmalloc(size);
 	atomic_init(&f->refs, 1);
 	f->type = 0;
 	f->len = header_len + payload.len;
-	memcpy(f->data, header, header_len);
+	if (header_len > 0) {
+		memcpy(f->data, header, header_len);
+	}
 	if (payload.len > 0) {
 		memcpy(f->data + header_len, payload.data, payload.len);
 	}
 	return f;
+}
+
+struct frame *frame_new(enum ws_opcode opcode, struct bytes payload)
+{
+	uint8_t header[WS_SERVER_HEADER_MAX];
+	size_t header_len = ws_header_encode(header, opcode, false, payload.len);
+	return frame_make(header, header_len, payload);
+}
+
+struct frame *frame_new_raw(struct bytes data)
+{
+	return frame_make(NULL, 0, data);
 }
 
 struct frame *frame_ref(struct frame *f, uint32_t n)

@@ -18,5 +18,7 @@ struct frame {
 
 // A frame with one reference that carries `payload`.
 struct frame *frame_new(enum ws_opcode opcode, struct bytes payload);
+// The same without a header of its own: bytes as they are (an HTTP response).
+struct frame *frame_new_raw(struct bytes data);
 struct frame *frame_ref(struct frame *f, uint32_t n); // adds n references at once
 void frame_unref(struct frame *f); // NULL is fine

@@ -130,3 +130,25 @@ void out_queue_advance(struct out_queue *q, size_t len,
 		drop_first(q);
 	}
 }
+
+void out_queue_drop(struct out_queue *q, bool keep_begun,
+	void (*dropped)(const struct frame *f, void *arg), void *arg)
+{
+	struct frame *begun = NULL;
+	uint32_t offset = q->offset;
+	if (keep_begun && offset > 0) {
+		begun = frame_ref(q->first, 1);
+	}
+	while (q->n > 0) {
+		if (q->first != begun) {
+			dropped(q->first, arg);
+		}
+		drop_first(q);
+	}
+	q->bytes = 0;
+	if (begun != NULL) {
+		out_queue_push(q, begun);
+		q->offset = offset;
+		q->bytes -= offset;
+	}
+}

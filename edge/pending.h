@@ -12,21 +12,25 @@
 // What an entry points to is the table's. Entries move when one is added, and when one is closed.
 struct pending_entry {
 	uint64_t req;
-	uint64_t conn;        // handle of the connection that asked
+	uint64_t conn; // handle of the connection that asked
 	uint64_t deadline_ms;
-	uint8_t kind;         // the caller's
-	bool open;            // false: answered, waits for older ones
-	char *id;             // the client's id as sent (id_len bytes); NULL: none
+	uint8_t kind; // the caller's
+	bool open; // false: answered, waits for older ones
+	char *id; // the client's id as sent (id_len bytes); NULL: none
 	uint32_t id_len;
 	uint32_t room_len;
 	char *room; // kept for the answer; NULL: none
+	uint64_t epoch; // this and the next three: the caller's, what it needs to ask again
+	uint64_t seq;
+	uint32_t limit;
+	uint8_t flags;
 };
 
 struct pending {
 	struct pending_entry *ring; // owned; cap is a power of two
 	size_t cap;
 	uint64_t first; // number of the oldest entry
-	uint64_t next;  // number the next entry will get
+	uint64_t next; // number the next entry will get
 };
 
 void pending_init(struct pending *p, uint64_t first_req);
