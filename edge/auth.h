@@ -35,7 +35,7 @@ enum auth_result {
 	AUTH_OK = 0,
 	AUTH_MALFORMED, // not three base64url segments, too long, not JSON objects, duplicate names
 	AUTH_ALGORITHM, // alg is not exactly that of a key, or `crit`, b64 or typ asks for more
-	AUTH_KEY,       // unknown kid
+	AUTH_KEY, // unknown kid
 	AUTH_SIGNATURE,
 	AUTH_CLAIMS, // missing or wrongly typed: exp, nbf, iat, jti, username, roles, weir
 	AUTH_ISSUER,
@@ -51,7 +51,7 @@ const char *auth_result_text(enum auth_result result);
 struct auth_options {
 	const char *const *keys; // n_keys of "ALG:FILE" or "ALG:kid=FILE"
 	size_t n_keys;
-	const char *issuer;   // NULL or empty: any
+	const char *issuer; // NULL or empty: any
 	const char *audience; // NULL or empty: any
 	uint64_t leeway_ms;
 	uint64_t max_lifetime_ms; // 0: any
@@ -59,15 +59,15 @@ struct auth_options {
 };
 
 struct identity {
-	char *user;     // owned, NUL-terminated
+	char *user; // owned, NUL-terminated
 	char *username; // owned, NULL if none
-	char **roles;   // owned
+	char **roles; // owned
 	size_t n_roles;
-	bool admin;            // holds the role `admin_role`
+	bool admin; // holds the role `admin_role`
 	struct rights *rights; // owned reference; NULL: no claim, the edge's defaults apply
-	int64_t expires_s;     // Unix seconds
-	char *jti;             // owned, NULL if none
-	int64_t issued_s;      // 0: no iat
+	int64_t expires_s; // Unix seconds
+	char *jti; // owned, NULL if none
+	int64_t issued_s; // 0: no iat
 };
 
 // Loads and checks the keys. NULL with `*why` (owned, free(3)) naming the file and the fault: an

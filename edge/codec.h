@@ -93,7 +93,7 @@ struct event_user { // one entry of a presence list
 };
 
 // One server message. What a kind does not use is ignored; empty optional spans are left out.
-struct event {
+struct client_event {
 	enum event_kind kind;
 	struct bytes id; // as in command
 	struct bytes room;
@@ -145,7 +145,7 @@ struct codec {
 	enum client_error (*decode)(const struct codec_options *options, struct bytes message,
 		struct buf *scratch, struct command *command);
 	// Appends one whole message.
-	void (*encode)(struct buf *out, const struct event *event);
+	void (*encode)(struct buf *out, const struct client_event *event);
 };
 
 extern const struct codec codec_json;

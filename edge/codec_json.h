@@ -5,4 +5,4 @@
 #include "edge/codec.h"
 
 // codec_json.encode
-void codec_json_encode(struct buf *out, const struct event *event);
+void codec_json_encode(struct buf *out, const struct client_event *event);

@@ -85,7 +85,7 @@ static void put_id_if_any(struct buf *out, struct bytes id)
 	}
 }
 
-static void put_members_if_any(struct buf *out, const struct event *event)
+static void put_members_if_any(struct buf *out, const struct client_event *event)
 {
 	if (event->has_members) {
 		put_uint(out, "members", event->members);
@@ -142,7 +142,7 @@ static void put_message(struct buf *out, struct bytes room, uint64_t epoch,
 	buf_append_byte(out, '}');
 }
 
-static void put_messages(struct buf *out, const struct event *event)
+static void put_messages(struct buf *out, const struct client_event *event)
 {
 	put_name(out, "messages");
 	buf_append_byte(out, '[');
@@ -155,7 +155,7 @@ static void put_messages(struct buf *out, const struct event *event)
 	buf_append_byte(out, ']');
 }
 
-static void put_roles(struct buf *out, const struct event *event)
+static void put_roles(struct buf *out, const struct client_event *event)
 {
 	put_name(out, "roles");
 	buf_append_byte(out, '[');
@@ -168,7 +168,7 @@ static void put_roles(struct buf *out, const struct event *event)
 	buf_append_byte(out, ']');
 }
 
-static void encode_connected(struct buf *out, const struct event *event)
+static void encode_connected(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "clientId", event->from);
 	put_string(out, "user", event->user);
@@ -187,7 +187,7 @@ static void encode_connected(struct buf *out, const struct event *event)
 	put_uint(out, "maxMessage", event->max_message);
 }
 
-static void encode_joined(struct buf *out, const struct event *event)
+static void encode_joined(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "room", event->room);
 	put_position(out, event->epoch, event->seq);
@@ -201,14 +201,14 @@ static void encode_joined(struct buf *out, const struct event *event)
 	put_id_if_any(out, event->id);
 }
 
-static void encode_left(struct buf *out, const struct event *event)
+static void encode_left(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "room", event->room);
 	put_string_if_any(out, "reason", event->reason);
 	put_id_if_any(out, event->id);
 }
 
-static void encode_ack(struct buf *out, const struct event *event)
+static void encode_ack(struct buf *out, const struct client_event *event)
 {
 	put_id_if_any(out, event->id);
 	put_string_if_any(out, "room", event->room);
@@ -220,7 +220,7 @@ static void encode_ack(struct buf *out, const struct event *event)
 	}
 }
 
-static void encode_history(struct buf *out, const struct event *event)
+static void encode_history(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "room", event->room);
 	put_position(out, event->epoch, event->seq);
@@ -228,7 +228,7 @@ static void encode_history(struct buf *out, const struct event *event)
 	put_id_if_any(out, event->id);
 }
 
-static void encode_presence(struct buf *out, const struct event *event)
+static void encode_presence(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "room", event->room);
 	put_uint(out, "users", event->users);
@@ -247,19 +247,19 @@ static void encode_presence(struct buf *out, const struct event *event)
 	put_id_if_any(out, event->id);
 }
 
-static void encode_member(struct buf *out, const struct event *event)
+static void encode_member(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "room", event->room);
 	put_string(out, "user", event->user);
 	put_string(out, "username", event->username);
 }
 
-static void encode_expiring(struct buf *out, const struct event *event)
+static void encode_expiring(struct buf *out, const struct client_event *event)
 {
 	put_int(out, "in", event->expires_s);
 }
 
-static void encode_gap(struct buf *out, const struct event *event)
+static void encode_gap(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "room", event->room);
 	put_epoch(out, event->epoch);
@@ -268,13 +268,13 @@ static void encode_gap(struct buf *out, const struct event *event)
 	put_string(out, "reason", event->reason);
 }
 
-static void encode_pong(struct buf *out, const struct event *event)
+static void encode_pong(struct buf *out, const struct client_event *event)
 {
 	put_timestamp_if_any(out, event->timestamp_ms);
 	put_id_if_any(out, event->id);
 }
 
-static void encode_error(struct buf *out, const struct event *event)
+static void encode_error(struct buf *out, const struct client_event *event)
 {
 	static const char *const outcomes[] = {
 		[OUTCOME_NOT_SAID] = "",
@@ -291,7 +291,7 @@ static void encode_error(struct buf *out, const struct event *event)
 // By kind; the type of a published message is its own.
 static const struct {
 	const char *type;
-	void (*encode)(struct buf *out, const struct event *event);
+	void (*encode)(struct buf *out, const struct client_event *event);
 } encoders[] = {
 	[EVENT_CONNECTED] = { "connected", encode_connected },
 	[EVENT_JOINED] = { "joined", encode_joined },
@@ -307,7 +307,7 @@ static const struct {
 	[EVENT_ERROR] = { "error", encode_error },
 };
 
-void codec_json_encode(struct buf *out, const struct event *event)
+void codec_json_encode(struct buf *out, const struct client_event *event)
 {
 	if (event->kind == EVENT_MESSAGE) {
 		const struct event_message message = {

@@ -21,7 +21,7 @@ struct fib_member {
 	struct fib_room *room;
 	void *conn; // borrowed
 	uint64_t join_seq; // first message it is owed is join_seq + 1
-	bool presence;     // wants member:join and member:leave
+	bool presence; // wants member:join and member:leave
 };
 LIST_HEAD(fib_member_list, fib_member);
 

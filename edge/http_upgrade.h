@@ -17,10 +17,11 @@ enum subprotocol {
 struct upgrade_request {
 	char accept[29]; // Sec-WebSocket-Accept
 	enum subprotocol subprotocol;
-	struct bytes token; // borrowed from the head, or from `scratch` if percent-decoded; empty: none
-	bool autojoin;      // false: autojoin=0 in the query
+	struct bytes
+		token; // borrowed from the head, or from `scratch` if percent-decoded; empty: none
+	bool autojoin; // false: autojoin=0 in the query
 	struct bytes origin; // empty: none
-	const char *why;     // refused: static text for the answer and the log, never of the request
+	const char *why; // refused: static text for the answer and the log, never of the request
 };
 
 struct upgrade_policy {

@@ -28,8 +28,8 @@ bool jws_key_collides(const struct jws_key *a, const struct jws_key *b);
 
 // A token taken apart. Nothing in it can be believed before jws_check() says JWS_SIGNED.
 struct jws {
-	char *text;             // owned; the token
-	struct json_t *header;  // owned; an object
+	char *text; // owned; the token
+	struct json_t *header; // owned; an object
 	struct json_t *payload; // owned; an object
 };
 
@@ -41,7 +41,7 @@ void jws_fini(struct jws *jws);
 
 enum jws_match { // the lower, the closer
 	JWS_SIGNED,
-	JWS_FORGED,    // the key is the one named, the signature is not its
+	JWS_FORGED, // the key is the one named, the signature is not its
 	JWS_OTHER_KID, // the token names another key; a token without kid names all of its algorithm
 	JWS_OTHER_ALG, // or the header wants what nobody here does: crit, b64, a typ that is not JWT
 };

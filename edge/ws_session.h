@@ -9,27 +9,27 @@
 #include <stdint.h>
 
 #include "common/buf.h"
-#include "edge/ws_frame.h"
 #include "common/utf8.h"
+#include "edge/ws_frame.h"
 
 struct ws_limits {
-	uint64_t message_max;   // bytes of one message, all fragments together; 0: none
+	uint64_t message_max; // bytes of one message, all fragments together; 0: none
 	uint32_t fragments_max; // frames of one message; 0: none
 };
 
 enum ws_event_kind {
-	WS_EVENT_NONE,    // all input used; give more
+	WS_EVENT_NONE, // all input used; give more
 	WS_EVENT_MESSAGE, // text or binary, complete
-	WS_EVENT_PING,    // answer with a pong of the same payload
+	WS_EVENT_PING, // answer with a pong of the same payload
 	WS_EVENT_PONG,
 	WS_EVENT_CLOSE, // the peer's Close: `code`, WS_CLOSE_NO_STATUS if it named none; payload = reason
-	WS_EVENT_FAIL,  // close with `code`; nothing further is read
+	WS_EVENT_FAIL, // close with `code`; nothing further is read
 };
 
 struct ws_event {
 	enum ws_event_kind kind;
 	enum ws_opcode opcode; // of a message: WS_TEXT or WS_BINARY
-	struct bytes payload;  // borrowed from the input or the session until the next call
+	struct bytes payload; // borrowed from the input or the session until the next call
 	unsigned code;
 	const char *why; // WS_EVENT_FAIL: static text for the log
 };
@@ -46,7 +46,7 @@ struct ws_session {
 	bool ended; // Close received or failed: input is ignored
 	struct utf8_state utf8;
 	uint32_t n_fragments;
-	uint64_t frame_left;   // payload bytes still to come
+	uint64_t frame_left; // payload bytes still to come
 	uint64_t frame_offset; // payload bytes unmasked so far
 	struct buf message; // data collected; empty while a message fits the input in one piece
 	struct buf control; // an incomplete control payload

@@ -577,7 +577,7 @@ static void decodes_the_other_commands(void **state)
 	check_rows(&with_lobby, rows, ARRAY_LEN(rows));
 }
 
-static void check_event(const struct event *event, const char *expected)
+static void check_event(const struct client_event *event, const char *expected)
 {
 	struct buf out = { 0 };
 	enum json_kind kind;
@@ -596,7 +596,7 @@ static void check_event(const struct event *event, const char *expected)
 static void encodes_a_message(void **state)
 {
 	(void)state;
-	struct event event = {
+	struct client_event event = {
 		.kind = EVENT_MESSAGE,
 		.room = S("lobby"),
 		.type = S("chat"),
@@ -627,7 +627,7 @@ static void encodes_a_message(void **state)
 static void encodes_a_broadcast(void **state)
 {
 	(void)state;
-	const struct event event = {
+	const struct client_event event = {
 		.kind = EVENT_MESSAGE,
 		.type = S("admin:broadcast"),
 		.from = S("c1"),
@@ -651,7 +651,7 @@ static void takes_the_body_as_it_is(void **state)
 		{ "{\"a\":{\"b\":{}}}", "{\"type\":\"t\",\"a\":{\"b\":{}}}" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct event event = {
+		const struct client_event event = {
 			.kind = EVENT_MESSAGE,
 			.type = S("t"),
 			.body = bytes_str(rows[i].message),
@@ -663,7 +663,7 @@ static void takes_the_body_as_it_is(void **state)
 static void encodes_acks(void **state)
 {
 	(void)state;
-	struct event event = {
+	struct client_event event = {
 		.kind = EVENT_ACK,
 		.id = S("\"a\\u0062\""),
 		.room = S("lobby"),
@@ -686,9 +686,9 @@ static void encodes_acks(void **state)
 	check_event(&event,
 		"{\"type\":\"ack\",\"id\":-7,\"room\":\"lobby\",\"timestamp\":5,"
 		"\"members\":3}");
-	const struct event of_auth = { .kind = EVENT_ACK };
+	const struct client_event of_auth = { .kind = EVENT_ACK };
 	check_event(&of_auth, "{\"type\":\"ack\"}");
-	const struct event of_broadcast = {
+	const struct client_event of_broadcast = {
 		.kind = EVENT_ACK,
 		.id = S("1"),
 		.timestamp_ms = 5,
@@ -702,7 +702,7 @@ static void encodes_connected(void **state)
 {
 	(void)state;
 	static const char *const roles[] = { "admin", "a\"b" };
-	struct event event = {
+	struct client_event event = {
 		.kind = EVENT_CONNECTED,
 		.from = S("c1"),
 		.user = S("u1"),
@@ -750,7 +750,7 @@ static const struct event_message two_messages[] = {
 static void encodes_joined(void **state)
 {
 	(void)state;
-	struct event event = {
+	struct client_event event = {
 		.kind = EVENT_JOINED,
 		.room = S("lobby"),
 		.epoch = 14,
@@ -782,7 +782,7 @@ static void encodes_joined(void **state)
 static void encodes_history(void **state)
 {
 	(void)state;
-	struct event event = {
+	struct client_event event = {
 		.kind = EVENT_HISTORY,
 		.id = S("\"h\""),
 		.room = S("lobby"),
@@ -808,7 +808,7 @@ static void encodes_presence(void **state)
 		{ .user = S("u1"), .username = S("Anna"), .clients = 2 },
 		{ .user = S("u2"), .clients = 1 },
 	};
-	struct event event = {
+	struct client_event event = {
 		.kind = EVENT_PRESENCE,
 		.id = S("4"),
 		.room = S("lobby"),
@@ -832,7 +832,7 @@ static void encodes_short_events(void **state)
 {
 	(void)state;
 	static const struct {
-		struct event event;
+		struct client_event event;
 		const char *expected;
 	} rows[] = {
 		{ { .kind = EVENT_LEFT, .room = S("a"), .id = S("1") },
@@ -893,7 +893,7 @@ static void renders_what_it_decoded(void **state)
 	struct command command;
 	assert_int_equal(codec_json.decode(&with_lobby, bytes_str(message), &scratch, &command),
 		ERROR_NONE);
-	const struct event event = {
+	const struct client_event event = {
 		.kind = EVENT_MESSAGE,
 		.room = command.room,
 		.type = command.type,
