@@ -3,6 +3,9 @@
 
 #include "common/process.h"
 
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +48,31 @@ uint64_t process_prepare(void)
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	return limit.rlim_cur;
+}
+
+int process_become(const char *user, const char **why)
+{
+	errno = 0;
+	const struct passwd *entry = getpwnam(user);
+	if (entry == NULL) {
+		*why = errno != 0 ? strerrordesc_np(errno) : "no such user";
+		return -1;
+	}
+	uid_t uid = entry->pw_uid;
+	gid_t gid = entry->pw_gid;
+	if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
+		setresuid(uid, uid, uid) != 0) {
+		*why = strerrordesc_np(errno);
+		return -1;
+	}
+	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
+		*why = "the way back to root is still open";
+		return -1;
+	}
+	if (!SANITIZED) {
+		prctl(PR_SET_DUMPABLE, 0); // a change of user may reset it
+	}
+	return 0;
 }
 
 // "http://HOST:PORT/PATH" to its address and path; -1 if it is not that.

@@ -8,6 +8,10 @@
 // Before any thread is started.
 uint64_t process_prepare(void);
 
+// Becomes `user` for good: groups, group and user, verified that there is no way back. 0, or -1 and
+// `*why` (static).
+int process_become(const char *user, const char **why);
+
 // GET `url` (http://HOST:PORT/PATH) within two seconds: 0 if it answers 200, else 1 with a line on
 // stderr. For health checks: `--probe URL`.
 int process_probe(const char *url);

@@ -8,8 +8,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/conf_check.h"
+#include "common/mem.h"
 #include "proto/link_hello.h"
 #include "router/admin_path.h"
 
@@ -105,7 +107,8 @@ static const struct conf_option options[] = {
 		.help = "address of /metrics, /health and /ready; empty: none" },
 	{ "ui-listen", CONF_STRING, FIELD(ui_listen), NOT_YET, .check = check_ui_listen,
 		.help = "loopback address of the web interface; empty: none" },
-	{ "name", CONF_STRING, FIELD(name), .check = check_name, .help = "of this router" },
+	{ "name", CONF_STRING, FIELD(name), .check = check_name, .shown = "router and process id",
+		.help = "of this router" },
 	{ "user", CONF_STRING, FIELD(user), NOT_YET, .help = "user to become after binding" },
 
 	{ "store", CONF_STRING, FIELD(store), .def = "memory", .check = check_store,
@@ -165,6 +168,10 @@ static const char *complete(void *arg, const char **what)
 		if (*what != NULL) {
 			return "admin";
 		}
+	}
+	if (conf->name[0] == '\0') {
+		free(conf->name);
+		conf->name = xasprintf("router-%ld", (long)getpid());
 	}
 	if (conf->listen[0] == '\0') {
 		*what = "empty value";
