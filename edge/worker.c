@@ -1,0 +1,402 @@
+// A turn: callbacks run (input, inbox, timers), then on_turn_end(): what waited for the turn's end is
+// done, the links get what was gathered, then the sockets. The links come first, since a message on its
+// way to others should not wait for our own writes.
+//
+// The clock. Silence of a client is measured in time during which this thread could have heard it. A
+// process that was stopped for a minute finds every client silent for a minute; closing them would
+// turn a hiccup into an outage. So a gap between two callbacks that is far longer than the tick is
+// counted as time that did not pass.
+//
+// Draining has two steps. First no more commands are read, until what was asked of the routers is
+// answered; then the clients are closed. So whoever got no answer knows that nothing was done.
+
+#include "edge/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "edge/answer.h"
+#include "edge/listener.h"
+
+enum {
+	STALL_MS = 1000,
+	DRAIN_ANSWERS_MS = 2000, // waits this long for answers before it closes its clients
+};
+
+// ---- time
+
+void worker_touch(struct worker *w)
+{
+	uint64_t now_ms = clock_mono_ms();
+	uint64_t gap_ms = now_ms - w->touched_ms;
+	if (gap_ms > STALL_MS) {
+		w->stalled_ms += gap_ms - WHEEL_TICK_MS;
+		w->stalled = true;
+	}
+	w->touched_ms = now_ms;
+}
+
+static void on_wheel(struct wheel_entry *entry, void *arg)
+{
+	(void)arg;
+	conn_on_timer(CONTAINER_OF(entry, struct conn, timer));
+}
+
+// Wall-clock times are at other places of the worker's clock now.
+static void rearm_all(struct worker *w)
+{
+	uint32_t cursor = 0;
+	struct conn *c;
+	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
+		conn_rearm(c);
+	}
+}
+
+static void review_all(struct worker *w)
+{
+	uint32_t cursor = 0;
+	struct conn *c;
+	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
+		conn_review_input(c);
+	}
+}
+
+static void expire_requests(struct worker *w, struct uplink *up)
+{
+	struct pending_entry *entry;
+	while ((entry = pending_oldest(&up->pending)) != NULL &&
+		entry->deadline_ms <= w->touched_ms) {
+		bool sent = router_link_was_sent(up->link, w->index, entry->req);
+		answer_unavailable(w, up, entry, sent ? OUTCOME_UNKNOWN : OUTCOME_NONE);
+	}
+}
+
+static void look_at_links(struct worker *w)
+{
+	bool up = true;
+	for (unsigned i = 0; i < w->edge->n_links; i++) {
+		expire_requests(w, &w->uplinks[i]);
+		up = up && router_link_status(w->edge->links[i]).up;
+	}
+	if (up != w->link_up) {
+		w->link_up = up;
+		review_all(w);
+	}
+}
+
+// ---- the drain
+
+static bool is_waiting_for_answers(struct worker *w)
+{
+	for (unsigned i = 0; i < w->edge->n_links; i++) {
+		if (pending_oldest(&w->uplinks[i].pending) != NULL) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void begin_drain(struct worker *w)
+{
+	w->draining = true;
+	w->drain_ms = w->touched_ms;
+	for (unsigned i = 0; i < w->n_listeners; i++) {
+		listener_free(w->listeners[i]);
+	}
+	w->n_listeners = 0;
+	review_all(w);
+}
+
+static void close_all(struct worker *w)
+{
+	uint32_t cursor = 0;
+	struct conn *c;
+	w->closing = true;
+	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
+		conn_close(c, CLOSE_RESTART);
+	}
+}
+
+static void step_drain(struct worker *w)
+{
+	if (!w->draining || w->drained) {
+		return;
+	}
+	bool waited = w->touched_ms - w->drain_ms >= DRAIN_ANSWERS_MS;
+	if (!w->closing && (waited || !is_waiting_for_answers(w))) {
+		close_all(w);
+	}
+	if (w->closing && w->conns.n == 0) {
+		w->drained = true;
+		edge_worker_done(w->edge);
+	}
+}
+
+static void on_control(void *arg)
+{
+	struct worker *w = arg;
+	worker_touch(w);
+	if (!w->draining && atomic_load(&w->edge->stopping)) {
+		begin_drain(w);
+		step_drain(w);
+	}
+}
+
+void worker_on_tick(struct worker *w)
+{
+	worker_touch(w);
+	if (w->stalled) {
+		w->stalled = false;
+		log_warn("worker_stalled", LOG_UINT("worker", w->index),
+			LOG_UINT("total_ms", w->stalled_ms));
+		rearm_all(w);
+	}
+	wheel_advance(&w->wheel, worker_now(w), on_wheel, w);
+	look_at_links(w);
+	step_drain(w);
+}
+
+static void on_tick_timer(void *arg)
+{
+	struct worker *w = arg;
+	loop_timer_start(&w->tick, WHEEL_TICK_MS);
+	worker_on_tick(w);
+}
+
+// ---- what comes from the routers
+
+struct snapshot {
+	struct worker *worker;
+	struct uplink *uplink;
+	uint32_t cursor;
+};
+
+static struct conn *next_announced(void *arg)
+{
+	struct snapshot *snapshot = arg;
+	struct conn *c;
+	do {
+		c = conn_table_walk(&snapshot->worker->conns, &snapshot->cursor);
+	} while (c != NULL && !(conn_is_open(c) && c->was_open));
+	return c;
+}
+
+static void on_lost_request(void *arg, struct pending_entry *entry)
+{
+	struct snapshot *snapshot = arg;
+	answer_unavailable(snapshot->worker, snapshot->uplink, entry, OUTCOME_UNKNOWN);
+}
+
+static void on_session(struct worker *w, const struct inbox_record *record)
+{
+	struct snapshot snapshot = { .worker = w, .uplink = &w->uplinks[record->link] };
+	uplink_snapshot(snapshot.uplink, record->seq, next_announced, on_lost_request, &snapshot);
+}
+
+static void on_inbox(void *arg)
+{
+	struct worker *w = arg;
+	struct inbox_record record;
+	uint64_t marks[EDGE_LINKS_MAX] = { 0 };
+	worker_touch(w);
+	inbox_take(&w->inbox, &w->records);
+	struct bytes rest = buf_bytes(&w->records);
+	while (inbox_record_next(&rest, &record)) {
+		if (record.kind == INBOX_MARK) {
+			marks[record.link] = record.seq;
+		} else if (record.kind == INBOX_SESSION) {
+			on_session(w, &record);
+		} else {
+			answer_record(w, &record);
+		}
+	}
+	for (unsigned i = 0; i < w->edge->n_links; i++) {
+		if (marks[i] != 0) {
+			router_link_consumed(w->uplinks[i].link, w->index, marks[i]);
+		}
+	}
+	buf_reset(&w->records, w->records.cap);
+}
+
+// ---- the turn
+
+static void observe_delivery(struct worker *w)
+{
+	if (w->stamp_ms != 0) {
+		int64_t took_ms = clock_wall_ms() - w->stamp_ms;
+		w->stamp_ms = 0;
+		histogram_observe_ns(&w->metrics.delivery,
+			took_ms > 0 ? (uint64_t)took_ms * 1000000U : 0);
+	}
+}
+
+// Writing can bring up new things to do (a connection broke, or may be read from again) and doing them
+// new things to write. It ends because none of it reads: what is kept of the input is finite.
+static void on_turn_end(void *arg)
+{
+	struct worker *w = arg;
+	struct conn *c;
+	do {
+		while ((c = TAILQ_FIRST(&w->agenda)) != NULL) {
+			conn_agenda(c);
+		}
+		for (unsigned i = 0; i < w->edge->n_links; i++) {
+			uplink_flush(&w->uplinks[i]);
+		}
+		while ((c = TAILQ_FIRST(&w->dirty)) != NULL) {
+			conn_flush(c);
+		}
+	} while (!TAILQ_EMPTY(&w->agenda));
+	observe_delivery(w);
+}
+
+struct uplink *worker_link_for(struct worker *w, struct bytes room)
+{
+	(void)room; // one router owns all rooms
+	return &w->uplinks[0];
+}
+
+struct frame *worker_render(struct worker *w, const struct client_event *event)
+{
+	// The protocol's own types are the first of the labels; a message brings its own.
+	static const enum known_type types[] = {
+		[EVENT_CONNECTED] = TYPE_CONNECTED,
+		[EVENT_JOINED] = TYPE_JOINED,
+		[EVENT_LEFT] = TYPE_LEFT,
+		[EVENT_ACK] = TYPE_ACK,
+		[EVENT_HISTORY] = TYPE_HISTORY,
+		[EVENT_PRESENCE] = TYPE_PRESENCE,
+		[EVENT_MEMBER_JOIN] = TYPE_MEMBER_JOIN,
+		[EVENT_MEMBER_LEAVE] = TYPE_MEMBER_LEAVE,
+		[EVENT_TOKEN_EXPIRING] = TYPE_TOKEN_EXPIRING,
+		[EVENT_GAP] = TYPE_GAP,
+		[EVENT_PONG] = TYPE_PONG,
+		[EVENT_ERROR] = TYPE_ERROR,
+	};
+	CHECK(event->kind != EVENT_MESSAGE);
+	buf_reset(&w->out, WORKER_KEEP);
+	codec_json.encode(&w->out, event);
+	struct frame *f = frame_new(codec_json.binary ? WS_BINARY : WS_TEXT, buf_bytes(&w->out));
+	f->type = types[event->kind];
+	return f;
+}
+
+// ---- life
+
+static void on_accepted(void *arg, int fd, const struct net_addr *peer)
+{
+	struct worker *w = arg;
+	worker_touch(w);
+	size_t n = atomic_load_explicit(&w->edge->n_sockets, memory_order_relaxed);
+	if (n >= w->edge->max_connections + EDGE_SPARE_SOCKETS) {
+		counter_add(&w->metrics.handshakes[HANDSHAKE_503], 1);
+		close(fd);
+		return;
+	}
+	char address[NET_ADDR_TEXT_MAX];
+	net_addr_format_host(peer, address);
+	net_set_nodelay(fd);
+	conn_new(w, fd, xstrdup(address));
+}
+
+struct worker *worker_new(struct edge *edge, unsigned index)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	w->edge = edge;
+	w->index = index;
+	w->next_number = index + 1;
+	w->touched_ms = clock_mono_ms();
+	w->loop = loop_new();
+	TAILQ_INIT(&w->dirty);
+	TAILQ_INIT(&w->agenda);
+	conn_table_init(&w->conns, (uint8_t)index);
+	wheel_init(&w->wheel, worker_now(w));
+	fib_init(&w->fib);
+	inbox_init(&w->inbox, w->loop, on_inbox, w);
+	edge_metrics_init(&w->metrics, codec_type_count(&edge->codec));
+	w->control = loop_wake_new(w->loop, on_control, w);
+	loop_timer_init(w->loop, &w->tick, on_tick_timer, w);
+	loop_timer_start(&w->tick, WHEEL_TICK_MS);
+	loop_at_turn_end(w->loop, on_turn_end, w);
+	return w;
+}
+
+int worker_listen(struct worker *w, struct net_addr *addr, bool exclusive)
+{
+	CHECK(w->n_listeners < WORKER_LISTENERS_MAX);
+	int error;
+	struct listener *l = listener_new(w->loop, addr, exclusive, on_accepted, w, &error);
+	if (l == NULL) {
+		return error;
+	}
+	w->listeners[w->n_listeners++] = l;
+	return 0;
+}
+
+void worker_attach(struct worker *w, unsigned i, struct router_link *link)
+{
+	CHECK(i < EDGE_LINKS_MAX);
+	uplink_init(&w->uplinks[i], link, w->index);
+}
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+	loop_run(w->loop);
+	return NULL;
+}
+
+void worker_start(struct worker *w)
+{
+	CHECK(pthread_create(&w->thread, NULL, run, w) == 0);
+	w->started = true;
+}
+
+void worker_post(struct worker *w)
+{
+	loop_wake_post(w->control);
+}
+
+void worker_stop(struct worker *w)
+{
+	if (w->started) {
+		loop_stop(w->loop);
+		CHECK(pthread_join(w->thread, NULL) == 0);
+	}
+	uint32_t cursor = 0;
+	struct conn *c;
+	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
+		conn_close(c, CLOSE_PEER_GONE);
+	}
+	loop_stop(w->loop);
+	loop_run(w->loop); // one turn, for what was put off to its end
+}
+
+void worker_free(struct worker *w)
+{
+	if (w == NULL) {
+		return;
+	}
+	for (unsigned i = 0; i < w->n_listeners; i++) {
+		listener_free(w->listeners[i]);
+	}
+	for (unsigned i = 0; i < w->edge->n_links; i++) {
+		uplink_fini(&w->uplinks[i]);
+	}
+	inbox_fini(&w->inbox);
+	loop_timer_stop(&w->tick);
+	loop_wake_free(w->control);
+	loop_free(w->loop);
+	fib_fini(&w->fib);
+	conn_table_fini(&w->conns);
+	link_arena_fini(&w->arena);
+	buf_fini(&w->records);
+	buf_fini(&w->out);
+	buf_fini(&w->decoded);
+	edge_metrics_fini(&w->metrics);
+	free(w);
+}

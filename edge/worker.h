@@ -1,0 +1,99 @@
+// One of the edge's threads: a loop with its listeners, connections, room index, timers and counters.
+// Workers share nothing but what edge.h lists and the links; what a link brings comes by the inbox.
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/loop.h"
+#include "common/net.h"
+#include "common/wheel.h"
+#include "edge/conn.h"
+#include "edge/conn_table.h"
+#include "edge/edge.h"
+#include "edge/edge_metrics.h"
+#include "edge/fib.h"
+#include "edge/inbox.h"
+#include "edge/uplink.h"
+
+struct listener;
+
+enum {
+	WORKER_READ_MAX = 64 * 1024, // read from one connection in one turn
+	WORKER_LISTENERS_MAX = 16,
+	WORKER_KEEP = 64 * 1024, // capacity a working buffer keeps
+};
+
+struct worker {
+	struct edge *edge; // borrowed
+	unsigned index;
+	struct loop *loop; // owned
+	pthread_t thread;
+	bool started;
+	struct loop_timer tick;
+	struct loop_wake *control; // posted when `edge->stopping` changed
+	struct listener *listeners[WORKER_LISTENERS_MAX]; // owned
+	unsigned n_listeners;
+
+	struct conn_table conns;
+	struct conn_list dirty; // have something to send
+	struct conn_list agenda; // have something to do at the end of the turn
+	struct wheel wheel;
+	struct fib fib;
+	struct uplink uplinks[EDGE_LINKS_MAX];
+	struct inbox inbox;
+	struct link_arena arena;
+	struct buf records; // taken from the inbox
+	struct buf out; // an event being rendered
+	struct buf decoded; // what decoding a message or a head needs
+	uint64_t next_number;
+
+	uint64_t touched_ms; // monotonic time of the callback under way
+	uint64_t stalled_ms; // time so far in which this thread did not run
+	bool stalled; // since the last tick
+	bool link_up; // as of the last tick
+	bool draining;
+	bool closing; // all connections have been told to go
+	bool drained; // none is left
+	uint64_t drain_ms; // draining since
+	int64_t stamp_ms; // of the first delivery of this turn that reached somebody; 0: none
+
+	struct edge_metrics metrics;
+	uint8_t input[WORKER_READ_MAX];
+};
+
+struct worker *worker_new(struct edge *edge, unsigned index);
+// Adds a listener; replaces port 0 in `addr`. With `exclusive` a port in use is refused even if it
+// could be shared. 0 or negative errno.
+MUST_CHECK int worker_listen(struct worker *w, struct net_addr *addr, bool exclusive);
+void worker_attach(struct worker *w, unsigned i, struct router_link *link);
+void worker_start(struct worker *w);
+// From the main thread: wakes it to see that the edge is stopping; it stops accepting, answers what is
+// under way, closes its clients, and calls edge_worker_done().
+void worker_post(struct worker *w);
+// Ends the thread, waits for it, and cuts off who is left. The links hear of it and may then go.
+void worker_stop(struct worker *w);
+// After worker_stop(), and when nothing puts into its inbox any more. NULL is fine.
+void worker_free(struct worker *w);
+
+// Ten times a second: timers, requests past their deadline, the drain. Public for tests, which bring
+// their own clock.
+void worker_on_tick(struct worker *w);
+
+// Reads the clock, at the start of each callback. A thread that was stopped, or busy, for long has
+// not read its sockets; that time is taken out of the worker's clock, so that no client is blamed
+// for it.
+void worker_touch(struct worker *w);
+// Milliseconds of the worker's clock: monotonic, but standing still while the thread did.
+static inline uint64_t worker_now(const struct worker *w)
+{
+	return w->touched_ms - w->stalled_ms;
+}
+
+// The link to the router that owns `room`.
+struct uplink *worker_link_for(struct worker *w, struct bytes room);
+// A frame of one event of the edge's own making (not EVENT_MESSAGE), with one reference.
+struct frame *worker_render(struct worker *w, const struct client_event *event);
