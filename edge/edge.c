@@ -1,0 +1,199 @@
+// Turns options into what the threads use, and answers the two questions that depend on the whole
+// process: may a client come in, and is this edge ready. Everything a file can make wrong is found
+// here, before anything listens.
+
+#include "edge/edge.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/mem.h"
+#include "proto/link_hello.h"
+#include "proto/link_tls.h"
+
+static void make_instance(char out[EDGE_INSTANCE_LEN + 1])
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
+	uint64_t random;
+	CHECK(getrandom(&random, sizeof(random), 0) == sizeof(random));
+	for (size_t i = 0; i < EDGE_INSTANCE_LEN; i++) {
+		out[i] = digits[random & 31];
+		random >>= 5;
+	}
+	out[EDGE_INSTANCE_LEN] = '\0';
+}
+
+static const char *const *list_items(const struct conf_list *list)
+{
+	return (const char *const *)list->items;
+}
+
+static void init_codec(struct edge *edge)
+{
+	const struct edge_conf *conf = edge->conf;
+	edge->codec = (struct codec_options){
+		.lobby = bytes_str(conf->lobby),
+		.message_types = list_items(&conf->message_types),
+		.n_message_types = conf->message_types.n,
+		.ephemeral_types = list_items(&conf->ephemeral_types),
+		.n_ephemeral_types = conf->ephemeral_types.n,
+	};
+}
+
+static int init_policy(struct edge *edge, struct edge_fault *fault)
+{
+	const struct edge_conf *conf = edge->conf;
+	edge->policy = (struct rights_policy){
+		.defaults = rights_new(),
+		.lobby = bytes_str(conf->lobby),
+		.lobby_publish = (enum lobby_publish)conf->lobby_publish,
+	};
+	for (size_t i = 0; i < conf->default_rights.n; i++) {
+		const char *text = conf->default_rights.items[i];
+		if (!rights_add_option(edge->policy.defaults, text)) {
+			*fault = (struct edge_fault){
+				"default-rights",
+				xasprintf("\"%s\" is not RIGHT+RIGHT=PATTERN", text),
+			};
+			return -1;
+		}
+	}
+	edge->upgrade = (struct upgrade_policy){
+		.allowed_origins = list_items(&conf->allowed_origins),
+		.n_allowed_origins = conf->allowed_origins.n,
+	};
+	return 0;
+}
+
+static int init_auth(struct edge *edge, struct edge_fault *fault)
+{
+	const struct edge_conf *conf = edge->conf;
+	if (conf->auth == EDGE_AUTH_NONE) {
+		return 0;
+	}
+	edge->auth = auth_new(
+		&(struct auth_options){
+			.keys = list_items(&conf->jwt_key),
+			.n_keys = conf->jwt_key.n,
+			.issuer = conf->jwt_issuer,
+			.audience = conf->jwt_audience,
+			.leeway_ms = conf->jwt_leeway_ms,
+			.max_lifetime_ms = conf->jwt_max_lifetime_ms,
+			.admin_role = conf->admin_role,
+		},
+		&fault->what);
+	fault->option = "jwt-key";
+	return edge->auth != NULL ? 0 : -1;
+}
+
+static int init_link_key(struct edge *edge, struct edge_fault *fault)
+{
+	const char *path = edge->conf->link_key_file;
+	const char *why = NULL;
+	if (path[0] == '\0') {
+		return 0;
+	}
+	if (conf_secret_read(path, EDGE_LINK_KEY_MAX, &edge->link_key, &why) == 0 &&
+		edge->link_key.len < LINK_KEY_MIN) {
+		why = "shorter than 32 bytes";
+	}
+	if (why == NULL) {
+		return 0;
+	}
+	*fault = (struct edge_fault){ "link-key-file", xasprintf("%s: %s", path, why) };
+	return -1;
+}
+
+static int init_link_tls(struct edge *edge, struct edge_fault *fault)
+{
+	const struct edge_conf *conf = edge->conf;
+	const struct link_tls_files files = {
+		.cert = conf->link_tls_cert,
+		.key = conf->link_tls_key,
+		.ca = conf->link_tls_ca,
+	};
+	for (size_t i = 0; i < conf->router.n && i < EDGE_LINKS_MAX; i++) {
+		const char *url = conf->router.items[i];
+		if (!link_url_is_tls(url)) {
+			continue;
+		}
+		edge->link_tls[i] = link_tls_new(LINK_ROLE_EDGE, &files, url, &fault->what);
+		if (edge->link_tls[i] == NULL) {
+			fault->option = "router";
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int edge_init(struct edge *edge, const struct edge_conf *conf, struct edge_fault *fault)
+{
+	edge->conf = conf;
+	edge->ws_limits = (struct ws_limits){
+		.message_max = conf->max_message,
+		.fragments_max = EDGE_FRAGMENTS_MAX,
+	};
+	make_instance(edge->instance);
+	init_codec(edge);
+	if (init_policy(edge, fault) != 0 || init_auth(edge, fault) != 0) {
+		return -1;
+	}
+	return init_link_key(edge, fault) != 0 ? -1 : init_link_tls(edge, fault);
+}
+
+void edge_fini(struct edge *edge)
+{
+	rights_unref(edge->policy.defaults);
+	auth_free(edge->auth);
+	conf_secret_free(&edge->link_key);
+	for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
+		link_tls_free(edge->link_tls[i]);
+	}
+}
+
+void edge_worker_done(struct edge *edge)
+{
+	if (atomic_fetch_sub(&edge->n_working, 1) == 1) {
+		loop_wake_post(edge->all_done);
+	}
+}
+
+const char *edge_refusal(const struct edge *edge, uint64_t now_ms)
+{
+	if (atomic_load_explicit(&edge->stopping, memory_order_relaxed)) {
+		return "stopping";
+	}
+	if (atomic_load_explicit(&edge->n_open, memory_order_relaxed) >= edge->max_connections) {
+		return "full";
+	}
+	for (unsigned i = 0; i < edge->n_links; i++) {
+		struct router_link_status status = router_link_status(edge->links[i]);
+		if (!status.admitted) {
+			return "no router met yet";
+		}
+		if (!status.up && now_ms - status.down_since_ms > edge->conf->router_grace_ms) {
+			return "no router";
+		}
+	}
+	return NULL;
+}
+
+const char *edge_unready(const struct edge *edge, uint64_t now_ms)
+{
+	if (atomic_load_explicit(&edge->stopping, memory_order_relaxed)) {
+		return "draining";
+	}
+	for (unsigned i = 0; i < edge->n_links; i++) {
+		struct router_link_status status = router_link_status(edge->links[i]);
+		if (status.canary_ms == 0) {
+			return "no message has come back from a router yet";
+		}
+		// A canary may have come after the caller read its clock.
+		uint64_t seen = status.canary_ms + edge->conf->router_grace_ms;
+		if (seen < now_ms) {
+			return "no message has come back from a router for router-grace";
+		}
+	}
+	return NULL;
+}

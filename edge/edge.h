@@ -1,0 +1,72 @@
+// What all threads of an edge share: options, keys, policies, the links. Made before the workers
+// start and never written afterwards, except for the few atomics; so nobody takes a lock to read it.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/loop.h"
+#include "common/metrics.h"
+#include "edge/auth.h"
+#include "edge/codec.h"
+#include "edge/edge_conf.h"
+#include "edge/http_upgrade.h"
+#include "edge/router_link.h"
+#include "edge/ws_session.h"
+#include "proto/rights.h"
+
+struct worker;
+
+enum {
+	EDGE_LINKS_MAX = 1,
+	// Sockets allowed past the limit, so that who finds the edge full can be told so by HTTP.
+	EDGE_SPARE_SOCKETS = 64,
+	EDGE_INSTANCE_LEN = 13,
+	EDGE_FRAGMENTS_MAX = 64, // of one message
+	EDGE_LINK_KEY_MAX = 4096,
+};
+
+struct edge {
+	const struct edge_conf *conf; // borrowed
+	struct auth *auth; // owned; NULL: option auth=none
+	struct buf link_key; // owned; empty: none
+	struct nng_tls_config *link_tls[EDGE_LINKS_MAX]; // owned; for tls+tcp, else NULL
+	struct codec_options codec;
+	struct rights_policy policy;
+	struct upgrade_policy upgrade;
+	struct ws_limits ws_limits;
+	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id
+	size_t max_connections;
+
+	struct router_link *links[EDGE_LINKS_MAX]; // owned
+	unsigned n_links;
+	struct worker *workers[ROUTER_LINK_WORKERS_MAX]; // owned
+	unsigned n_workers;
+
+	atomic_size_t n_sockets; // accepted and not closed
+	atomic_size_t n_open; // of them, WebSockets
+	atomic_bool stopping;
+	atomic_uint n_working; // workers that still have connections
+	struct loop_wake *all_done; // posted when the last of them has none; borrowed
+	struct counter reload_failed; // the main thread's
+};
+
+// What made edge_init() fail: an option, and what is wrong with it (owned by the caller).
+struct edge_fault {
+	const char *option;
+	char *what;
+};
+
+// Fills the zeroed `edge` from `conf`: keys are loaded, patterns parsed. 0, or -1 and `*fault`.
+MUST_CHECK int edge_init(struct edge *edge, const struct edge_conf *conf, struct edge_fault *fault);
+void edge_fini(struct edge *edge);
+// A worker of an edge that is stopping has no connection left.
+void edge_worker_done(struct edge *edge);
+
+// NULL if a new client may come in now; else why not, as a word for the log and the answer.
+const char *edge_refusal(const struct edge *edge, uint64_t now_ms);
+// NULL if /ready is 200; else the reason it states.
+const char *edge_unready(const struct edge *edge, uint64_t now_ms);

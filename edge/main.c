@@ -1,0 +1,375 @@
+// weir-edge: puts the parts together, in an order that matters. Everything that can be wrong with the
+// options is found first; then addresses are bound, while still root; then root is dropped; only then
+// come threads, since the identity of a process with threads is not easily changed, and the links,
+// whose library starts its own.
+//
+// The main thread keeps time for the links, serves operators and catches signals. It never touches a
+// client. Stopping: workers are told and drain; when the last is empty, or drain-timeout is over, they
+// are joined, then the links say goodbye, and only then is freed what both had in their hands.
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/net.h"
+#include "common/ops_http.h"
+#include "common/process.h"
+#include "edge/dispatch.h"
+#include "edge/edge.h"
+#include "edge/worker.h"
+#include "proto/link_hello.h"
+
+enum {
+	// Descriptors beside those of clients: standard ones, links, operators, files; and for each
+	// worker its listeners, its loop, its wake-ups.
+	RESERVED_FILES = 128,
+	RESERVED_FILES_WORKER = 8 + 2 * WORKER_LISTENERS_MAX,
+	CONNECTIONS_MIN = 16,
+};
+
+struct program {
+	struct edge_conf conf;
+	struct conf_result conf_result;
+	struct edge edge;
+	struct dispatch dispatches[EDGE_LINKS_MAX];
+	uint8_t boot[LINK_BOOT_LEN];
+	struct loop *loop;
+	struct ops_http *ops;
+	struct loop_signal sigterm;
+	struct loop_signal sigint;
+	struct loop_signal sighup;
+	struct loop_timer drain_timer;
+	struct buf ready; // the line that names what was bound
+};
+
+// ---- start
+
+static int fail(const struct program *p, const char *option, const char *what)
+{
+	struct buf line = { 0 };
+	conf_fault(&edge_conf_spec, &p->conf_result, option, what, &line);
+	buf_append(&line, "\n", 2); // with its NUL
+	fputs((const char *)line.data, stderr);
+	buf_fini(&line);
+	return -1;
+}
+
+static int limit_connections(struct program *p, uint64_t files)
+{
+	struct edge *edge = &p->edge;
+	uint64_t reserved = RESERVED_FILES + EDGE_SPARE_SOCKETS +
+		(uint64_t)edge->n_workers * RESERVED_FILES_WORKER;
+	uint64_t possible = files > reserved ? files - reserved : 0;
+	uint64_t wanted = p->conf.max_connections;
+	if (possible >= (wanted > 0 ? wanted : CONNECTIONS_MIN)) {
+		edge->max_connections = wanted > 0 ? wanted : possible;
+		return 0;
+	}
+	char *what = xasprintf("needs %llu descriptors, the limit is %llu",
+		(unsigned long long)(reserved + (wanted > 0 ? wanted : CONNECTIONS_MIN)),
+		(unsigned long long)files);
+	int result = fail(p, "max-connections", what);
+	free(what);
+	return result;
+}
+
+// Parses `text` and names it in the message if it cannot be used.
+static int fail_address(struct program *p, const char *option, const char *text, int error)
+{
+	char *what = xasprintf("%s: %s", text, strerror(-error));
+	int result = fail(p, option, what);
+	free(what);
+	return result;
+}
+
+static int listen_on(struct program *p, const char *text)
+{
+	struct net_addr addr;
+	int result = net_addr_parse(&addr, text);
+	for (unsigned i = 0; i < p->edge.n_workers && result == 0; i++) {
+		result = worker_listen(p->edge.workers[i], &addr, i == 0);
+	}
+	if (result != 0) {
+		return fail_address(p, "listen", text, result);
+	}
+	char bound[NET_ADDR_TEXT_MAX];
+	net_addr_format(&addr, bound);
+	bool first = p->ready.data[p->ready.len - 1] == '=';
+	buf_printf(&p->ready, "%s%s", first ? "" : ",", bound);
+	return 0;
+}
+
+static int listen_on_all(struct program *p)
+{
+	const struct conf_list *list = &p->conf.listen;
+	if (list->n > WORKER_LISTENERS_MAX) {
+		return fail(p, "listen", "too many addresses");
+	}
+	for (size_t i = 0; i < list->n; i++) {
+		if (listen_on(p, list->items[i]) != 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static void serve_metrics(void *arg, struct ops_reply *reply)
+{
+	const struct program *p = arg;
+	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+	edge_metrics_write(&p->edge, &reply->body);
+}
+
+static void serve_health(void *arg, struct ops_reply *reply)
+{
+	(void)arg;
+	buf_append_str(&reply->body, "ok\n");
+}
+
+static void serve_ready(void *arg, struct ops_reply *reply)
+{
+	const struct program *p = arg;
+	const char *why = edge_unready(&p->edge, clock_mono_ms());
+	reply->status = why == NULL ? 200 : 503;
+	buf_printf(&reply->body, "%s\n", why == NULL ? "ok" : why);
+}
+
+static int listen_for_operators(struct program *p)
+{
+	static const struct ops_route routes[] = {
+		{ "/metrics", serve_metrics },
+		{ "/health", serve_health },
+		{ "/ready", serve_ready },
+		{ NULL, NULL },
+	};
+	const char *text = p->conf.ops_listen;
+	if (text[0] == '\0') {
+		return 0;
+	}
+	struct net_addr addr;
+	int result = net_addr_parse(&addr, text);
+	if (result != 0) {
+		return fail_address(p, "ops-listen", text, result);
+	}
+	p->ops = ops_http_new(p->loop, &addr, routes, p);
+	if (p->ops == NULL) {
+		return fail_address(p, "ops-listen", text, -errno);
+	}
+	char bound[NET_ADDR_TEXT_MAX];
+	net_addr_format(&addr, bound);
+	buf_printf(&p->ready, " ops=%s", bound);
+	return 0;
+}
+
+static int become_user(struct program *p)
+{
+	const char *why;
+	if (p->conf.user[0] == '\0') {
+		if (geteuid() == 0) {
+			log_warn("running_as_root", LOG_STR("hint", "option user"));
+		}
+		return 0;
+	}
+	return process_become(p->conf.user, &why) == 0 ? 0 : fail(p, "user", why);
+}
+
+// ---- links
+
+static bool on_batch(void *arg, uint64_t mark, struct bytes batch, uint64_t *workers)
+{
+	return dispatch_batch(arg, mark, batch, workers);
+}
+
+static void on_session(void *arg, uint64_t session)
+{
+	dispatch_session(arg, session);
+}
+
+static void start_links(struct program *p)
+{
+	static const struct router_link_ops ops = {
+		.on_batch = on_batch,
+		.on_session = on_session,
+	};
+	struct edge *edge = &p->edge;
+	link_random(p->boot, sizeof(p->boot));
+	for (unsigned i = 0; i < edge->n_links; i++) {
+		struct router_link_options options = {
+			.url = p->conf.router.items[i],
+			.tls = edge->link_tls[i],
+			.key = buf_bytes(&edge->link_key),
+			.name = p->conf.name,
+			.boot = p->boot,
+			.policy = &edge->policy,
+			.n_workers = edge->n_workers,
+			.queue_limit = p->conf.publish_queue,
+		};
+		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i);
+		for (unsigned j = 0; j < edge->n_workers; j++) {
+			dispatch_add_worker(&p->dispatches[i], &edge->workers[j]->inbox);
+		}
+		edge->links[i] = router_link_new(p->loop, &options, &ops, &p->dispatches[i]);
+		for (unsigned j = 0; j < edge->n_workers; j++) {
+			worker_attach(edge->workers[j], i, edge->links[i]);
+		}
+	}
+}
+
+// ---- stop
+
+static void on_all_done(void *arg)
+{
+	struct program *p = arg;
+	loop_stop(p->loop);
+}
+
+static void on_drain_timeout(void *arg)
+{
+	struct program *p = arg;
+	log_warn("drain_timeout", LOG_UINT("connections", atomic_load(&p->edge.n_open)));
+	loop_stop(p->loop);
+}
+
+static void on_stop_signal(void *arg)
+{
+	struct program *p = arg;
+	if (atomic_exchange(&p->edge.stopping, true)) {
+		_exit(0); // asked twice: at once
+	}
+	log_info("stopping", LOG_UINT("connections", atomic_load(&p->edge.n_open)));
+	loop_timer_start(&p->drain_timer, p->conf.drain_timeout_ms);
+	for (unsigned i = 0; i < p->edge.n_workers; i++) {
+		worker_post(p->edge.workers[i]);
+	}
+}
+
+static void on_hangup(void *arg)
+{
+	(void)arg;
+	log_info("reload", LOG_STR("result", "nothing to reload yet"));
+}
+
+static void tear_down(struct program *p)
+{
+	struct edge *edge = &p->edge;
+	loop_signal_stop(&p->sigterm);
+	loop_signal_stop(&p->sigint);
+	loop_signal_stop(&p->sighup);
+	loop_timer_stop(&p->drain_timer);
+	for (unsigned i = 0; i < edge->n_workers; i++) {
+		worker_stop(edge->workers[i]);
+	}
+	for (unsigned i = 0; i < edge->n_links; i++) {
+		router_link_free(edge->links[i]);
+		dispatch_fini(&p->dispatches[i]);
+	}
+	ops_http_free(p->ops);
+	for (unsigned i = 0; i < edge->n_workers; i++) {
+		worker_free(edge->workers[i]);
+	}
+	loop_wake_free(edge->all_done);
+	loop_free(p->loop);
+	buf_fini(&p->ready);
+	edge_fini(edge);
+	edge_conf_fini(&p->conf);
+}
+
+// ---- all of it
+
+static void make_threads_parts(struct program *p)
+{
+	struct edge *edge = &p->edge;
+	p->loop = loop_new();
+	loop_timer_init(p->loop, &p->drain_timer, on_drain_timeout, p);
+	edge->all_done = loop_wake_new(p->loop, on_all_done, p);
+	edge->n_workers = (unsigned)p->conf.threads;
+	atomic_store(&edge->n_working, edge->n_workers);
+	for (unsigned i = 0; i < edge->n_workers; i++) {
+		edge->workers[i] = worker_new(edge, i);
+	}
+}
+
+static int prepare(struct program *p)
+{
+	make_threads_parts(p);
+	buf_append_str(&p->ready, "ready listen=");
+	if (limit_connections(p, process_prepare()) != 0 || listen_on_all(p) != 0 ||
+		listen_for_operators(p) != 0) {
+		return -1;
+	}
+	buf_append_byte(&p->ready, '\0');
+	return become_user(p);
+}
+
+// Signals are for the main thread, so all others are started with them blocked.
+static void start_threads(struct program *p)
+{
+	sigset_t all;
+	sigset_t before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	log_start(STDERR_FILENO, (enum log_format)p->conf.log_format,
+		(enum log_level)p->conf.log_level);
+	start_links(p);
+	for (unsigned i = 0; i < p->edge.n_workers; i++) {
+		worker_start(p->edge.workers[i]);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static int run(struct program *p)
+{
+	if (prepare(p) != 0) {
+		return 1;
+	}
+	loop_signal_start(p->loop, &p->sigterm, SIGTERM, on_stop_signal, p);
+	loop_signal_start(p->loop, &p->sigint, SIGINT, on_stop_signal, p);
+	loop_signal_start(p->loop, &p->sighup, SIGHUP, on_hangup, p);
+	start_threads(p);
+	log_raw((const char *)p->ready.data);
+	loop_run(p->loop);
+	tear_down(p);
+	log_info("stopped");
+	log_stop();
+	return 0;
+}
+
+static int load(struct program *p)
+{
+	struct edge_fault fault = { 0 };
+	p->edge.n_links = 1;
+	if (edge_init(&p->edge, &p->conf, &fault) != 0) {
+		int result = fail(p, fault.option, fault.what);
+		free(fault.what);
+		return result;
+	}
+	if (p->conf.router.n != 1) {
+		return fail(p, "router", "more than one is not available yet");
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct program program;
+	struct program *p = &program;
+	p->conf_result = edge_conf_load(&p->conf, argc, argv);
+	switch (p->conf_result.action) {
+	case CONF_EXIT:
+		return 0;
+	case CONF_FAIL:
+		return 1;
+	case CONF_PROBE:
+		return process_probe(p->conf_result.probe_url);
+	case CONF_CHECK:
+		return load(p) == 0 ? 0 : 1;
+	case CONF_RUN:
+		break;
+	}
+	return load(p) == 0 ? run(p) : 1;
+}
