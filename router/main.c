@@ -16,6 +16,7 @@
 #include "common/ops_http.h"
 #include "common/process.h"
 #include "proto/link_tls.h"
+#include "router/admin_server.h"
 #include "router/link_server.h"
 #include "router/route.h"
 #include "router/router_conf.h"
@@ -31,6 +32,8 @@ struct router {
 	struct route route;
 	struct link_server *links;
 	struct ops_http *ops;
+	struct admin_context admin_context;
+	struct admin_server *admin;
 	struct loop_signal sigterm;
 	struct loop_signal sigint;
 	struct link_key *keys; // owned, n_keys
@@ -189,10 +192,40 @@ static int listen_links(struct router *router)
 	return router->links != NULL ? 0 : fail("listen", router->conf.listen, why);
 }
 
+// What the links know of an edge, for weirctl.
+static void edge_figures(void *arg, const struct table_edge *table,
+	struct admin_edge_figures *figures)
+{
+	const struct edge_link *edge = table->link;
+	(void)arg;
+	*figures = (struct admin_edge_figures){
+		.queue_bytes = edge_link_queue_bytes(edge),
+		.inflight_bytes = edge_link_inflight_bytes(edge),
+		.rtt_us = edge->rtt_us,
+		.since_ms = edge->since_ms,
+		.version = edge->version,
+	};
+}
+
+static int listen_admin(struct router *router)
+{
+	const char *why = NULL;
+	router->admin_context = (struct admin_context){
+		.route = &router->route,
+		.name = router->conf.name,
+		.started_ms = clock_wall_ms(),
+		.edge_figures = edge_figures,
+	};
+	router->admin =
+		admin_server_new(router->loop, router->conf.admin, &router->admin_context, &why);
+	return router->admin != NULL ? 0 : fail("admin", router->conf.admin, why);
+}
+
 static int serve(struct router *router)
 {
 	char ops[NET_ADDR_TEXT_MAX];
-	if (listen_links(router) != 0 || listen_ops(router, ops) != 0) {
+	if (listen_links(router) != 0 || listen_admin(router) != 0 ||
+		listen_ops(router, ops) != 0) {
 		return 1;
 	}
 	loop_signal_start(router->loop, &router->sigterm, SIGTERM, on_stop, router);
@@ -224,6 +257,7 @@ static int run(struct router *router)
 	route_init(&router->route, &options, link_server_append, NULL);
 	int result = serve(router);
 	ops_http_free(router->ops);
+	admin_server_free(router->admin);
 	link_server_free(router->links);
 	route_fini(&router->route);
 	loop_free(router->loop);

@@ -1,0 +1,292 @@
+// weirctl: carries its words to the router and prints the rows that come back. It knows no command:
+// the router owns names, arguments and help, so an old weirctl runs the commands of a newer router.
+//
+// The request has a random id, and NNG sends it again by itself when the connection breaks before the
+// answer is there; the router runs it once. All of it has five seconds. Whether a router is there at
+// all is asked of the socket before NNG, which would only keep trying.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
+
+#include "admin.pb-c.h"
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/mem.h"
+#include "router/admin_path.h"
+#include "router/weirctl_print.h"
+
+enum {
+	EXIT_OK = 0,
+	EXIT_REFUSED = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNREACHABLE = 3,
+};
+
+enum {
+	DEADLINE_MS = 5000,
+	RECONNECT_MS = 20,
+	REPLY_MAX = 4 << 20,
+	WORDS_MAX = 64,
+};
+
+static const char usage_text[] = "usage: weirctl [--admin URL] [--json] COMMAND [ARGUMENTS]\n"
+				 "  --admin URL  the router's admin socket, ipc://PATH\n"
+				 "  --json       one object a line\n"
+				 "  --version    version of weirctl\n"
+				 "`weirctl help` lists the commands of the router.\n";
+
+struct session {
+	char *url; // owned
+	nng_socket socket;
+	struct printer printer;
+};
+
+// ---- command line
+
+struct options {
+	const char *admin; // NULL: not given
+	bool json;
+	int first; // word of the command
+	size_t n_words; // index of the command in argv
+};
+
+// --json may stand behind the command too; no command has an option of that name. Returns how many
+// arguments are left.
+static int take_json(int argc, char **argv, int first, struct options *options)
+{
+	int kept = first;
+	for (int i = first; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			options->json = true;
+		} else {
+			argv[kept++] = argv[i];
+		}
+	}
+	return kept;
+}
+
+// Returns an exit code, or -1 to go on.
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			options->json = true;
+		} else if (strcmp(argv[i], "--admin") == 0 && i + 1 < argc) {
+			options->admin = argv[++i];
+		} else if (strncmp(argv[i], "--admin=", 8) == 0) {
+			options->admin = argv[i] + 8;
+		} else if (strcmp(argv[i], "--help") == 0) {
+			fputs(usage_text, stdout);
+			return EXIT_OK;
+		} else if (strcmp(argv[i], "--version") == 0) {
+			puts("weirctl " WEIR_VERSION);
+			return EXIT_OK;
+		} else {
+			fprintf(stderr, "weirctl: no such option: %s\n%s", argv[i], usage_text);
+			return EXIT_USAGE;
+		}
+	}
+	options->first = i;
+	argc = take_json(argc, argv, i, options);
+	options->n_words = (size_t)(argc - i);
+	if (i == argc || argc - i > WORDS_MAX - 1) {
+		fputs(usage_text, stderr);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+static size_t terminal_width(void)
+{
+	struct winsize size;
+	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+		return size.ws_col;
+	}
+	return 0;
+}
+
+// ---- the router
+
+static int unreachable(const struct session *session, const char *why)
+{
+	fprintf(stderr, "weirctl: no router answers at %s: %s\n", session->url, why);
+	return EXIT_UNREACHABLE;
+}
+
+static int open_socket(nng_socket *socket, const char *url)
+{
+	int result = nng_req0_open(socket);
+	if (result == 0) {
+		result = nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+	}
+	if (result == 0) {
+		result = nng_socket_set_ms(*socket, NNG_OPT_RECONNMINT, RECONNECT_MS);
+	}
+	if (result == 0) {
+		result = nng_socket_set_size(*socket, NNG_OPT_RECVMAXSZ, REPLY_MAX);
+	}
+	// Not in the background: that a router is not there is to be known at once. Connecting once
+	// before, only to see, is no way: NNG 1.5 may never accept again after a peer that leaves during
+	// the negotiation.
+	return result == 0 ? nng_dial(*socket, url, NULL, 0) : result;
+}
+
+static int connect_router(struct session *session)
+{
+	static const char scheme[] = "ipc://";
+	if (strncmp(session->url, scheme, sizeof(scheme) - 1) != 0) {
+		fprintf(stderr, "weirctl: --admin takes ipc://PATH\n");
+		return EXIT_USAGE;
+	}
+	int result = open_socket(&session->socket, session->url);
+	return result == 0 ? EXIT_OK : unreachable(session, nng_strerror(result));
+}
+
+static nng_msg *make_request(char *const *words, size_t n_words)
+{
+	Weir__Admin__V1__Request request = WEIR__ADMIN__V1__REQUEST__INIT;
+	ProtobufCBinaryData argv[WORDS_MAX];
+	CHECK(n_words <= WORDS_MAX);
+	CHECK(getrandom(&request.id, sizeof(request.id), 0) == (ssize_t)sizeof(request.id));
+	for (size_t i = 0; i < n_words; i++) {
+		argv[i].data = (uint8_t *)words[i];
+		argv[i].len = strlen(words[i]);
+	}
+	request.n_argv = n_words;
+	request.argv = argv;
+	request.version.data = (uint8_t *)(uintptr_t)WEIR_VERSION;
+	request.version.len = strlen(WEIR_VERSION);
+	nng_msg *message;
+	CHECK(nng_msg_alloc(&message, weir__admin__v1__request__get_packed_size(&request)) == 0);
+	weir__admin__v1__request__pack(&request, nng_msg_body(message));
+	return message;
+}
+
+// Exchanges one request for one answer within the deadline. NNG error code.
+static int exchange(nng_socket socket, nng_msg *request, nng_msg **reply)
+{
+	uint64_t start_ms = clock_mono_ms();
+	int result = nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, DEADLINE_MS);
+	if (result == 0) {
+		result = nng_sendmsg(socket, request, 0);
+	}
+	if (result != 0) {
+		nng_msg_free(request);
+		return result;
+	}
+	uint64_t took_ms = clock_mono_ms() - start_ms;
+	int left_ms = took_ms < DEADLINE_MS ? DEADLINE_MS - (int)took_ms : 1;
+	result = nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, left_ms);
+	return result == 0 ? nng_recvmsg(socket, reply, 0) : result;
+}
+
+// ---- answers
+
+static void print_message(FILE *stream, const char *prefix, ProtobufCBinaryData message)
+{
+	struct buf line = { 0 };
+	// Line by line, as a line end is the one control character to keep.
+	struct bytes rest = bytes_make(message.data, message.len);
+	bool more = true;
+	while (more) {
+		struct bytes part;
+		more = bytes_cut(rest, '\n', &part, &rest);
+		print_text(&line, (ProtobufCBinaryData){ part.len, (uint8_t *)part.data });
+		buf_append_byte(&line, '\n');
+	}
+	fputs(prefix, stream);
+	fwrite(line.data, 1, line.len, stream);
+	buf_fini(&line);
+}
+
+static int print(struct session *session, const Weir__Admin__V1__Reply *reply)
+{
+	bool ok = reply->status == WEIR__ADMIN__V1__STATUS__OK;
+	if (reply->message.len > 0) {
+		print_message(ok ? stdout : stderr, ok ? "" : "weirctl: ", reply->message);
+	}
+	struct buf out = { 0 };
+	print_reply(&session->printer, reply, &out);
+	fwrite(out.data, 1, out.len, stdout);
+	buf_fini(&out);
+	if (ok) {
+		return EXIT_OK;
+	}
+	return reply->status == WEIR__ADMIN__V1__STATUS__USAGE ? EXIT_USAGE : EXIT_REFUSED;
+}
+
+// One request and its answer. `*cursor` (owned) is set if there is more.
+static int ask(struct session *session, char *const *words, size_t n_words, char **cursor)
+{
+	nng_msg *message = NULL;
+	int result = exchange(session->socket, make_request(words, n_words), &message);
+	if (result != 0) {
+		return unreachable(session, nng_strerror(result));
+	}
+	Weir__Admin__V1__Reply *reply =
+		weir__admin__v1__reply__unpack(NULL, nng_msg_len(message), nng_msg_body(message));
+	nng_msg_free(message);
+	if (reply == NULL) {
+		return unreachable(session, "not an answer of a router");
+	}
+	int code = print(session, reply);
+	if (reply->more) {
+		*cursor = xstrndup(reply->cursor.data, reply->cursor.len);
+	}
+	weir__admin__v1__reply__free_unpacked(reply, NULL);
+	return code;
+}
+
+// Asks until there is no more; each further page with the cursor as last word.
+static int run(struct session *session, char *const *words, size_t n_words)
+{
+	char *all[WORDS_MAX];
+	memcpy(all, words, n_words * sizeof(*all));
+	char *cursor = NULL;
+	int code;
+	do {
+		char *last = cursor;
+		cursor = NULL;
+		all[n_words] = last;
+		code = ask(session, all, n_words + (last != NULL), &cursor);
+		free(last);
+	} while (code == EXIT_OK && cursor != NULL);
+	free(cursor);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	int code = parse_options(argc, argv, &options);
+	if (code >= 0) {
+		return code;
+	}
+	const char *why = NULL;
+	struct session session = {
+		.url = options.admin != NULL ? xstrdup(options.admin) : router_admin_default(&why),
+		.printer = { .json = options.json, .width = terminal_width() },
+	};
+	if (session.url == NULL) {
+		fprintf(stderr, "weirctl: %s\n", why);
+		return EXIT_UNREACHABLE;
+	}
+	code = connect_router(&session);
+	if (code == EXIT_OK) {
+		code = run(&session, argv + options.first, options.n_words);
+		nng_close(session.socket);
+	}
+	if (fflush(stdout) != 0 && code == EXIT_OK) {
+		code = EXIT_REFUSED;
+	}
+	free(session.url);
+	return code;
+}
