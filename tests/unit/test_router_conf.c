@@ -6,6 +6,8 @@
 #include "common/log.h"
 #include "router/admin_path.h"
 #include "router/router_conf.h"
+#include <string.h>
+
 #include "tests/unit/conf_args.h"
 
 // So that no test makes folders for the socket.
@@ -20,7 +22,7 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(c.link_key_file.n, 0);
 	assert_string_equal(c.ops_listen, "127.0.0.1:9170");
 	assert_string_equal(c.ui_listen, "");
-	assert_string_equal(c.name, "");
+	assert_int_equal(strncmp(c.name, "router-", 7), 0);
 	assert_string_equal(c.store, "memory");
 	assert_int_equal(c.store_fsync, ROUTER_FSYNC_NEVER);
 	assert_int_equal(c.history_messages, 100);
