@@ -1,6 +1,6 @@
 // Scans one JSON text (RFC 8259) without building a tree: checks that it is valid and finds the
 // members of its top-level object as spans of the sender's bytes. Allocates only where it says so;
-// depth is bounded.
+// depth is bounded. Cannot be included beside jansson.h, which has enumerators of the same names.
 #pragma once
 
 #include <stdbool.h>
