@@ -1,0 +1,147 @@
+// Our parser and another agree on what is JSON; a walk finds exactly the members of a valid object,
+// each valid by itself; what is read and written again is read alike.
+
+#include <stdlib.h>
+
+#include "common/check.h"
+#include "common/json_scan.h"
+#include "common/utf8.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/json_peer.h"
+
+// Levels of a valid text.
+static int depth_of(struct bytes text)
+{
+	int depth = 0;
+	int max = 0;
+	bool in_string = false;
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t byte = text.data[i];
+		if (in_string) {
+			in_string = byte != '"';
+			i += byte == '\\' ? 1 : 0;
+		} else if (byte == '"') {
+			in_string = true;
+		} else if (byte == '{' || byte == '[') {
+			depth++;
+			max = depth > max ? depth : max;
+		} else if (byte == '}' || byte == ']') {
+			depth--;
+		}
+	}
+	return max;
+}
+
+// The other parser accepts deeper texts, and refuses numbers that it cannot hold.
+static void check_against_peer(struct bytes text, bool valid)
+{
+	switch (json_peer_judge(text)) {
+	case JSON_PEER_ACCEPTS:
+		CHECK(valid == (depth_of(text) <= JSON_DEPTH_MAX));
+		break;
+	case JSON_PEER_REFUSES:
+		CHECK(!valid);
+		break;
+	case JSON_PEER_OVERFLOWS:
+		break;
+	}
+}
+
+static void check_string(struct bytes raw)
+{
+	struct buf decoded = { 0 };
+	struct buf written = { 0 };
+	struct buf again = { 0 };
+	enum json_kind kind;
+	struct bytes text = json_string_decode(raw, &decoded);
+	CHECK(utf8_valid(text) && text.len <= raw.len - 2);
+	json_append_string(&written, text);
+	CHECK(written.len <= json_string_bound(text));
+	CHECK(json_valid(buf_bytes(&written), &kind) && kind == JSON_STRING);
+	CHECK(bytes_equal(json_string_decode(buf_bytes(&written), &again), text));
+	buf_fini(&again);
+	buf_fini(&written);
+	buf_fini(&decoded);
+}
+
+static void check_number(struct bytes raw)
+{
+	uint64_t value;
+	if (json_uint_decode(raw, &value)) {
+		struct buf text = { 0 };
+		CHECK(json_is_integer(raw));
+		buf_append_uint(&text, value);
+		CHECK(bytes_equal(buf_bytes(&text), raw));
+		buf_fini(&text);
+	}
+}
+
+static bool inside(struct bytes span, struct bytes whole)
+{
+	return span.len > 0 && span.data >= whole.data &&
+		span.data + span.len <= whole.data + whole.len;
+}
+
+static void check_member(const struct json_member *member, struct bytes text)
+{
+	enum json_kind kind;
+	CHECK(inside(member->raw_name, text) && inside(member->raw_value, text));
+	CHECK(json_valid(member->raw_value, &kind) && kind == member->kind);
+	CHECK(member->name_escaped ==
+		(memchr(member->raw_name.data, '\\', member->raw_name.len) != NULL));
+	check_string(member->raw_name);
+	if (kind == JSON_STRING) {
+		check_string(member->raw_value);
+	} else if (kind == JSON_NUMBER) {
+		check_number(member->raw_value);
+	}
+}
+
+// True if no name of an earlier member decodes as that of `last`, the `n`-th.
+static bool is_new_name(struct bytes text, size_t n, const struct json_member *last)
+{
+	struct buf scratch = { 0 };
+	struct buf earlier = { 0 };
+	struct bytes name = json_string_decode(last->raw_name, &scratch);
+	struct json_scan scan;
+	struct json_member member;
+	bool is_new = true;
+	json_scan_init(&scan, text);
+	for (size_t i = 0; i < n && json_scan_next(&scan, &member) > 0; i++) {
+		earlier.len = 0;
+		is_new =
+			is_new && !bytes_equal(json_string_decode(member.raw_name, &earlier), name);
+	}
+	buf_fini(&earlier);
+	buf_fini(&scratch);
+	return is_new;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bytes text = bytes_make(data, size);
+	if (!utf8_valid(text)) {
+		return 0; // checked by whoever receives a text
+	}
+	enum json_kind kind;
+	bool valid = json_valid(text, &kind);
+	check_against_peer(text, valid);
+
+	enum {
+		NAMES_MAX = 64
+	}; // compared with all others, or large inputs would take for ever
+	struct json_scan scan;
+	struct json_member member;
+	size_t n = 0;
+	bool unique = true;
+	int more;
+	json_scan_init(&scan, text);
+	while ((more = json_scan_next(&scan, &member)) > 0) {
+		check_member(&member, text);
+		unique = unique && (n >= NAMES_MAX || is_new_name(text, n, &member));
+		n++;
+	}
+	CHECK((more == 0) == (valid && kind == JSON_OBJECT));
+	CHECK(more != 0 || n > NAMES_MAX || json_names_unique(text) == unique);
+	return 0;
+}

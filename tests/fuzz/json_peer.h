@@ -1,0 +1,12 @@
+// Another parser's word on a JSON text. Behind a header of its own, because jansson.h and
+// common/json_scan.h use the same names.
+#pragma once
+
+#include "common/bytes.h"
+
+enum json_peer_verdict {
+	JSON_PEER_ACCEPTS,
+	JSON_PEER_REFUSES,
+	JSON_PEER_OVERFLOWS, // a number that fits no double; ours to carry, not to calculate with
+};
+enum json_peer_verdict json_peer_judge(struct bytes text);
