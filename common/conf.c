@@ -17,47 +17,18 @@
 #include "common/conf.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "common/conf_help.h"
+#include "common/conf_line.h"
 #include "common/conf_value.h"
 #include "common/mem.h"
-#include "common/utf8.h"
+#include "common/nearest.h"
 
 enum {
 	FILE_MAX = 1024 * 1024,
 	NAME_MAX_SHOWN = 31, // the shortest key has 32 bytes
-	HELP_COLUMN = 38,
-};
-
-// Options of the command line alone, in the order of their place in a load.
-enum builtin {
-	BUILTIN_CONFIG,
-	BUILTIN_CHECK,
-	BUILTIN_PRINT,
-	BUILTIN_PROBE,
-	BUILTIN_HELP,
-	BUILTIN_VERSION,
-};
-
-static const struct {
-	const char *name;
-	const char *value; // NULL: takes none
-	const char *help;
-} builtins[] = {
-	[BUILTIN_CONFIG] = { "config", "FILE",
-		"read options from FILE, one `name = value` a line" },
-	[BUILTIN_CHECK] = { "check-config", NULL,
-		"check the options and the files they name, and exit" },
-	[BUILTIN_PRINT] = { "print-config", NULL,
-		"print the effective options as a file, and exit" },
-	[BUILTIN_PROBE] = { "probe", "URL", "exit 0 if a GET of URL answers 200" },
-	[BUILTIN_HELP] = { "help", NULL, "print this help, and exit" },
-	[BUILTIN_VERSION] = { "version", NULL, "print name and version, and exit" },
 };
 
 struct assignment {
@@ -142,45 +113,16 @@ static bool fail(struct loader *l, struct conf_source source, const char *name, 
 	return false;
 }
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-// Levenshtein, by rows; `name` is at most NAME_MAX_SHOWN long.
-static size_t edit_distance(struct bytes name, const char *candidate)
-{
-	size_t row[NAME_MAX_SHOWN + 1];
-	for (size_t i = 0; i <= name.len; i++) {
-		row[i] = i;
-	}
-	for (size_t j = 0; candidate[j] != '\0'; j++) {
-		size_t diagonal = row[0];
-		row[0] = j + 1;
-		for (size_t i = 1; i <= name.len; i++) {
-			size_t replaced = diagonal + (name.data[i - 1] != (uint8_t)candidate[j]);
-			diagonal = row[i];
-			row[i] = least(replaced, least(row[i - 1], row[i]) + 1);
-		}
-	}
-	return row[name.len];
-}
-
 static const char *nearest_name(const struct conf_spec *spec, struct bytes name, bool with_builtins)
 {
-	const char *best = NULL;
-	size_t best_distance = 1 + least(3, name.len / 2);
-	size_t n_builtins = with_builtins ? ARRAY_LEN(builtins) : 0;
-	for (size_t i = 0; i < spec->n_options + n_builtins; i++) {
-		const char *candidate = i < spec->n_options ? spec->options[i].name
-							    : builtins[i - spec->n_options].name;
-		size_t distance = edit_distance(name, candidate);
-		if (distance < best_distance) {
-			best_distance = distance;
-			best = candidate;
-		}
+	struct nearest nearest = { .word = name };
+	for (size_t i = 0; i < spec->n_options; i++) {
+		nearest_offer(&nearest, spec->options[i].name);
 	}
-	return best;
+	for (size_t i = 0; with_builtins && i < CONF_N_BUILTINS; i++) {
+		nearest_offer(&nearest, conf_builtins[i].name);
+	}
+	return nearest.best;
 }
 
 static bool looks_like_a_name(struct bytes name)
@@ -261,35 +203,35 @@ static bool is_bool_word(const char *text)
 	return ok;
 }
 
-static bool set_builtin(struct loader *l, enum builtin builtin, const char *value)
+static bool set_builtin(struct loader *l, enum conf_builtin builtin, const char *value)
 {
 	static const struct conf_source source = { .origin = CONF_FROM_COMMAND_LINE };
-	bool takes_value = builtins[builtin].value != NULL;
+	bool takes_value = conf_builtins[builtin].value != NULL;
 	if (takes_value && (value == NULL || value[0] == '\0')) {
-		return fail(l, source, builtins[builtin].name, "value missing");
+		return fail(l, source, conf_builtins[builtin].name, "value missing");
 	}
 	if (!takes_value && value != NULL) {
-		return fail(l, source, builtins[builtin].name, "takes no value");
+		return fail(l, source, conf_builtins[builtin].name, "takes no value");
 	}
 	switch (builtin) {
-	case BUILTIN_CONFIG:
+	case CONF_BUILTIN_CONFIG:
 		l->result->config_file = value;
 		break;
-	case BUILTIN_CHECK:
+	case CONF_BUILTIN_CHECK:
 		l->check = true;
 		break;
-	case BUILTIN_PRINT:
+	case CONF_BUILTIN_PRINT:
 		l->print = true;
 		break;
-	case BUILTIN_PROBE:
+	case CONF_BUILTIN_PROBE:
 		l->result->probe_url = value;
 		l->result->action = CONF_PROBE;
 		break;
-	case BUILTIN_HELP:
+	case CONF_BUILTIN_HELP:
 		conf_help(l->spec, stdout);
 		l->result->action = CONF_EXIT;
 		break;
-	case BUILTIN_VERSION:
+	case CONF_BUILTIN_VERSION:
 		printf("%s %s\n", l->spec->program, WEIR_VERSION);
 		l->result->action = CONF_EXIT;
 		break;
@@ -316,7 +258,7 @@ static bool split_argument(const char *arg, struct argument *out)
 static size_t builtin_find(struct bytes name)
 {
 	size_t i = 0;
-	while (i < ARRAY_LEN(builtins) && !bytes_equal_str(name, builtins[i].name)) {
+	while (i < CONF_N_BUILTINS && !bytes_equal_str(name, conf_builtins[i].name)) {
 		i++;
 	}
 	return i;
@@ -342,11 +284,11 @@ static bool scan_arguments(struct loader *l, int argc, char **argv)
 		}
 		size_t builtin = builtin_find(arg.name);
 		size_t option = option_find(l->spec, arg.name);
-		bool is_builtin = builtin < ARRAY_LEN(builtins);
+		bool is_builtin = builtin < CONF_N_BUILTINS;
 		if (!is_builtin && option == l->spec->n_options) {
 			return fail_unknown(l, source, arg.name);
 		}
-		bool wants_value = !is_builtin || builtins[builtin].value != NULL;
+		bool wants_value = !is_builtin || conf_builtins[builtin].value != NULL;
 		bool is_bool = !is_builtin && l->spec->options[option].type == CONF_BOOL;
 		if (arg.value == NULL && wants_value && takes_next(is_bool, argv[i + 1])) {
 			arg.value = argv[++i];
@@ -354,7 +296,7 @@ static bool scan_arguments(struct loader *l, int argc, char **argv)
 		if (!is_builtin) {
 			l->assignments[l->n_assignments++] =
 				(struct assignment){ .option = option, .value = arg.value };
-		} else if (!set_builtin(l, (enum builtin)builtin, arg.value)) {
+		} else if (!set_builtin(l, (enum conf_builtin)builtin, arg.value)) {
 			return false;
 		}
 	}
@@ -399,172 +341,41 @@ static bool apply_environment(struct loader *l)
 
 // File
 
-static bool is_blank(char c)
+static bool apply_line(struct loader *l, char *text, unsigned number)
 {
-	return c == ' ' || c == '\t';
-}
-
-static char *skip_blanks(char *at)
-{
-	return at + strspn(at, " \t");
-}
-
-static void trim_end(char *text)
-{
-	size_t len = strlen(text);
-	while (len > 0 && is_blank(text[len - 1])) {
-		len--;
+	struct conf_source source = { .origin = CONF_FROM_FILE, .line = number };
+	struct conf_line line;
+	const char *fault = conf_line_parse(text, &line);
+	if (line.name.len == 0) {
+		return fault == NULL || fail(l, source, "line", fault);
 	}
-	text[len] = '\0';
-}
-
-// Cuts off a comment: '#' at the start or after a blank.
-static void cut_comment(char *text)
-{
-	for (char *c = text; *c != '\0'; c++) {
-		if (*c == '#' && (c == text || is_blank(c[-1]))) {
-			*c = '\0';
-			return;
-		}
+	size_t i = option_find(l->spec, line.name);
+	if (i == l->spec->n_options) {
+		return fail_unknown(l, source, line.name);
 	}
-}
-
-// Takes the quotes off a value "..." in place, with \" and \\ as the only escapes; behind it only a
-// comment may follow.
-static char *unquote(char *text)
-{
-	char *to = text;
-	char *from = text + 1;
-	for (; *from != '"'; from++) {
-		if (*from == '\\' && (from[1] == '"' || from[1] == '\\')) {
-			from++;
-		}
-		if (*from == '\0') {
-			return NULL;
-		}
-		*to++ = *from;
-	}
-	char *rest = from + 1;
-	cut_comment(rest);
-	*to = '\0';
-	return *skip_blanks(rest) == '\0' ? text : NULL;
-}
-
-static bool apply_value(struct loader *l, size_t i, struct conf_source source, char *value)
-{
 	const struct conf_option *option = &l->spec->options[i];
+	if (fault != NULL) {
+		return fail(l, source, option->name, fault);
+	}
 	struct conf_source before = l->result->sources[i];
 	if (before.origin == CONF_FROM_FILE && option->type != CONF_LIST) {
 		fail(l, source, option->name, "given twice, first on line ");
 		buf_append_uint(l->error, before.line);
 		return false;
 	}
-	if (value != NULL && value[0] == '"') {
-		value = unquote(value);
-		if (value == NULL) {
-			return fail(l, source, option->name, "quotes do not match");
-		}
-	} else if (value != NULL) {
-		cut_comment(value);
-		trim_end(value);
-	}
-	return set(l, i, source, value);
+	return set(l, i, source, line.value);
 }
 
-static bool apply_line(struct loader *l, char *line, unsigned number)
-{
-	struct conf_source source = { .origin = CONF_FROM_FILE, .line = number };
-	trim_end(line);
-	char *name = skip_blanks(line);
-	if (name[0] == '\0' || name[0] == '#') {
-		return true;
-	}
-	size_t len = strcspn(name, " \t=#");
-	char *rest = skip_blanks(name + len);
-	size_t i = option_find(l->spec, bytes_make(name, len));
-	if (i == l->spec->n_options) {
-		return fail_unknown(l, source, bytes_make(name, len));
-	}
-	if (rest[0] == '\0' || rest[0] == '#') {
-		return apply_value(l, i, source, NULL);
-	}
-	if (rest[0] != '=') {
-		return fail(l, source, l->spec->options[i].name, "not `name = value`");
-	}
-	return apply_value(l, i, source, skip_blanks(rest + 1));
-}
-
-// `text` ends with a NUL that is not counted in its length.
 static bool apply_text(struct loader *l, struct buf *text)
 {
-	static const char bom[] = "\xef\xbb\xbf";
-	char *at = (char *)text->data;
-	char *end = at + text->len;
-	if (bytes_has_prefix(buf_bytes(text), bom)) {
-		at += strlen(bom);
+	struct conf_lines lines;
+	char *line;
+	bool ok = true;
+	conf_lines_init(&lines, text);
+	while (ok && (line = conf_lines_next(&lines)) != NULL) {
+		ok = apply_line(l, line, lines.number);
 	}
-	for (unsigned number = 1; at < end; number++) {
-		char *newline = memchr(at, '\n', (size_t)(end - at));
-		char *next = newline != NULL ? newline + 1 : end;
-		char *line_end = newline != NULL ? newline : end;
-		if (line_end > at && line_end[-1] == '\r') {
-			line_end--;
-		}
-		*line_end = '\0';
-		struct conf_source source = { .origin = CONF_FROM_FILE, .line = number };
-		struct bytes line = bytes_make(at, (size_t)(line_end - at));
-		if (!utf8_valid(line)) {
-			return fail(l, source, "line", "not UTF-8");
-		}
-		if (memchr(at, '\0', line.len) != NULL) {
-			return fail(l, source, "line", "contains a NUL byte");
-		}
-		if (!apply_line(l, at, number)) {
-			return false;
-		}
-		at = next;
-	}
-	return true;
-}
-
-// Returns NULL or what is wrong with the file.
-static const char *read_text(int fd, struct buf *text)
-{
-	struct stat st;
-	if (fstat(fd, &st) < 0) {
-		return strerrordesc_np(errno);
-	}
-	if (S_ISDIR(st.st_mode)) {
-		return "is a directory";
-	}
-	if (!S_ISREG(st.st_mode)) {
-		return "not a regular file";
-	}
-	buf_reserve(text, FILE_MAX + 1);
-	while (text->len <= FILE_MAX) {
-		ssize_t n = read(fd, text->data + text->len, FILE_MAX + 1 - text->len);
-		if (n == 0) {
-			text->data[text->len] = '\0';
-			return NULL;
-		}
-		if (n < 0 && errno != EINTR) {
-			return strerrordesc_np(errno);
-		}
-		text->len += n > 0 ? (size_t)n : 0;
-	}
-	return "larger than 1 MiB";
-}
-
-static const char *load_text(const char *path, struct buf *text)
-{
-	// A FIFO without a writer must not hold the start up.
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0) {
-		return strerrordesc_np(errno);
-	}
-	const char *fault = read_text(fd, text);
-	close(fd);
-	return fault;
+	return ok;
 }
 
 static bool apply_file(struct loader *l)
@@ -573,18 +384,18 @@ static bool apply_file(struct loader *l)
 	if (path == NULL) {
 		return true;
 	}
-	struct conf_source source = { .origin = l->config_from_environment
-			? CONF_FROM_ENVIRONMENT
-			: CONF_FROM_COMMAND_LINE };
+	struct conf_source source = {
+		.origin =
+			l->config_from_environment ? CONF_FROM_ENVIRONMENT : CONF_FROM_COMMAND_LINE,
+	};
 	struct buf text = { 0 };
-	const char *fault = load_text(path, &text);
-	bool ok = fault == NULL;
-	if (ok) {
-		ok = apply_text(l, &text);
-	} else {
+	const char *fault = NULL;
+	if (conf_file_read(path, FILE_MAX, &text, &fault) < 0) {
 		fail(l, source, "config", path);
 		buf_printf(l->error, ": %s", fault);
+		return false;
 	}
+	bool ok = apply_text(l, &text);
 	buf_fini(&text);
 	return ok;
 }
@@ -638,7 +449,8 @@ static bool load(struct loader *l, int argc, char **argv)
 		return true;
 	}
 	if (l->result->config_file == NULL) {
-		l->result->config_file = from_environment(l->spec, builtins[BUILTIN_CONFIG].name);
+		l->result->config_file =
+			from_environment(l->spec, conf_builtins[CONF_BUILTIN_CONFIG].name);
 		l->config_from_environment = true;
 	}
 	set_defaults(l);
@@ -718,138 +530,5 @@ void conf_fini(const struct conf_spec *spec, void *conf)
 {
 	for (size_t i = 0; i < spec->n_options; i++) {
 		conf_value_clear(&spec->options[i], field_of(&spec->options[i], conf));
-	}
-}
-
-// Printing
-
-static bool needs_quotes(struct bytes value)
-{
-	return value.len > 0 &&
-		(value.data[0] == '"' || is_blank((char)value.data[0]) ||
-			is_blank((char)value.data[value.len - 1]) ||
-			memchr(value.data, '#', value.len) != NULL);
-}
-
-static void append_quoted(struct buf *out, struct bytes value)
-{
-	buf_append_byte(out, '"');
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.data[i] == '"' || value.data[i] == '\\') {
-			buf_append_byte(out, '\\');
-		}
-		buf_append_byte(out, value.data[i]);
-	}
-	buf_append_byte(out, '"');
-}
-
-static void print_line(const char *name, struct bytes value, FILE *out)
-{
-	struct buf line = { 0 };
-	buf_append_str(&line, name);
-	buf_append_str(&line, value.len > 0 ? " = " : " =");
-	if (needs_quotes(value)) {
-		append_quoted(&line, value);
-	} else {
-		buf_append_bytes(&line, value);
-	}
-	buf_append_byte(&line, '\n');
-	fwrite(line.data, 1, line.len, out);
-	buf_fini(&line);
-}
-
-void conf_print(const struct conf_spec *spec, const void *conf, FILE *out)
-{
-	for (size_t i = 0; i < spec->n_options; i++) {
-		const struct conf_option *option = &spec->options[i];
-		const void *field = field_of_const(option, conf);
-		size_t n = conf_value_count(option, field);
-		for (size_t j = 0; j < n; j++) {
-			struct buf value = { 0 };
-			conf_value_format(option, field, j, &value);
-			print_line(option->name, buf_bytes(&value), out);
-			buf_fini(&value);
-		}
-		if (n == 0) {
-			print_line(option->name, bytes_make(NULL, 0), out);
-		}
-	}
-}
-
-static void append_placeholder(const struct conf_option *option, struct buf *out)
-{
-	static const char *const words[] = {
-		[CONF_STRING] = " TEXT",
-		[CONF_LIST] = " TEXT (list)",
-		[CONF_BOOL] = "",
-		[CONF_UINT] = " N",
-		[CONF_SIZE] = " SIZE",
-		[CONF_DURATION] = " TIME",
-		[CONF_RATE] = " RATE",
-	};
-	if (option->type != CONF_ENUM) {
-		buf_append_str(out, words[option->type]);
-		return;
-	}
-	for (size_t i = 0; option->choices[i] != NULL; i++) {
-		buf_append_byte(out, i > 0 ? '|' : ' ');
-		buf_append_str(out, option->choices[i]);
-	}
-}
-
-static const char *default_text(const struct conf_option *option)
-{
-	if (option->shown != NULL) {
-		return option->shown;
-	}
-	if (option->def != NULL && option->def[0] != '\0') {
-		return option->def;
-	}
-	switch (option->type) {
-	case CONF_STRING:
-	case CONF_LIST:
-		return "empty";
-	case CONF_BOOL:
-		return "no";
-	case CONF_ENUM:
-		return option->choices[0];
-	default:
-		return "0";
-	}
-}
-
-static void print_help_line(const char *name, struct bytes placeholder, const char *help, FILE *out)
-{
-	int width = HELP_COLUMN - (int)strlen(name);
-	fprintf(out, "  --%s%-*.*s %s", name, width > 0 ? width : 0, (int)placeholder.len,
-		(const char *)placeholder.data, help);
-}
-
-void conf_help(const struct conf_spec *spec, FILE *out)
-{
-	fprintf(out, "Usage: %s [OPTION]...\n%s\n\n", spec->program, spec->summary);
-	for (size_t i = 0; i < ARRAY_LEN(builtins); i++) {
-		struct buf placeholder = { 0 };
-		buf_append_byte(&placeholder, ' ');
-		buf_append_bytes(&placeholder, bytes_str(builtins[i].value));
-		print_help_line(builtins[i].name, buf_bytes(&placeholder), builtins[i].help, out);
-		fputc('\n', out);
-		buf_fini(&placeholder);
-	}
-	fprintf(out,
-		"\nIn a file: name = value; in the environment: %sNAME. The command line counts "
-		"most, then\nthe environment, then the file. A list repeats its option, in the "
-		"environment it has commas.\nSIZE: bytes or KiB, MiB, GiB. TIME: seconds or ms, s, "
-		"m, h. RATE: 50/s or 50/s burst 100.\n\n",
-		spec->env_prefix);
-	for (size_t i = 0; i < spec->n_options; i++) {
-		const struct conf_option *option = &spec->options[i];
-		struct buf placeholder = { 0 };
-		append_placeholder(option, &placeholder);
-		print_help_line(option->name, buf_bytes(&placeholder), option->help, out);
-		fprintf(out, "%s (default: %s)\n",
-			(option->flags & CONF_NOT_YET) != 0 ? "; not available yet" : "",
-			default_text(option));
-		buf_fini(&placeholder);
 	}
 }

@@ -1,6 +1,7 @@
-// Secrets come from files only: an argument shows in the process list and an environment is inherited
-// and dumped. The mode is checked on the opened file, not on its path, so that nobody can swap the
-// one for the other in between. Links are followed on purpose: that is how Kubernetes mounts secrets.
+// Whole files into memory. Secrets come from files only: an argument shows in the process list and an
+// environment is inherited and dumped. The mode is checked on the opened file, not on its path, so
+// that nobody can swap the one for the other in between. Links are followed on purpose: that is how
+// Kubernetes mounts secrets.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,9 @@ static const char *kind_fault(int fd, bool secret)
 	struct stat st;
 	if (fstat(fd, &st) < 0) {
 		return strerrordesc_np(errno);
+	}
+	if (S_ISDIR(st.st_mode)) {
+		return "is a directory";
 	}
 	if (!S_ISREG(st.st_mode)) {
 		return "not a regular file";
