@@ -193,16 +193,6 @@ static void set_defaults(struct loader *l)
 
 // Command line
 
-static bool is_bool_word(const char *text)
-{
-	static const struct conf_option any = { .type = CONF_BOOL };
-	bool value;
-	struct buf why = { 0 };
-	bool ok = conf_value_set(&any, &value, text, &why);
-	buf_fini(&why);
-	return ok;
-}
-
 static bool set_builtin(struct loader *l, enum conf_builtin builtin, const char *value)
 {
 	static const struct conf_source source = { .origin = CONF_FROM_COMMAND_LINE };
@@ -264,11 +254,12 @@ static size_t builtin_find(struct bytes name)
 	return i;
 }
 
-// Whether argv[i + 1], if there is one, is the value of the option before it. An option where a value
+// Whether `next`, if there is one, is the value of the option before it. Options have no other place
+// for words, so every word is one, also after an option that may stand alone. An option where a value
 // is due is a forgotten value; one that begins like that can be given as --name=--value.
-static bool takes_next(bool is_bool, const char *next)
+static bool takes_next(const char *next)
 {
-	return next != NULL && (is_bool ? is_bool_word(next) : strncmp(next, "--", 2) != 0);
+	return next != NULL && strncmp(next, "--", 2) != 0;
 }
 
 // Carries out what is for the command line alone and notes the rest. Stops early when that settles
@@ -289,8 +280,7 @@ static bool scan_arguments(struct loader *l, int argc, char **argv)
 			return fail_unknown(l, source, arg.name);
 		}
 		bool wants_value = !is_builtin || conf_builtins[builtin].value != NULL;
-		bool is_bool = !is_builtin && l->spec->options[option].type == CONF_BOOL;
-		if (arg.value == NULL && wants_value && takes_next(is_bool, argv[i + 1])) {
+		if (arg.value == NULL && wants_value && takes_next(argv[i + 1])) {
 			arg.value = argv[++i];
 		}
 		if (!is_builtin) {

@@ -315,7 +315,8 @@ static void a_yes_or_no_option_may_stand_alone(void **state)
 		assert_int_equal(s.yes, rows[i].yes);
 		conf_fini(&spec, &s);
 	}
-	assert_fails(&spec, ARGS("--yes", "maybe"), "command line: argument: not an option");
+	assert_fails(&spec, ARGS("--yes", "maybe"),
+		"command line: yes: \"maybe\" is neither yes nor no");
 	assert_fails(&spec, ARGS("--yes=maybe"),
 		"command line: yes: \"maybe\" is neither yes nor no");
 }
