@@ -1,13 +1,12 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "router/admin_path.h"
 #include "router/router_conf.h"
-#include <string.h>
-
 #include "tests/unit/conf_args.h"
 
 // So that no test makes folders for the socket.
