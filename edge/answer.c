@@ -404,11 +404,11 @@ static bool send_to_room(const struct fib_room *room, const struct inbox_record 
 	return any;
 }
 
-// Moves the room's position on to the record's; false if it is past it already.
+// Moves the room's position on to the record's; false if it is past it already, or elsewhere.
 static bool advance(struct fib_room *room, const struct inbox_record *record)
 {
-	follow_epoch(room, record->epoch, record->seq - 1);
-	if (record->seq <= room->last_seq) {
+	// Of another epoch the members are told by a Joined first; what comes before that is repeated.
+	if (record->epoch != room->epoch || record->seq <= room->last_seq) {
 		return false;
 	}
 	room->last_seq = record->seq;
@@ -476,6 +476,6 @@ void answer_record(struct worker *w, const struct inbox_record *record)
 		break;
 	case INBOX_MARK:
 	case INBOX_SESSION:
-		CHECK(!"a record for the worker itself");
+		CHECK(false); // these are for the worker itself
 	}
 }

@@ -185,8 +185,8 @@ static void say_room(struct call *call, const struct table_room *room)
 	admin_reply_number(reply, "edges", room->n_edges);
 	admin_reply_text(reply, "epoch", bytes_make(epoch, epoch_format(room->epoch, epoch)));
 	admin_reply_number(reply, "seq", room->seq);
-	admin_reply_number(reply, "historyMessages", 0);
-	admin_reply_number(reply, "historyBytes", 0);
+	admin_reply_number(reply, "historyMessages", room->log.n);
+	admin_reply_number(reply, "historyBytes", room->log.bytes);
 	admin_reply_end_row(reply);
 }
 
@@ -667,7 +667,7 @@ static void cmd_memory(struct call *call)
 	admin_reply_number(reply, "clientBytes", t->n_clients * sizeof(struct table_client));
 	admin_reply_number(reply, "userBytes", t->users.n_entries * sizeof(struct table_user));
 	admin_reply_number(reply, "linkBytes", queued);
-	admin_reply_number(reply, "historyBytes", 0);
+	admin_reply_number(reply, "historyBytes", call->ctx->route->store.bytes);
 	admin_reply_end_row(reply);
 }
 

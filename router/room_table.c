@@ -70,6 +70,9 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 
 static void room_free(struct room_table *t, struct table_room *room)
 {
+	if (t->forget != NULL) {
+		t->forget(t->forget_arg, room);
+	}
 	TAILQ_REMOVE(&t->idle, room, idle);
 	map_remove(&t->rooms, &room->node);
 	free(room->edges);
@@ -132,6 +135,7 @@ void room_table_edge_remove(struct room_table *t, struct table_edge *edge, uint6
 	rights_unref(edge->policy.defaults);
 	free(edge->lobby);
 	free(edge->name);
+	buf_fini(&edge->replays);
 	free(edge);
 }
 

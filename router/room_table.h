@@ -15,10 +15,12 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/buf.h"
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/map.h"
 #include "proto/rights.h"
+#include "router/store.h"
 
 struct table_edge;
 struct table_client;
@@ -81,6 +83,8 @@ struct table_edge {
 	char *lobby; // owned; what policy.lobby points into
 	struct rights_policy policy;
 	void *link; // the caller's
+	struct buf replays; // the caller's, freed with the edge
+	uint64_t replay_bytes; // the caller's
 };
 
 // How many of a room's members one edge holds; a room has one per edge with members.
@@ -88,7 +92,7 @@ struct room_edge {
 	struct table_edge *edge;
 	uint32_t n_members;
 	uint32_t n_presence; // of these, with presence
-	bool gap_told; // the caller's: told that it missed messages
+	uint64_t replay_from; // the caller's: live messages wait for a replay from here on; 0: none
 };
 
 struct table_room {
@@ -108,6 +112,7 @@ struct table_room {
 	uint64_t idle_since_ms; // monotonic: creation, last message or last leave
 	TAILQ_ENTRY(table_room) idle; // in the table's list of rooms without members, oldest first
 	bool is_idle;
+	struct store_log log; // the caller's; see room_table.forget
 	uint16_t name_len;
 	char name[]; // NUL-terminated
 };
@@ -128,6 +133,9 @@ struct room_table {
 	uint64_t sight; // see room_table_first_sight()
 	uint64_t max_rooms; // 0: no limit
 	uint64_t max_members_per_room; // 0: no limit
+	// Called before a room's record is freed, for what the caller keeps in it; may be NULL.
+	void (*forget)(void *arg, struct table_room *room);
+	void *forget_arg;
 };
 
 void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_members_per_room);

@@ -32,6 +32,10 @@ enum {
 	USERNAME_MAX = 8192, // a token is not longer
 	ADDRESS_MAX = 128,
 	CODEC_MAX = 64,
+	RECOVERY_BYTES_MAX = 512 << 10, // of the messages in one answer
+	REPLAY_BYTES_MAX = 1 << 20, // of what one snapshot brings back to an edge
+	HISTORY_LIMIT_MAX = 100,
+	MESSAGE_OVERHEAD = 64, // of one message in an answer, besides its texts
 };
 
 enum recovery {
@@ -50,17 +54,96 @@ struct request {
 	int64_t wall_ms;
 };
 
+static void forget_log(void *arg, struct table_room *room)
+{
+	struct route *r = arg;
+	store_forget(&r->store, &room->log);
+}
+
 void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
 	void *arg)
 {
 	*r = (struct route){ .options = *options, .append = append, .arg = arg };
+	const struct store_limits limits = {
+		.messages = options->history_messages,
+		.bytes = options->history_bytes,
+		.age_ms = options->history_age_ms,
+		.total_bytes = options->history_total,
+	};
 	room_table_init(&r->table, options->max_rooms, options->max_members_per_room);
+	r->table.forget = forget_log;
+	r->table.forget_arg = r;
+	store_init(&r->store, &limits);
+	dedup_init(&r->dedup, options->dedup_total);
 }
 
 void route_fini(struct route *r)
 {
 	room_table_fini(&r->table);
+	store_fini(&r->store);
+	dedup_fini(&r->dedup);
 	buf_fini(&r->element);
+}
+
+// ---- kept messages
+
+// Messages of a room as an answer carries them; they borrow from its log.
+struct message_list {
+	Weir__Link__V1__Message *items; // owned, free(3); the references lie in the same block
+	Weir__Link__V1__Message **refs;
+	size_t n;
+};
+
+static uint64_t message_size(const struct store_message *m)
+{
+	return MESSAGE_OVERHEAD + m->type.len + m->from.len + m->user.len + m->username.len +
+		m->body.len;
+}
+
+// The messages `from` .. `to`, all of which are kept.
+static void list_messages(struct message_list *list, const struct table_room *room, uint64_t from,
+	uint64_t to)
+{
+	size_t n = from <= to ? (size_t)(to - from + 1) : 0;
+	list->items = xcalloc(n, sizeof(*list->items) + sizeof(*list->refs));
+	list->refs = (Weir__Link__V1__Message **)(void *)(list->items + n);
+	for (list->n = 0; list->n < n; list->n++) {
+		struct store_message message;
+		Weir__Link__V1__Message *m = &list->items[list->n];
+		CHECK(store_read(&room->log, from + list->n, &message));
+		weir__link__v1__message__init(m);
+		m->seq = message.seq;
+		m->timestamp_ms = message.timestamp_ms;
+		m->type = pb_data(message.type);
+		m->from = pb_data(message.from);
+		m->user = pb_data(message.user);
+		m->username = pb_data(message.username);
+		m->body = pb_data(message.body);
+		list->refs[list->n] = m;
+	}
+}
+
+// The last `limit` messages before `before`, as far back as they are kept and fit one answer.
+static void list_page(struct message_list *list, const struct table_room *room,
+	const Weir__Link__V1__HistoryRequest *request)
+{
+	uint64_t limit = request->limit;
+	uint64_t end = request->has_before && request->before <= room->seq ? request->before
+									   : room->seq + 1;
+	uint64_t from = end;
+	uint64_t bytes = 0;
+	struct store_message message;
+	limit = limit > HISTORY_LIMIT_MAX ? HISTORY_LIMIT_MAX : limit;
+	while (from > 0 && end - from < limit && store_read(&room->log, from - 1, &message)) {
+		bytes += message_size(&message);
+		if (bytes > RECOVERY_BYTES_MAX) {
+			break;
+		}
+		from--;
+	}
+	if (end > from) {
+		list_messages(list, room, from, end - 1);
+	}
 }
 
 // ---- out
@@ -97,8 +180,9 @@ static void refuse(const struct request *rq, enum refusal code)
 	send(rq->r, rq->edge, &item);
 }
 
+// `seq` is where the client stands afterwards; what it has missed up to there is in `list`.
 static void send_joined(const struct request *rq, const struct membership *m,
-	enum recovery recovery)
+	enum recovery recovery, uint64_t seq, const struct message_list *list)
 {
 	const struct table_room *room = m->room;
 	Weir__Link__V1__Joined joined = WEIR__LINK__V1__JOINED__INIT;
@@ -106,7 +190,9 @@ static void send_joined(const struct request *rq, const struct membership *m,
 	joined.req = rq->req;
 	joined.room = pb_data(room_name(room));
 	joined.epoch = room->epoch;
-	joined.seq = room->seq;
+	joined.seq = seq;
+	joined.n_messages = list->n;
+	joined.messages = list->refs;
 	joined.members = room->n_members;
 	joined.recovery = recovery;
 	joined.presence = m->presence;
@@ -138,6 +224,7 @@ static void send_published(const struct request *rq, const struct route_result *
 	published.seq = result->seq;
 	published.timestamp_ms = result->timestamp_ms;
 	published.members = result->members;
+	published.duplicate = result->duplicate;
 	link_item item = WEIR__LINK__V1__ITEM__INIT;
 	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PUBLISHED;
 	item.published = &published;
@@ -145,14 +232,15 @@ static void send_published(const struct request *rq, const struct route_result *
 }
 
 // The members between two seqs of a room on this edge have missed what lies between.
-static void send_gap(const struct request *rq, const struct table_room *room, uint64_t from)
+static void send_gap(const struct request *rq, const struct table_room *room, uint64_t from,
+	const char *reason)
 {
 	Weir__Link__V1__Gap gap = WEIR__LINK__V1__GAP__INIT;
 	gap.room = pb_data(room_name(room));
 	gap.epoch = room->epoch;
 	gap.from = from;
 	gap.to = room->seq;
-	gap.reason = pb_data(bytes_str("link"));
+	gap.reason = pb_data(bytes_str(reason));
 	link_item item = WEIR__LINK__V1__ITEM__INIT;
 	item.kind_case = WEIR__LINK__V1__ITEM__KIND_GAP;
 	item.gap = &gap;
@@ -357,14 +445,30 @@ static int on_client_stats(struct request *rq, const Weir__Link__V1__ClientStats
 
 // ---- rooms
 
-// Can everything after (since_epoch, since_seq) be given? Without kept messages only if that is
-// nothing.
-static enum recovery recovery_of(const Weir__Link__V1__Join *join, const struct table_room *room)
+// True if every message after `seq` is kept, and they come to at most `max` bytes.
+static bool can_bring(const struct table_room *room, uint64_t seq, uint64_t max)
+{
+	struct store_message message;
+	uint64_t bytes = 0;
+	if (seq > room->seq || (seq < room->seq && !store_read(&room->log, seq + 1, &message))) {
+		return false;
+	}
+	for (uint64_t at = seq + 1; at <= room->seq && bytes <= max; at++) {
+		CHECK(store_read(&room->log, at, &message)); // a log has no hole
+		bytes += message_size(&message);
+	}
+	return bytes <= max;
+}
+
+static enum recovery recovery_of(struct route *r, const Weir__Link__V1__Join *join,
+	struct table_room *room, uint64_t now_ms)
 {
 	if (!join->has_since) {
 		return RECOVERY_NOT_ASKED;
 	}
-	return join->since_epoch == room->epoch && join->since_seq == room->seq
+	store_trim(&r->store, &room->log, now_ms);
+	return join->since_epoch == room->epoch &&
+			can_bring(room, join->since_seq, RECOVERY_BYTES_MAX)
 		? RECOVERY_COMPLETE
 		: RECOVERY_IMPOSSIBLE;
 }
@@ -391,11 +495,33 @@ static int on_join(struct request *rq, const Weir__Link__V1__Join *join)
 		refuse(rq, join->automatic ? REFUSAL_SILENT : refusal);
 		return 0;
 	}
-	send_joined(rq, joining.membership, recovery_of(join, joining.room));
+	struct table_room *room = joining.room;
+	enum recovery recovery = recovery_of(rq->r, join, room, rq->now_ms);
+	struct message_list list = { 0 };
+	if (recovery == RECOVERY_COMPLETE) {
+		list_messages(&list, room, join->since_seq + 1, room->seq);
+	}
+	send_joined(rq, joining.membership, recovery, room->seq, &list);
+	free(list.items);
 	if (joining.user_came) {
 		announce(rq->r, joining.room, rq->client, true, joining.room->n_members);
 	}
 	return 0;
+}
+
+// The edge's members of the room have missed what begins at `from`. It is brought when its worker has
+// named all places, so that a member is told of a new epoch before its first message; until then what
+// is live waits too, in the log.
+static void ask_replay(struct table_edge *edge, struct table_room *room, uint64_t from)
+{
+	struct room_edge *re = room_edge_find(room, edge);
+	if (re->replay_from == 0) {
+		buf_append_byte(&edge->replays, (uint8_t)room->name_len);
+		buf_append_bytes(&edge->replays, room_name(room));
+	}
+	if (re->replay_from == 0 || from < re->replay_from) {
+		re->replay_from = from;
+	}
 }
 
 // The client was a member before this session and has seen the room up to (epoch, seq).
@@ -410,19 +536,73 @@ static void rejoin(struct request *rq, const Weir__Link__V1__Place *place)
 		return;
 	}
 	struct table_room *room = joining.room;
-	struct room_edge *re = room_edge_find(room, rq->edge);
-	if (place->epoch != room->epoch || place->seq > room->seq) {
-		send_joined(rq, joining.membership, RECOVERY_IMPOSSIBLE);
-	} else {
+	bool same = place->epoch == room->epoch && place->seq <= room->seq;
+	uint64_t seen = same ? place->seq : 0;
+	store_trim(&rq->r->store, &room->log, rq->now_ms);
+	if (!same && !can_bring(room, 0, REPLAY_BYTES_MAX)) {
+		seen = room->seq;
+	}
+	if (same) {
 		joining.membership->join_seq = place->join_seq;
-		if (place->seq < room->seq && !re->gap_told) {
-			re->gap_told = true;
-			send_gap(rq, room, place->seq + 1);
-		}
+	} else {
+		const struct message_list none = { 0 };
+		send_joined(rq, joining.membership, RECOVERY_IMPOSSIBLE, seen, &none);
+	}
+	if (seen < room->seq) {
+		ask_replay(rq->edge, room, seen + 1);
 	}
 	if (joining.user_came) {
 		announce(rq->r, room, rq->client, true, room->n_members);
 	}
+}
+
+// What one room's members on the edge have missed, or that it is gone.
+static void replay(struct request *rq, struct table_room *room, uint64_t from)
+{
+	uint64_t left = REPLAY_BYTES_MAX - rq->edge->replay_bytes;
+	store_trim(&rq->r->store, &room->log, rq->now_ms);
+	if (!can_bring(room, from - 1, left)) {
+		send_gap(rq, room, from, store_first(&room->log) > from ? "trimmed" : "link");
+		return;
+	}
+	for (uint64_t seq = from; seq <= room->seq; seq++) {
+		struct store_message message;
+		Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+		CHECK(store_read(&room->log, seq, &message));
+		rq->edge->replay_bytes += message_size(&message);
+		delivery.room = pb_data(room_name(room));
+		delivery.epoch = room->epoch;
+		delivery.seq = seq;
+		delivery.timestamp_ms = message.timestamp_ms;
+		delivery.type = pb_data(message.type);
+		delivery.from = pb_data(message.from);
+		delivery.user = pb_data(message.user);
+		delivery.username = pb_data(message.username);
+		delivery.body = pb_data(message.body);
+		link_item item = WEIR__LINK__V1__ITEM__INIT;
+		item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
+		item.delivery = &delivery;
+		send(rq->r, rq->edge, &item);
+	}
+}
+
+// A worker of the edge has named all its places: what they have missed follows, then what is live.
+static int on_snapshot_end(struct request *rq)
+{
+	const struct buf *names = &rq->edge->replays;
+	for (size_t at = 0; at < names->len;) {
+		struct bytes name = bytes_make(names->data + at + 1, names->data[at]);
+		struct table_room *room = room_table_find(&rq->r->table, name);
+		struct room_edge *re = room != NULL ? room_edge_find(room, rq->edge) : NULL;
+		at += 1 + name.len;
+		if (re != NULL && re->replay_from > 0) {
+			uint64_t from = re->replay_from;
+			re->replay_from = 0;
+			replay(rq, room, from);
+		}
+	}
+	buf_reset(&rq->edge->replays, 0);
+	return 0;
 }
 
 static int on_rejoin(struct request *rq, const Weir__Link__V1__Rejoin *message)
@@ -531,15 +711,21 @@ static int on_history(struct request *rq, const Weir__Link__V1__HistoryRequest *
 	history.client = rq->client->handle;
 	history.req = rq->req;
 	history.room = message->room;
-	const struct table_room *room = room_table_find(&rq->r->table, name);
+	struct message_list list = { 0 };
+	struct table_room *room = room_table_find(&rq->r->table, name);
 	if (room != NULL) {
+		store_trim(&rq->r->store, &room->log, rq->now_ms);
 		history.epoch = room->epoch;
 		history.seq = room->seq;
+		list_page(&list, room, message);
 	}
+	history.n_messages = list.n;
+	history.messages = list.refs;
 	link_item item = WEIR__LINK__V1__ITEM__INIT;
 	item.kind_case = WEIR__LINK__V1__ITEM__KIND_HISTORY;
 	item.history = &history;
 	send(rq->r, rq->edge, &item);
+	free(list.items);
 	return 0;
 }
 
@@ -571,20 +757,81 @@ static uint32_t deliver(struct route *r, struct table_room *room,
 	const struct room_edge *apart = leave_out ? room_edge_find(room, from->edge) : NULL;
 	encode(r, &item);
 	for (uint32_t i = 0; i < room->n_edges; i++) {
-		if (&room->edges[i] != apart) {
+		if (&room->edges[i] != apart && room->edges[i].replay_from == 0) {
 			append_encoded(r, room->edges[i].edge);
 		}
 	}
-	if (apart != NULL && apart->n_members > 1) {
+	if (apart != NULL && apart->n_members > 1 && apart->replay_from == 0) {
 		delivery.except = from->handle;
 		send(r, apart->edge, &item);
 	}
 	return room->n_members - leave_out;
 }
 
+static struct dedup_key dedup_key_of(const struct route_message *message)
+{
+	return (struct dedup_key){
+		.user = message->from != NULL ? user_name(message->from->user)
+					      : bytes_make(NULL, 0),
+		.room = message->room,
+		.key = message->key,
+	};
+}
+
+// True, with the first result, if this was published before.
+static bool is_repeat(struct route *r, const struct route_message *message, uint64_t now_ms,
+	struct route_result *result)
+{
+	struct dedup_result first;
+	struct dedup_key key = dedup_key_of(message);
+	if (key.key.len == 0 || !dedup_find(&r->dedup, &key, now_ms, &first)) {
+		return false;
+	}
+	const struct table_room *room = room_table_find(&r->table, message->room);
+	*result = (struct route_result){
+		.epoch = first.epoch,
+		.seq = first.seq,
+		.timestamp_ms = first.timestamp_ms,
+		.members = room != NULL ? room->n_members : 0,
+		.duplicate = true,
+	};
+	return true;
+}
+
+// Remembers what was published: the message, and its key if it has one.
+static void keep(struct route *r, struct table_room *room, const struct route_message *message,
+	const struct route_result *result, uint64_t now_ms)
+{
+	const struct table_client *from = message->from;
+	struct store_message kept = {
+		.seq = result->seq,
+		.timestamp_ms = result->timestamp_ms,
+		.type = message->type,
+		.body = message->body,
+	};
+	if (from != NULL) {
+		kept.from = bytes_str(from->id);
+		kept.user = user_name(from->user);
+		kept.username = bytes_str(from->username);
+	}
+	store_append(&r->store, &room->log, &kept, now_ms);
+	if (message->key.len > 0) {
+		const struct dedup_key key = dedup_key_of(message);
+		const struct dedup_result first = {
+			.epoch = result->epoch,
+			.seq = result->seq,
+			.timestamp_ms = result->timestamp_ms,
+		};
+		dedup_add(&r->dedup, &key, &first, now_ms);
+	}
+}
+
 enum refusal route_publish(struct route *r, const struct route_message *message, uint64_t now_ms,
 	int64_t wall_ms, struct route_result *result)
 {
+	if (is_repeat(r, message, now_ms, result)) {
+		return REFUSAL_NONE;
+	}
 	struct table_room *room = room_table_open(&r->table, message->room, now_ms);
 	if (room == NULL) {
 		return REFUSAL_LIMIT;
@@ -601,6 +848,9 @@ enum refusal route_publish(struct route *r, const struct route_message *message,
 		.timestamp_ms = room->last_ms,
 		.members = room->n_members,
 	};
+	if (!message->ephemeral) {
+		keep(r, room, message, result, now_ms);
+	}
 	room_table_count_message(&r->table, room, now_ms);
 	counter_add(&r->counters.published, 1);
 	if (room->n_members > 0) {
@@ -622,6 +872,7 @@ static int on_publish(struct request *rq, const Weir__Link__V1__Publish *publish
 		.type = pb_bytes(publish->type),
 		.body = pb_bytes(publish->body),
 		.from = rq->client,
+		.key = pb_bytes(publish->key),
 		.no_echo = publish->no_echo,
 		.ephemeral = publish->ephemeral,
 	};
@@ -761,7 +1012,7 @@ static int dispatch(struct request *rq, const link_item *item)
 	case WEIR__LINK__V1__ITEM__KIND_REJOIN:
 		return on_rejoin(rq, item->rejoin);
 	case WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END:
-		return 0;
+		return on_snapshot_end(rq);
 	case WEIR__LINK__V1__ITEM__KIND_CLIENT_STATS:
 		return on_client_stats(rq, item->client_stats);
 	default:
@@ -789,7 +1040,10 @@ int route_item(struct route *r, struct table_edge *edge, const link_item *item, 
 
 void route_sweep(struct route *r, uint64_t now_ms)
 {
-	room_table_sweep(&r->table, now_ms, r->options.history_age_ms, SWEEP_MAX);
+	store_sweep(&r->store, now_ms);
+	if (r->options.history_age_ms > 0) {
+		room_table_sweep(&r->table, now_ms, r->options.history_age_ms, SWEEP_MAX);
+	}
 }
 
 void route_kick(struct route *r, const struct table_client *client, struct bytes reason)

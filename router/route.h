@@ -11,13 +11,20 @@
 #include "common/metrics.h"
 #include "proto/link_items.h"
 #include "proto/rights.h"
+#include "router/dedup.h"
 #include "router/room_table.h"
+#include "router/store.h"
 
 struct route_options {
 	uint64_t max_rooms; // 0: no limit
 	uint64_t max_members_per_room; // 0: no limit
 	uint64_t presence_events_max; // larger rooms announce nobody; 0: no limit
-	uint64_t history_age_ms; // how long a room's epoch and seq outlive its last event
+	uint64_t
+		history_age_ms; // how long messages, and a room's epoch and seq, are kept; 0: for ever
+	uint64_t history_messages; // per room; 0: none are kept
+	uint64_t history_bytes; // per room
+	uint64_t history_total; // bytes of all rooms; 0: no limit
+	uint64_t dedup_total; // bytes of idempotency keys; 0: no limit
 };
 
 // Takes one element of a BATCH for `edge` (see link_item_append()); copies it, the span is reused. It
@@ -35,6 +42,8 @@ struct route {
 	struct room_table table; // for reading; the admin plane walks it
 	struct route_options options;
 	struct route_counters counters;
+	struct store store;
+	struct dedup dedup;
 	route_append_fn *append;
 	void *arg;
 	struct buf element; // scratch: what is being appended
@@ -64,6 +73,7 @@ struct route_message {
 	struct bytes type;
 	struct bytes body;
 	const struct table_client *from; // NULL: no client's (weirctl)
+	struct bytes key; // of idempotency; empty: none
 	bool no_echo;
 	bool ephemeral;
 };
@@ -72,6 +82,7 @@ struct route_result {
 	uint64_t seq; // 0: ephemeral, or a broadcast
 	int64_t timestamp_ms;
 	uint32_t members; // connections
+	bool duplicate; // a repeat: the other fields are the first one's, but for members
 };
 // Publishes without a question of rights. REFUSAL_NONE and the result, or why not.
 MUST_CHECK enum refusal route_publish(struct route *r, const struct route_message *message,

@@ -53,6 +53,8 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 			counter_get(&route->counters.published) },
 		{ "weir_router_deliveries_total", "counter", "Connections reached.",
 			counter_get(&route->counters.deliveries) },
+		{ "weir_router_history_bytes", "gauge", "Bytes of messages kept.",
+			route->store.bytes },
 		{ "weir_router_link_queue_bytes", "gauge", "Bytes waiting for links to edges.",
 			queue_bytes(server) },
 		{ "weir_log_dropped_total", "counter", "Log lines lost.", log_dropped() },

@@ -285,6 +285,26 @@ static void rejoin(struct rig *rig, unsigned e, uint64_t handle, const char *roo
 	say(rig, e, &item);
 }
 
+static void snapshot_end(struct rig *rig, unsigned e)
+{
+	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END;
+	item.snapshot_end = &end;
+	say(rig, e, &item);
+}
+
+static void join_since(struct rig *rig, unsigned e, uint64_t handle, const char *room,
+	uint64_t epoch, uint64_t seq)
+{
+	struct join m;
+	Weir__Link__V1__Join *message = make_join(&m, handle, room);
+	message->has_since = true;
+	message->since_epoch = epoch;
+	message->since_seq = seq;
+	say(rig, e, &m.item);
+}
+
 // ---- out
 
 // The next item told to an edge; NULL if there is none.
@@ -1124,6 +1144,8 @@ static void tells_an_edge_once_what_its_room_missed(void **state)
 	uint64_t epoch = epoch_of(rig, "r");
 	rejoin(rig, EDGE_A, 1, "r", epoch, 2);
 	rejoin(rig, EDGE_A, 2, "r", epoch, 2);
+	assert_quiet(rig, EDGE_A);
+	snapshot_end(rig, EDGE_A);
 	const Weir__Link__V1__Gap *gap = next_gap(rig, EDGE_A);
 	assert_pb_equal(gap->room, "r");
 	assert_int_equal(gap->epoch, epoch);
@@ -1132,6 +1154,7 @@ static void tells_an_edge_once_what_its_room_missed(void **state)
 	assert_pb_equal(gap->reason, "link");
 	assert_quiet(rig, EDGE_A);
 	rejoin(rig, EDGE_B, 1, "r", epoch, 4);
+	snapshot_end(rig, EDGE_B);
 	assert_int_equal(next_gap(rig, EDGE_B)->from, 5);
 }
 
@@ -1177,12 +1200,185 @@ static void announces_a_rejoin_only_of_a_user_who_was_away(void **state)
 static void takes_the_end_of_a_snapshot(void **state)
 {
 	struct rig *rig = *state;
-	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END;
-	item.snapshot_end = &end;
-	say(rig, EDGE_A, &item);
+	snapshot_end(rig, EDGE_A);
 	assert_quiet(rig, EDGE_A);
+}
+
+// ---- what is kept
+
+static int setup_kept(void **state)
+{
+	struct rig *rig = xcalloc(1, sizeof(*rig));
+	const struct route_options options = {
+		.history_age_ms = 300000,
+		.history_messages = 5,
+		.history_bytes = 1 << 20,
+	};
+	rig_init(rig, &options);
+	*state = rig;
+	return 0;
+}
+
+static void recovers_what_is_kept_all_or_nothing(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	for (int i = 0; i < 7; i++) {
+		publish(rig, EDGE_A, 1, "r");
+	}
+	uint64_t epoch = epoch_of(rig, "r");
+	forget_output(rig);
+	join_since(rig, EDGE_A, 1, "r", epoch, 2); // 3 .. 7 are kept
+	const Weir__Link__V1__Joined *joined = next_joined(rig, EDGE_A);
+	assert_int_equal(joined->recovery, 1);
+	assert_int_equal(joined->seq, 7);
+	assert_int_equal(joined->n_messages, 5);
+	assert_int_equal(joined->messages[0]->seq, 3);
+	assert_int_equal(joined->messages[4]->seq, 7);
+	assert_pb_equal(joined->messages[0]->type, "chat");
+	assert_pb_equal(joined->messages[0]->user, "ann");
+	assert_pb_equal(joined->messages[0]->body, "{\"text\":\"hi\"}");
+	join_since(rig, EDGE_A, 1, "r", epoch, 1);
+	joined = next_joined(rig, EDGE_A);
+	assert_int_equal(joined->recovery, 2);
+	assert_int_equal(joined->n_messages, 0);
+}
+
+static const Weir__Link__V1__History *page(struct rig *rig, bool has_before, uint64_t before,
+	uint32_t limit)
+{
+	Weir__Link__V1__HistoryRequest message = WEIR__LINK__V1__HISTORY_REQUEST__INIT;
+	message.client = 1;
+	message.room = text("r");
+	message.has_before = has_before;
+	message.before = before;
+	message.limit = limit;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST;
+	item.history_request = &message;
+	forget_output(rig);
+	say(rig, EDGE_A, &item);
+	const link_item *answer = next(rig, EDGE_A);
+	assert_non_null(answer);
+	assert_int_equal(answer->kind_case, WEIR__LINK__V1__ITEM__KIND_HISTORY);
+	return answer->history;
+}
+
+static void pages_through_the_history_backwards(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	for (int i = 0; i < 7; i++) {
+		publish(rig, EDGE_A, 1, "r");
+	}
+	const struct {
+		bool has_before;
+		uint64_t before;
+		uint32_t limit;
+		size_t n;
+		uint64_t first;
+	} rows[] = {
+		{ false, 0, 50, 5, 3 },
+		{ false, 0, 2, 2, 6 },
+		{ true, 6, 2, 2, 4 },
+		{ true, 4, 2, 1, 3 },
+		{ true, 3, 2, 0, 0 },
+		{ true, 0, 2, 0, 0 },
+		{ true, 99, 1, 1, 7 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const Weir__Link__V1__History *history =
+			page(rig, rows[i].has_before, rows[i].before, rows[i].limit);
+		assert_int_equal(history->seq, 7);
+		assert_int_equal(history->n_messages, rows[i].n);
+		for (size_t j = 0; j < rows[i].n; j++) {
+			assert_int_equal(history->messages[j]->seq, rows[i].first + j);
+		}
+	}
+}
+
+static void brings_an_edge_what_it_missed_once_and_holds_live_messages_back(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	client_up(rig, EDGE_B, 2, "cid");
+	for (int i = 0; i < 4; i++) {
+		publish(rig, EDGE_A, 1, "r");
+	}
+	uint64_t epoch = epoch_of(rig, "r");
+	forget_output(rig);
+	rejoin(rig, EDGE_B, 1, "r", epoch, 3);
+	publish(rig, EDGE_A, 1, "r"); // live, while the snapshot goes on
+	rejoin(rig, EDGE_B, 2, "r", epoch, 2);
+	assert_quiet(rig, EDGE_B);
+	snapshot_end(rig, EDGE_B);
+	publish(rig, EDGE_A, 1, "r");
+	for (uint64_t seq = 3; seq <= 6; seq++) {
+		assert_int_equal(next_delivery(rig, EDGE_B)->seq, seq);
+	}
+	assert_quiet(rig, EDGE_B);
+}
+
+static void tells_of_a_new_epoch_and_then_brings_all_of_it(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	publish(rig, EDGE_A, 1, "r"); // the other edge was back first
+	publish(rig, EDGE_A, 1, "r");
+	forget_output(rig);
+	rejoin(rig, EDGE_B, 1, "r", epoch_of(rig, "r") + 1, 40);
+	snapshot_end(rig, EDGE_B);
+	const Weir__Link__V1__Joined *joined = next_joined(rig, EDGE_B);
+	assert_int_equal(joined->recovery, 2);
+	assert_int_equal(joined->seq, 0);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 1);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 2);
+	assert_quiet(rig, EDGE_B);
+}
+
+static void starts_a_new_epoch_over_where_not_all_of_it_is_kept(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	for (int i = 0; i < 6; i++) {
+		publish(rig, EDGE_A, 1, "r");
+	}
+	forget_output(rig);
+	rejoin(rig, EDGE_B, 1, "r", epoch_of(rig, "r") + 1, 40);
+	snapshot_end(rig, EDGE_B);
+	assert_int_equal(next_joined(rig, EDGE_B)->seq, 6);
+	assert_quiet(rig, EDGE_B);
+}
+
+static void publishes_a_key_once(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	join(rig, EDGE_B, 1, "r");
+	forget_output(rig);
+	struct publish m;
+	make_publish(&m, 1, "r")->key = text("k");
+	say(rig, EDGE_A, &m.item);
+	say(rig, EDGE_A, &m.item);
+	const Weir__Link__V1__Published *first = next_published(rig, EDGE_A);
+	assert_int_equal(first->seq, 1);
+	assert_false(first->duplicate);
+	const Weir__Link__V1__Published *again = next_published(rig, EDGE_A);
+	assert_int_equal(again->seq, 1);
+	assert_true(again->duplicate);
+	assert_int_equal(again->members, 1);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 1);
+	assert_quiet(rig, EDGE_B);
+	say(rig, EDGE_B, &m.item); // another user's key of the same name
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 2);
+	assert_int_equal(next_published(rig, EDGE_B)->seq, 2);
+	rig->now_ms += DEDUP_AGE_MS;
+	say(rig, EDGE_A, &m.item);
+	assert_int_equal(next_published(rig, EDGE_A)->seq, 3);
 }
 
 static void forgets_an_empty_room_after_the_history_age(void **state)
@@ -1283,7 +1479,8 @@ static void refuses_an_item_of_the_other_direction(void **state)
 	assert_int_equal(try_item(rig, EDGE_A, &item), -EPROTO);
 }
 
-#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define RIG_TEST(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define KEPT_TEST(f) cmocka_unit_test_setup_teardown(f, setup_kept, teardown)
 
 int main(void)
 {
@@ -1335,6 +1532,12 @@ int main(void)
 		RIG_TEST(keeps_the_join_seq_of_a_rejoin),
 		RIG_TEST(takes_a_rejoin_without_the_right_for_left),
 		RIG_TEST(announces_a_rejoin_only_of_a_user_who_was_away),
+		KEPT_TEST(recovers_what_is_kept_all_or_nothing),
+		KEPT_TEST(pages_through_the_history_backwards),
+		KEPT_TEST(brings_an_edge_what_it_missed_once_and_holds_live_messages_back),
+		KEPT_TEST(tells_of_a_new_epoch_and_then_brings_all_of_it),
+		KEPT_TEST(starts_a_new_epoch_over_where_not_all_of_it_is_kept),
+		KEPT_TEST(publishes_a_key_once),
 		RIG_TEST(takes_the_end_of_a_snapshot),
 		RIG_TEST(forgets_an_empty_room_after_the_history_age),
 		RIG_TEST(refuses_a_client_that_cannot_be),

@@ -1,0 +1,84 @@
+#include <stdio.h>
+
+#include "router/dedup.h"
+#include "tests/unit/test.h"
+
+static struct dedup_key key_of(const char *user, const char *room, const char *key)
+{
+	return (struct dedup_key){ bytes_str(user), bytes_str(room), bytes_str(key) };
+}
+
+static void add(struct dedup *d, const struct dedup_key *key, uint64_t seq, uint64_t now_ms)
+{
+	const struct dedup_result result = { .epoch = 1, .seq = seq, .timestamp_ms = 9 };
+	dedup_add(d, key, &result, now_ms);
+}
+
+static void finds_a_key_for_five_minutes(void **state)
+{
+	(void)state;
+	struct dedup d;
+	struct dedup_result result;
+	const struct dedup_key key = key_of("u", "r", "k");
+	dedup_init(&d, 0);
+	assert_false(dedup_find(&d, &key, 0, &result));
+	add(&d, &key, 7, 0);
+	assert_true(dedup_find(&d, &key, DEDUP_AGE_MS - 1, &result));
+	assert_int_equal(result.seq, 7);
+	assert_int_equal(result.timestamp_ms, 9);
+	assert_false(dedup_find(&d, &key, DEDUP_AGE_MS, &result));
+	assert_int_equal(d.bytes, 0);
+	dedup_fini(&d);
+}
+
+static void keeps_users_rooms_and_keys_apart(void **state)
+{
+	(void)state;
+	struct dedup d;
+	struct dedup_result result;
+	const struct dedup_key key = key_of("ab", "c", "d");
+	const struct dedup_key others[] = {
+		key_of("a", "bc", "d"),
+		key_of("ab", "cd", ""),
+		key_of("abc", "", "d"),
+		key_of("ab", "c", "e"),
+	};
+	dedup_init(&d, 0);
+	add(&d, &key, 1, 0);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		assert_false(dedup_find(&d, &others[i], 0, &result));
+	}
+	dedup_fini(&d);
+}
+
+static void holds_its_bytes_by_forgetting_the_oldest(void **state)
+{
+	(void)state;
+	enum {
+		BOUND = 10000
+	};
+	struct dedup d;
+	struct dedup_result result;
+	char name[16];
+	dedup_init(&d, BOUND);
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "key-%d", i);
+		const struct dedup_key key = key_of("u", "r", name);
+		add(&d, &key, 1, 0);
+		assert_true(d.bytes <= BOUND);
+		assert_true(dedup_find(&d, &key, 0, &result));
+	}
+	const struct dedup_key oldest = key_of("u", "r", "key-0");
+	assert_false(dedup_find(&d, &oldest, 0, &result));
+	dedup_fini(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_a_key_for_five_minutes),
+		cmocka_unit_test(keeps_users_rooms_and_keys_apart),
+		cmocka_unit_test(holds_its_bytes_by_forgetting_the_oldest),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
