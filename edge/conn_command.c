@@ -296,10 +296,14 @@ void conn_command(struct conn *c, struct bytes message)
 		return;
 	}
 	c->n_rate_refusals = 0;
-	if (error != ERROR_NONE) {
+	if (error == ERROR_INVALID_MESSAGE) {
 		refuse_malformed(c, &command, error);
 		return;
 	}
 	c->n_bad = 0;
+	if (error != ERROR_NONE) {
+		refuse(c, &command, error);
+		return;
+	}
 	runners[command.kind](c, &command);
 }

@@ -70,8 +70,9 @@ static int limit_connections(struct program *p, uint64_t files)
 		edge->max_connections = wanted > 0 ? wanted : possible;
 		return 0;
 	}
-	char *what = xasprintf("needs %llu descriptors, the limit is %llu",
-		(unsigned long long)(reserved + (wanted > 0 ? wanted : CONNECTIONS_MIN)),
+	wanted = wanted > 0 ? wanted : CONNECTIONS_MIN;
+	char *what = xasprintf("%llu need %llu descriptors, the limit is %llu",
+		(unsigned long long)wanted, (unsigned long long)(reserved + wanted),
 		(unsigned long long)files);
 	int result = fail(p, "max-connections", what);
 	free(what);
@@ -170,9 +171,6 @@ static int become_user(struct program *p)
 {
 	const char *why;
 	if (p->conf.user[0] == '\0') {
-		if (geteuid() == 0) {
-			log_warn("running_as_root", LOG_STR("hint", "option user"));
-		}
 		return 0;
 	}
 	return process_become(p->conf.user, &why) == 0 ? 0 : fail(p, "user", why);
@@ -331,6 +329,9 @@ static int run(struct program *p)
 	loop_signal_start(p->loop, &p->sigint, SIGINT, on_stop_signal, p);
 	loop_signal_start(p->loop, &p->sighup, SIGHUP, on_hangup, p);
 	start_threads(p);
+	if (geteuid() == 0) {
+		log_warn("running_as_root", LOG_STR("hint", "option user"));
+	}
 	log_raw((const char *)p->ready.data);
 	loop_run(p->loop);
 	tear_down(p);

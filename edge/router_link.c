@@ -245,10 +245,8 @@ static bool on_challenge(struct router_link *link, struct bytes body)
 	if (fine && !link_version_fits(challenge->major, challenge->minor)) {
 		log_refusal(link, "version: mixed old and new programs?");
 		fine = false;
-	} else if (fine && challenge->key_required != (link->options.key.len > 0)) {
-		log_refusal(link,
-			challenge->key_required ? "the router wants a link key"
-						: "the router has no link key");
+	} else if (fine && !challenge->key_required && link->options.key.len > 0) {
+		log_refusal(link, "bad_key: the router has none");
 		fine = false;
 	}
 	if (fine) {
@@ -332,7 +330,7 @@ static bool on_hello_ack(struct router_link *link, struct bytes packed)
 	bool fine = link_verify(packed, LINK_ROLE_ROUTER, &link->options.key,
 		link->options.key.len > 0 ? 1 : 0, &link->nonces, &key_index, &body);
 	if (!fine) {
-		log_refusal(link, "the router does not hold our link key");
+		log_refusal(link, "bad_key: the router does not hold ours");
 		refused(link);
 	} else {
 		Weir__Link__V1__HelloAck *ack =

@@ -488,14 +488,15 @@ static void cmd_route(struct call *call)
 
 // ---- messages
 
-static bool parse_message(struct call *call, struct bytes text, struct buf *scratch,
-	struct route_message *message)
+// `type` replaces what the text says it is; empty: the text must say it.
+static bool parse_message(struct call *call, struct bytes text, struct bytes type,
+	struct buf *scratch, struct route_message *message)
 {
 	struct admin_message parsed;
-	const char *why = admin_message_parse(text, scratch, &parsed);
+	const char *why = admin_message_parse(text, type, scratch, &parsed);
 	if (why != NULL) {
-		admin_reply_fail(call->reply, WEIR__ADMIN__V1__STATUS__REFUSED,
-			"invalid_message: %s", why);
+		admin_reply_fail(call->reply, WEIR__ADMIN__V1__STATUS__USAGE, "invalid_message: %s",
+			why);
 		return false;
 	}
 	*message = (struct route_message){
@@ -538,7 +539,7 @@ static void cmd_publish(struct call *call)
 {
 	struct buf scratch = { 0 };
 	struct route_message message;
-	if (parse_message(call, call->words[1], &scratch, &message)) {
+	if (parse_message(call, call->words[1], bytes_make(NULL, 0), &scratch, &message)) {
 		publish(call, &message);
 	}
 	buf_fini(&scratch);
@@ -548,7 +549,7 @@ static void cmd_broadcast(struct call *call)
 {
 	struct buf scratch = { 0 };
 	struct route_message message;
-	if (parse_message(call, call->words[0], &scratch, &message)) {
+	if (parse_message(call, call->words[0], bytes_str("admin:broadcast"), &scratch, &message)) {
 		struct route_result result;
 		route_broadcast(call->ctx->route, &message, call->wall_ms, &result);
 		admin_reply_time(call->reply, "timestamp", result.timestamp_ms);

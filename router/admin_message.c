@@ -56,7 +56,7 @@ static const char *check_type(struct bytes type)
 	return type_is_reserved(type) ? "this type is reserved" : NULL;
 }
 
-const char *admin_message_parse(struct bytes text, struct buf *scratch,
+const char *admin_message_parse(struct bytes text, struct bytes type, struct buf *scratch,
 	struct admin_message *message)
 {
 	*message = (struct admin_message){ 0 };
@@ -94,6 +94,10 @@ const char *admin_message_parse(struct bytes text, struct buf *scratch,
 	body_len += body_len == 1;
 	scratch->data[body_len - 1] = '}';
 	message->body = bytes_make(scratch->data, body_len);
+	if (type.len > 0) {
+		message->type = type;
+		return NULL;
+	}
 	message->ephemeral |= type_find(message->type) == TYPE_TYPING;
 	return check_type(message->type);
 }

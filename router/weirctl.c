@@ -5,6 +5,8 @@
 // answer is there; the router runs it once. All of it has five seconds. Whether a router is there at
 // all is asked of the socket before NNG, which would only keep trying.
 
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,6 +265,26 @@ static int run(struct session *session, char *const *words, size_t n_words)
 	return code;
 }
 
+// A router that is stopped accepts nothing and refuses nothing, and a dial in the foreground waits for
+// it; the alarm does not.
+static char deadline_text[PATH_MAX];
+
+static void on_alarm(int number)
+{
+	(void)number;
+	ssize_t put = write(STDERR_FILENO, deadline_text, strlen(deadline_text));
+	(void)put;
+	_exit(EXIT_UNREACHABLE);
+}
+
+static void watch_deadline(const char *url)
+{
+	snprintf(deadline_text, sizeof(deadline_text),
+		"weirctl: no router answers at %s: Timed out\n", url);
+	signal(SIGALRM, on_alarm);
+	alarm(DEADLINE_MS / 1000 + 1);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { 0 };
@@ -279,6 +301,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "weirctl: %s\n", why);
 		return EXIT_UNREACHABLE;
 	}
+	watch_deadline(session.url);
 	code = connect_router(&session);
 	if (code == EXIT_OK) {
 		code = run(&session, argv + options.first, options.n_words);

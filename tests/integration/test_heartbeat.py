@@ -28,8 +28,7 @@ class Heartbeat(ClusterTestCase):
         alice.ask_for("pong", type="ping")
 
     def test_silence_ends_the_connection_without_a_close_frame(self):
-        alice, bob = self.connect(), self.connect(user="bob")
-        bob.join(self.room)
+        alice = self.connect()
         started = time.monotonic()
         alice.auto_pong = False
         with self.assertRaises(rawhttp.EndOfStream):

@@ -55,7 +55,7 @@ class OptionsTestCase(TestCase):
         self.assertEqual(len(errors), 1, (words, done.stderr))
         self.assertRegex(errors[0], r"^error: .+?: " + said, words)
         self.assertNotIn(SECRET, done.stdout + done.stderr)
-        self.assertNotIn("ready ", done.stderr)
+        self.assertNotIn("ready listen", done.stderr)
         return errors[0]
 
     def refused_edge(self, said, **changed):

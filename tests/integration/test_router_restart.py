@@ -36,9 +36,10 @@ class RouterRestart(TestCase):
     def expect_news(self, client):
         """`joined` once for each room, with a new epoch; nothing else may come before."""
         told = {}
-        for _ in ROOMS:
+        while len(told) < len(ROOMS):
             message = client.expect("joined", id=None, recovered=False, messages=None, seq=0)
-            told[message["room"]] = message["epoch"]
+            if not message["room"].startswith("fence-"):
+                told[message["room"]] = message["epoch"]
         self.assertEqual(set(told), set(ROOMS))
         for room in ROOMS:
             self.assertNotEqual(told[room], self.epochs[room])
@@ -118,6 +119,12 @@ class RouterRestart(TestCase):
         self.assertEqual(len(got), len(set(got)), "something came twice")
         self.assertEqual(got, sorted(got))
         acked = {n for n, answer in answers.items() if answer["type"] == "ack"}
+        # The last words of the killed router may be acks whose deliveries it took with it; of
+        # these the reader was told by the new epoch. What the new router acks is delivered.
+        old = {n for n in acked if answers[n]["epoch"] == self.epochs["two"]}
+        lost = sorted(old - set(got))
+        self.assertEqual(lost, sorted(old)[len(old) - len(lost):], "lost, but not at the end")
+        acked -= set(lost)
         unknown = {n for n, answer in answers.items()
                    if answer["type"] == "error" and answer["outcome"] == "unknown"}
         self.assertEqual(acked - set(got), set(), "acked, but not delivered")

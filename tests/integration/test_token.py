@@ -123,7 +123,7 @@ class Make(ToolTestCase):
         for spec, says in ((f"RS256:{self.key}", "not available yet"),
                            (f"EdDSA:{self.key}", "not available yet"),
                            (f"none:{self.key}", "unknown algorithm"), ("HS256", "ALG:FILE"),
-                           (f"HS256:{self.folder}", "not a regular file"),
+                           (f"HS256:{self.folder}", "is a directory"),
                            (f"HS256:{self.folder}/none", "No such file")):
             self.assert_fails(REFUSED, "make", "--key", spec, "--sub", "alice", says=says)
 
