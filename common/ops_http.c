@@ -254,8 +254,11 @@ void ops_http_free(struct ops_http *ops)
 	if (ops == NULL) {
 		return;
 	}
-	while (!LIST_EMPTY(&ops->conns)) {
-		free_conn(LIST_FIRST(&ops->conns));
+	struct ops_conn *conn = LIST_FIRST(&ops->conns);
+	while (conn != NULL) {
+		struct ops_conn *next = LIST_NEXT(conn, link);
+		free_conn(conn);
+		conn = next;
 	}
 	loop_io_stop(&ops->io);
 	loop_timer_stop(&ops->retry);

@@ -7,6 +7,7 @@
 // client. Stopping: workers are told and drain; when the last is empty, or drain-timeout is over, they
 // are joined, then the links say goodbye, and only then is freed what both had in their hands.
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,9 +72,8 @@ static int limit_connections(struct program *p, uint64_t files)
 		return 0;
 	}
 	wanted = wanted > 0 ? wanted : CONNECTIONS_MIN;
-	char *what = xasprintf("%llu need %llu descriptors, the limit is %llu",
-		(unsigned long long)wanted, (unsigned long long)(reserved + wanted),
-		(unsigned long long)files);
+	char *what = xasprintf("%" PRIu64 " need %" PRIu64 " descriptors, the limit is %" PRIu64,
+		wanted, reserved + wanted, files);
 	int result = fail(p, "max-connections", what);
 	free(what);
 	return result;

@@ -207,6 +207,7 @@ static void on_inbox(void *arg)
 	struct bytes rest = buf_bytes(&w->records);
 	while (inbox_record_next(&rest, &record)) {
 		if (record.kind == INBOX_MARK) {
+			CHECK(record.link < EDGE_LINKS_MAX);
 			marks[record.link] = record.seq;
 		} else if (record.kind == INBOX_SESSION) {
 			on_session(w, &record);
@@ -214,7 +215,7 @@ static void on_inbox(void *arg)
 			answer_record(w, &record);
 		}
 	}
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
+	for (unsigned i = 0; i < EDGE_LINKS_MAX; i++) {
 		if (marks[i] != 0) {
 			router_link_consumed(w->uplinks[i].link, w->index, marks[i]);
 		}

@@ -27,6 +27,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/link_items.h"
+#include "proto/names.h"
 #include "router/ingress.h"
 
 enum {
@@ -185,12 +186,17 @@ static void close_peer(struct peer *peer)
 	LIST_INSERT_HEAD(&server->graves, peer, in_server);
 }
 
-static void free_peer(struct peer *peer)
+static void free_graves(struct link_server *server)
 {
-	LIST_REMOVE(peer, in_server);
-	link_conn_free(peer->conn);
-	pthread_mutex_destroy(&peer->lock);
-	free(peer);
+	struct peer *peer = LIST_FIRST(&server->graves);
+	LIST_INIT(&server->graves);
+	while (peer != NULL) {
+		struct peer *next = LIST_NEXT(peer, in_server);
+		link_conn_free(peer->conn);
+		pthread_mutex_destroy(&peer->lock);
+		free(peer);
+		peer = next;
+	}
 }
 
 static void send_control(struct peer *peer, enum link_frame_type type, struct bytes body)
@@ -544,7 +550,7 @@ static bool hello_is_sane(const Weir__Link__V1__Hello *hello)
 	return link_name_valid(pb_bytes(hello->name)) && hello->boot.len == LINK_BOOT_LEN &&
 		hello->window_bytes >= LINK_BODY_MAX && hello->version.len <= LINK_NAME_MAX &&
 		memchr(hello->version.data, '\0', hello->version.len) == NULL &&
-		pb_bytes(hello->lobby).len <= LINK_NAME_MAX * 2;
+		pb_bytes(hello->lobby).len <= ROOM_NAME_MAX;
 }
 
 static void on_hello(struct peer *peer, struct bytes packed)
@@ -680,9 +686,7 @@ static void on_turn_end(void *arg)
 {
 	struct link_server *server = arg;
 	flush_edges(server);
-	while (!LIST_EMPTY(&server->graves)) {
-		free_peer(LIST_FIRST(&server->graves));
-	}
+	free_graves(server);
 }
 
 // ---- time
@@ -851,18 +855,18 @@ void link_server_free(struct link_server *server)
 	}
 	poll(NULL, 0, TICK_MS); // for the last words to leave
 	on_ingress(server); // streams accepted meanwhile
-	while (!LIST_EMPTY(&server->edges)) {
-		struct edge_link *edge = LIST_FIRST(&server->edges);
+	struct edge_link *edge = LIST_FIRST(&server->edges);
+	LIST_INIT(&server->edges);
+	while (edge != NULL) {
+		struct edge_link *next = LIST_NEXT(edge, in_server);
 		close_edge_peer(server, edge);
-		LIST_REMOVE(edge, in_server);
 		edge_link_free(edge);
+		edge = next;
 	}
 	while (!LIST_EMPTY(&server->peer_list)) {
 		close_peer(LIST_FIRST(&server->peer_list));
 	}
-	while (!LIST_EMPTY(&server->graves)) {
-		free_peer(LIST_FIRST(&server->graves));
-	}
+	free_graves(server);
 	free_server(server);
 }
 

@@ -28,6 +28,7 @@ enum {
 
 struct router {
 	struct router_conf conf;
+	struct conf_result conf_result;
 	struct loop *loop;
 	struct route route;
 	struct link_server *links;
@@ -42,10 +43,17 @@ struct router {
 	struct nng_tls_config *tls; // for tls+tcp
 };
 
-static int fail(const char *source, const char *option, const char *what)
+// One line in the form of all startup errors; `value` names which value of the option, or is NULL.
+static int fail(const struct router *router, const char *option, const char *value,
+	const char *what)
 {
+	struct buf line = { 0 };
+	char *text = value != NULL ? xasprintf("%s: %s", value, what) : xstrdup(what);
 	log_stop();
-	dprintf(STDERR_FILENO, "error: %s: %s: %s\n", source, option, what);
+	conf_fault(&router_conf_spec, &router->conf_result, option, text, &line);
+	dprintf(STDERR_FILENO, "%.*s\n", (int)line.len, (const char *)line.data);
+	buf_fini(&line);
+	free(text);
 	return 1;
 }
 
@@ -84,7 +92,7 @@ static int load_keys(struct router *router)
 		const char *why =
 			load_key(files->items[i], &router->keys[i], &router->key_bytes[i]);
 		if (why != NULL) {
-			return fail(files->items[i], "link-key-file", why);
+			return fail(router, "link-key-file", files->items[i], why);
 		}
 	}
 	return 0;
@@ -103,9 +111,9 @@ static int load_tls(struct router *router)
 	char *why;
 	router->tls = link_tls_new(LINK_ROLE_ROUTER, &files, router->conf.listen, &why);
 	if (router->tls == NULL) {
-		dprintf(STDERR_FILENO, "error: configuration: %s\n", why);
+		int result = fail(router, "listen", NULL, why);
 		free(why);
-		return 1;
+		return result;
 	}
 	return 0;
 }
@@ -158,11 +166,11 @@ static int listen_ops(struct router *router, char bound[NET_ADDR_TEXT_MAX])
 		return 0;
 	}
 	if (net_addr_parse(&addr, text) != 0) {
-		return fail("ops-listen", text, "not an address");
+		return fail(router, "ops-listen", text, "not an address");
 	}
 	router->ops = ops_http_new(router->loop, &addr, ops_routes, router);
 	if (router->ops == NULL) {
-		return fail("ops-listen", text, strerror(errno));
+		return fail(router, "ops-listen", text, strerror(errno));
 	}
 	net_addr_format(&addr, bound);
 	return 0;
@@ -189,7 +197,7 @@ static int listen_links(struct router *router)
 	};
 	const char *why = NULL;
 	router->links = link_server_new(router->loop, &options, &router->route, &why);
-	return router->links != NULL ? 0 : fail("listen", router->conf.listen, why);
+	return router->links != NULL ? 0 : fail(router, "listen", router->conf.listen, why);
 }
 
 // What the links know of an edge, for weirctl.
@@ -218,7 +226,7 @@ static int listen_admin(struct router *router)
 	};
 	router->admin =
 		admin_server_new(router->loop, router->conf.admin, &router->admin_context, &why);
-	return router->admin != NULL ? 0 : fail("admin", router->conf.admin, why);
+	return router->admin != NULL ? 0 : fail(router, "admin", router->conf.admin, why);
 }
 
 static int serve(struct router *router)
@@ -272,16 +280,16 @@ static int run(struct router *router)
 int main(int argc, char **argv)
 {
 	struct router router = { 0 };
-	struct conf_result conf = router_conf_load(&router.conf, argc, argv);
+	router.conf_result = router_conf_load(&router.conf, argc, argv);
 	int result = 0;
-	switch (conf.action) {
+	switch (router.conf_result.action) {
 	case CONF_FAIL:
 		result = 1;
 		break;
 	case CONF_EXIT:
 		break;
 	case CONF_PROBE:
-		result = process_probe(conf.probe_url);
+		result = process_probe(router.conf_result.probe_url);
 		break;
 	case CONF_CHECK:
 		result = load_files(&router);

@@ -84,6 +84,7 @@ static struct store_entry *entry_new(const struct store_message *m, uint64_t now
 
 static struct store_entry *entry_at(const struct store_log *log, uint32_t i)
 {
+	CHECK(log->ring != NULL);
 	return log->ring[(log->head + i) & (log->cap - 1)];
 }
 

@@ -164,7 +164,7 @@ static nng_msg *make_request(char *const *words, size_t n_words)
 	}
 	request.n_argv = n_words;
 	request.argv = argv;
-	request.version.data = (uint8_t *)(uintptr_t)WEIR_VERSION;
+	request.version.data = (uint8_t *)WEIR_VERSION;
 	request.version.len = strlen(WEIR_VERSION);
 	nng_msg *message;
 	CHECK(nng_msg_alloc(&message, weir__admin__v1__request__get_packed_size(&request)) == 0);

@@ -170,7 +170,6 @@ static void print_cell(struct buf *out, struct bytes text, size_t width, bool ri
 	if (own > width) {
 		buf_append_bytes(out, cut(text, width - 1));
 		buf_append_byte(out, '~');
-		own = width;
 	} else {
 		pad(out, right ? width - own : 0);
 		buf_append_bytes(out, text);
