@@ -255,7 +255,7 @@ static int run(struct router *router)
 		.max_members_per_room = router->conf.max_members_per_room,
 		.presence_events_max = router->conf.presence_events_max,
 		.history_age_ms = router->conf.history_age_ms,
-		.history_messages = router->conf.history_messages,
+		.history_messages = conf_limit(router->conf.history_messages),
 		.history_bytes = router->conf.history_bytes,
 		.history_total = router->conf.history_total,
 		.dedup_total = router->conf.dedup_total,
