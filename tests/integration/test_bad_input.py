@@ -131,10 +131,33 @@ class BadInput(ClusterTestCase):
         address = parse_address(self.cluster.router.link_url.removeprefix("tcp://"))
         self.throw_all(address, LINK_ATTACKS)
 
+    def test_at_the_link_by_many_who_hang_up_at_once(self):
+        address = parse_address(self.cluster.router.link_url.removeprefix("tcp://"))
+        for _ in range(200):
+            stream = rawhttp.Stream(address)
+            stream.send(b"\0" * 28)
+            stream.reset()
+        self.assert_talking()
+        self.assert_clean()
+        late = self.cluster.start_edge("late")
+        late.stop()
+        self.cluster.processes.remove(late)
+        self.cluster.edges.remove(late)
+
     def test_at_the_admin_socket(self):
         path = self.cluster.router.admin_url.removeprefix("ipc://")
         self.throw_all(path, ADMIN_ATTACKS)
         self.assertEqual(self.cluster.weirctl("status")[0], 0)
+
+    def test_at_the_admin_socket_by_many_who_hang_up_at_once(self):
+        path = self.cluster.router.admin_url.removeprefix("ipc://")
+        for _ in range(200):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                s.connect(path)
+                s.sendall(ADMIN_ATTACKS[3])
+        self.assert_talking()
+        self.assertEqual(self.cluster.weirctl("status")[0], 0)
+        self.assert_clean()
 
     def test_many_idle_strangers_at_the_link(self):
         address = parse_address(self.cluster.router.link_url.removeprefix("tcp://"))

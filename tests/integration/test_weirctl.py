@@ -228,6 +228,13 @@ class WithoutARouter(TestCase):
         self.assertEqual((code, out), (UNREACHABLE, ""))
         self.assertEqual(len(err.splitlines()), 1)
 
+    def test_a_router_that_stood_still_answers_again(self):
+        cluster = self.start_cluster(edges=0)
+        cluster.router.signal(signal.SIGSTOP)
+        self.assertEqual(cluster.weirctl("status")[0], UNREACHABLE)
+        cluster.router.signal(signal.SIGCONT)
+        self.assertEqual(cluster.weirctl("status")[0], OK)
+
     def test_ready_without_edges(self):
         cluster = self.start_cluster(edges=0)
         self.assertIn(cluster.weirctl("ready")[0], (OK, REFUSED))
