@@ -7,6 +7,11 @@
 // weirctl repeats a request when its connection breaks, which must not publish or kick twice: answers
 // of commands that change something are kept for a minute under the request's id and given again.
 //
+// NNG before 1.6 takes a peer that leaves during the handshake for the end of its own listening, and
+// accepts nobody ever after: a second router that finds the socket in use is such a peer. The only
+// trace is a counter of the listener. So it is read each second, and when it has moved the listener is
+// replaced; weirctl connects anew by itself.
+//
 // The socket is 0600. Where that was loosened by hand, the peer's uid still has to be ours, or root's.
 // A thread of its own for commands was rejected: it would need a lock on the tables.
 
@@ -14,6 +19,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -31,6 +37,8 @@ enum {
 	REMEMBERED = 128,
 	REMEMBER_MS = 60000,
 	SOCKET_MODE = 0600,
+	CHECK_MS = 1000,
+	LISTENER_MAY_DIE = NNG_MAJOR_VERSION == 1 && NNG_MINOR_VERSION < 6,
 };
 
 struct slot {
@@ -51,7 +59,10 @@ struct remembered {
 
 struct admin_server {
 	const struct admin_context *ctx;
+	const char *url;
 	nng_socket socket;
+	nng_listener listener;
+	struct loop_timer check; // the listener, where it may die
 	struct loop_wake *wake;
 	pthread_mutex_t lock; // for the two below
 	STAILQ_HEAD(slot_queue, slot) waiting;
@@ -237,17 +248,43 @@ static void on_wake(void *arg)
 
 // ---- life
 
-static int start_listening(struct admin_server *server, const char *url)
+static int start_listening(struct admin_server *server)
 {
-	nng_listener listener;
-	int result = nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, REQUEST_MAX);
+	int result = nng_listener_create(&server->listener, server->socket, server->url);
 	if (result == 0) {
-		result = nng_listener_create(&listener, server->socket, url);
+		result = nng_listener_set_int(server->listener, NNG_OPT_IPC_PERMISSIONS,
+			SOCKET_MODE);
 	}
-	if (result == 0) {
-		result = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, SOCKET_MODE);
+	return result == 0 ? nng_listener_start(server->listener, 0) : result;
+}
+
+// True if an accept ended with an error that NNG has no name for; one of them is the end of all.
+static bool accept_failed(const struct admin_server *server)
+{
+	nng_stat *all;
+	if (nng_stats_get(&all) != 0) {
+		return false;
 	}
-	return result == 0 ? nng_listener_start(listener, 0) : result;
+	nng_stat *stat = nng_stat_find_listener(all, server->listener);
+	stat = stat != NULL ? nng_stat_child(stat) : NULL;
+	while (stat != NULL && strcmp(nng_stat_name(stat), "other") != 0) {
+		stat = nng_stat_next(stat);
+	}
+	bool failed = stat != NULL && nng_stat_value(stat) > 0;
+	nng_stats_free(all);
+	return failed;
+}
+
+static void on_check(void *arg)
+{
+	struct admin_server *server = arg;
+	if (accept_failed(server)) {
+		nng_listener_close(server->listener);
+		int result = start_listening(server);
+		log_info("admin_listens_anew",
+			LOG_STR("result", result == 0 ? "ok" : nng_strerror(result)));
+	}
+	loop_timer_start(&server->check, CHECK_MS);
 }
 
 static int open_slots(struct admin_server *server)
@@ -277,15 +314,20 @@ struct admin_server *admin_server_new(struct loop *loop, const char *url,
 {
 	struct admin_server *server = xcalloc(1, sizeof(*server));
 	server->ctx = ctx;
+	server->url = url;
 	pthread_mutex_init(&server->lock, NULL);
 	STAILQ_INIT(&server->waiting);
 	server->wake = loop_wake_new(loop, on_wake, server);
+	loop_timer_init(loop, &server->check, on_check, server);
 	int result = nng_rep0_open(&server->socket);
 	if (result == 0) {
 		result = open_slots(server);
 	}
 	if (result == 0) {
-		result = start_listening(server, url);
+		result = nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, REQUEST_MAX);
+	}
+	if (result == 0) {
+		result = start_listening(server);
 	}
 	if (result != 0) {
 		*why = reason_of(result);
@@ -294,6 +336,9 @@ struct admin_server *admin_server_new(struct loop *loop, const char *url,
 	}
 	for (size_t i = 0; i < SLOTS; i++) {
 		receive(&server->slots[i]);
+	}
+	if (LISTENER_MAY_DIE) {
+		loop_timer_start(&server->check, CHECK_MS);
 	}
 	return server;
 }
@@ -321,6 +366,7 @@ void admin_server_free(struct admin_server *server)
 		close_slot(&server->slots[i]);
 	}
 	nng_close(server->socket);
+	loop_timer_stop(&server->check);
 	loop_wake_free(server->wake);
 	pthread_mutex_destroy(&server->lock);
 	for (size_t i = 0; i < REMEMBERED; i++) {

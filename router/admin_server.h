@@ -9,7 +9,7 @@
 struct admin_server;
 
 // Listens at `url` (ipc://PATH) and serves in `loop`, the routing thread's. A socket left behind by a
-// dead process is replaced. `ctx` is borrowed. NULL and `*why` (static text) if it cannot be done.
+// dead process is replaced. `url` and `ctx` are borrowed. NULL and `*why` (static text) if it cannot be done.
 struct admin_server *admin_server_new(struct loop *loop, const char *url,
 	const struct admin_context *ctx, const char **why);
 // NULL is fine.
