@@ -172,7 +172,9 @@ const char *edge_refusal(const struct edge *edge, uint64_t now_ms)
 		if (!status.admitted) {
 			return "no router met yet";
 		}
-		if (!status.up && now_ms - status.down_since_ms > edge->conf->router_grace_ms) {
+		// The link may have gone down after the caller read its clock.
+		uint64_t until = status.down_since_ms + edge->conf->router_grace_ms;
+		if (!status.up && until < now_ms) {
 			return "no router";
 		}
 	}

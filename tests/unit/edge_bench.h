@@ -1,0 +1,455 @@
+// A worker on a bench: its clients are socket pairs, its router is this file, and time stands still
+// until a test moves it. The functions of the clock and of the link are defined here, so a program
+// that includes this has no others. Include it from one file of the program.
+#pragma once
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "edge/dispatch.h"
+#include "edge/worker.h"
+#include "tests/unit/test.h"
+
+enum {
+	BENCH_WALL_MS = 1700000000, // times 1000: the wall clock at the start
+	BENCH_TICK_MS = 100,
+	BENCH_QUEUE_LIMIT = 65536,
+	BENCH_SAID_MAX = 256,
+};
+
+// ---- the clock
+
+static uint64_t bench_now_ms = 1000000;
+
+uint64_t clock_mono_ms(void)
+{
+	return bench_now_ms;
+}
+
+uint64_t clock_mono_ns(void)
+{
+	return bench_now_ms * 1000000;
+}
+
+int64_t clock_wall_ms(void)
+{
+	return (int64_t)BENCH_WALL_MS * 1000 + (int64_t)bench_now_ms - 1000000;
+}
+
+// ---- the link: what the worker says is kept, packed, until the test takes it
+
+struct bench_said {
+	struct buf packed;
+	uint64_t req; // 0: a fact
+	uint64_t deadline_ms;
+};
+
+static struct {
+	struct router_link_status status;
+	bool full; // has no room
+	uint64_t sent_req; // requests up to this one have been written
+	uint64_t consumed; // the last mark
+	unsigned n_flushes;
+	unsigned n_snapshots;
+	struct bench_said said[BENCH_SAID_MAX];
+	size_t n_said;
+	size_t n_taken;
+	struct link_arena arena;
+} router;
+
+static void router_hears(struct link_outbox *outbox, const link_item *item, uint64_t req,
+	uint64_t deadline_ms)
+{
+	assert_true(router.n_said < BENCH_SAID_MAX);
+	struct bench_said *said = &router.said[router.n_said++];
+	*said = (struct bench_said){ .req = req, .deadline_ms = deadline_ms };
+	link_item_append(&said->packed, item);
+	buf_append_byte(&outbox->entries, 1); // so that the worker has something to flush
+}
+
+void link_outbox_fini(struct link_outbox *outbox)
+{
+	buf_fini(&outbox->entries);
+}
+
+void link_outbox_add_fact(struct link_outbox *outbox, const link_item *item)
+{
+	router_hears(outbox, item, 0, 0);
+}
+
+void link_outbox_add_request(struct link_outbox *outbox, const link_item *item, uint64_t req,
+	uint64_t deadline_ms)
+{
+	router_hears(outbox, item, req, deadline_ms);
+}
+
+bool router_link_has_room(struct router_link *link, size_t more)
+{
+	(void)link;
+	(void)more;
+	return !router.full;
+}
+
+void router_link_flush(struct router_link *link, unsigned worker, struct link_outbox *outbox)
+{
+	(void)link;
+	(void)worker;
+	router.n_flushes++;
+	buf_reset(&outbox->entries, 0);
+}
+
+void router_link_snapshot(struct router_link *link, unsigned worker, uint64_t session,
+	struct link_outbox *outbox)
+{
+	(void)link;
+	(void)worker;
+	(void)session;
+	router.n_snapshots++;
+	buf_reset(&outbox->entries, 0);
+}
+
+void router_link_consumed(struct router_link *link, unsigned worker, uint64_t mark)
+{
+	(void)link;
+	(void)worker;
+	router.consumed = mark;
+}
+
+bool router_link_was_sent(struct router_link *link, unsigned worker, uint64_t req)
+{
+	(void)link;
+	(void)worker;
+	return req <= router.sent_req;
+}
+
+struct router_link_status router_link_status(struct router_link *link)
+{
+	(void)link;
+	return router.status;
+}
+
+// The next item that the worker has said, good until the next call; NULL if it has said no more.
+static inline const link_item *router_next(struct bench_said **said)
+{
+	if (router.n_taken == router.n_said) {
+		return NULL;
+	}
+	struct bench_said *next = &router.said[router.n_taken++];
+	if (said != NULL) {
+		*said = next;
+	}
+	struct bytes batch = buf_bytes(&next->packed);
+	struct bytes packed;
+	assert_int_equal(link_batch_next(&batch, &packed), 1);
+	const link_item *item = link_item_unpack(&router.arena, packed);
+	assert_non_null(item);
+	return item;
+}
+
+// The same, of one kind; those before it are passed over.
+static inline const link_item *router_next_of(int kind)
+{
+	const link_item *item;
+	while ((item = router_next(NULL)) != NULL && (int)item->kind_case != kind) {
+	}
+	return item;
+}
+
+static inline void router_forget(void)
+{
+	for (size_t i = 0; i < router.n_said; i++) {
+		buf_fini(&router.said[i].packed);
+	}
+	router.n_said = 0;
+	router.n_taken = 0;
+}
+
+// ---- the worker
+
+struct bench {
+	struct edge_conf conf;
+	struct edge edge;
+	struct worker *w;
+	struct dispatch dispatch;
+	struct buf batch; // what the router is about to say
+	uint64_t mark;
+};
+
+static inline void bench_init(struct bench *b)
+{
+	bench_now_ms = 1000000;
+	log_set_level(LOG_ERROR);
+	router_forget();
+	link_arena_fini(&router.arena);
+	memset(&router, 0, sizeof(router));
+	router.status = (struct router_link_status){ .up = true, .admitted = true, .canary_ms = 1 };
+	*b = (struct bench){
+		.conf = {
+			.auth = EDGE_AUTH_NONE,
+			.lobby = (char *)(uintptr_t)"lobby",
+			.max_message = 102400,
+			.max_rooms_per_connection = 10,
+			.queue_limit = BENCH_QUEUE_LIMIT,
+			.slow_timeout_ms = 30000,
+			.heartbeat_interval_ms = 30000,
+			.heartbeat_timeout_ms = 35000,
+			.handshake_timeout_ms = 10000,
+			.publish_timeout_ms = 10000,
+			.router_grace_ms = 30000,
+			.link_key_file = (char *)(uintptr_t)"",
+		},
+	};
+	struct edge_fault fault;
+	assert_int_equal(edge_init(&b->edge, &b->conf, &fault), 0);
+	assert_true(rights_add_option(b->edge.policy.defaults, "join+publish+presence+history=*"));
+	b->edge.max_connections = 1000;
+	b->edge.n_links = 1;
+	b->edge.n_workers = 1;
+	b->w = worker_new(&b->edge, 0);
+	b->edge.workers[0] = b->w;
+	atomic_store(&b->edge.n_working, 1);
+	b->edge.all_done = loop_wake_new(b->w->loop, (loop_fn *)free, NULL);
+	worker_attach(b->w, 0, NULL);
+	dispatch_init(&b->dispatch, &b->edge.codec, 0);
+	dispatch_add_worker(&b->dispatch, &b->w->inbox);
+	worker_on_tick(b->w);
+}
+
+static inline void bench_fini(struct bench *b)
+{
+	worker_stop(b->w);
+	assert_int_equal(counter_get(&b->w->metrics.queue_bytes), 0);
+	assert_int_equal(counter_get(&b->w->metrics.connections), 0);
+	assert_int_equal(b->edge.n_sockets, 0);
+	assert_int_equal(b->edge.n_open, 0);
+	loop_wake_free(b->edge.all_done);
+	dispatch_fini(&b->dispatch);
+	worker_free(b->w);
+	edge_fini(&b->edge);
+	buf_fini(&b->batch);
+	router_forget();
+	link_arena_fini(&router.arena);
+}
+
+// One turn of the worker's loop: all that is ready is done.
+static inline void bench_turn(struct bench *b)
+{
+	loop_stop(b->w->loop);
+	loop_run(b->w->loop);
+}
+
+// Time passes, with a tick each 100 ms as in life.
+static inline void bench_pass(struct bench *b, uint64_t ms)
+{
+	uint64_t end = bench_now_ms + ms;
+	while (bench_now_ms < end) {
+		bench_now_ms +=
+			end - bench_now_ms < BENCH_TICK_MS ? end - bench_now_ms : BENCH_TICK_MS;
+		worker_on_tick(b->w);
+	}
+	bench_turn(b);
+}
+
+// The router says one more item ...
+static inline void bench_say(struct bench *b, const link_item *item)
+{
+	link_item_append(&b->batch, item);
+}
+
+// ... and what it said arrives as one BATCH.
+static inline void bench_deliver(struct bench *b)
+{
+	uint64_t workers;
+	assert_true(dispatch_batch(&b->dispatch, ++b->mark, buf_bytes(&b->batch), &workers));
+	buf_reset(&b->batch, 0);
+	bench_turn(b);
+}
+
+// ---- a client
+
+struct client {
+	int fd;
+	struct conn *conn; // the worker's end; not to be looked at once it is dead
+	struct buf in;
+};
+
+static inline void client_connect(struct bench *b, struct client *c)
+{
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	worker_touch(b->w);
+	*c = (struct client){
+		.fd = fds[0],
+		.conn = conn_new(b->w, fds[1], xstrdup("192.0.2.1")),
+	};
+}
+
+static inline void client_close(struct client *c)
+{
+	close(c->fd);
+	buf_fini(&c->in);
+}
+
+static inline void client_write(struct bench *b, struct client *c, const void *data, size_t len)
+{
+	assert_int_equal(send(c->fd, data, len, MSG_NOSIGNAL), (ssize_t)len);
+	bench_turn(b);
+}
+
+static inline void client_write_str(struct bench *b, struct client *c, const char *text)
+{
+	client_write(b, c, text, strlen(text));
+}
+
+static const char bench_request[] = "GET /ws?autojoin=0 HTTP/1.1\r\n"
+				    "Host: example.org\r\n"
+				    "Upgrade: websocket\r\n"
+				    "Connection: Upgrade\r\n"
+				    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+				    "Sec-WebSocket-Version: 13\r\n\r\n";
+
+// Appends a client's frame, masked with zeros (which is a mask like any other).
+static inline void client_frame(struct buf *out, unsigned first, struct bytes payload)
+{
+	buf_append_byte(out, (uint8_t)first);
+	if (payload.len < 126) {
+		buf_append_byte(out, (uint8_t)(0x80 | payload.len));
+	} else {
+		assert_true(payload.len <= UINT16_MAX);
+		buf_append_byte(out, 0x80 | 126);
+		buf_append_byte(out, (uint8_t)(payload.len >> 8));
+		buf_append_byte(out, (uint8_t)(payload.len & 0xff));
+	}
+	buf_append(out, "\0\0\0\0", 4);
+	buf_append_bytes(out, payload);
+}
+
+enum {
+	FIN = 0x80,
+};
+
+static inline void client_send(struct bench *b, struct client *c, unsigned first,
+	struct bytes payload)
+{
+	struct buf out = { 0 };
+	client_frame(&out, first, payload);
+	client_write(b, c, out.data, out.len);
+	buf_fini(&out);
+}
+
+static inline void client_say(struct bench *b, struct client *c, const char *json)
+{
+	client_send(b, c, FIN | WS_TEXT, bytes_str(json));
+}
+
+// Takes in what the worker has sent. False at the end of the stream.
+static inline bool client_read(struct client *c)
+{
+	for (;;) {
+		ssize_t got = recv(c->fd, buf_reserve(&c->in, 65536), 65536, 0);
+		if (got < 0) {
+			assert_int_equal(errno, EAGAIN);
+			return true;
+		}
+		if (got == 0) {
+			return false;
+		}
+		c->in.len += (size_t)got;
+	}
+}
+
+// The text of what was read and not taken, NUL-terminated, until the next read.
+static inline const char *client_text(struct client *c)
+{
+	*buf_reserve(&c->in, 1) = '\0';
+	return (const char *)c->in.data;
+}
+
+static inline void client_skip_head(struct client *c)
+{
+	const char *text = client_text(c);
+	const char *end = strstr(text, "\r\n\r\n");
+	assert_non_null(end);
+	buf_consume(&c->in, (size_t)(end + 4 - text));
+}
+
+// Takes the next frame; its payload is appended to the emptied `payload`. 0 if there is none.
+static inline unsigned client_take(struct client *c, struct buf *payload)
+{
+	client_read(c);
+	payload->len = 0;
+	if (c->in.len < 2) {
+		return 0;
+	}
+	const uint8_t *data = c->in.data;
+	size_t len = data[1];
+	size_t head = 2;
+	if (len == 126) {
+		len = (size_t)data[2] << 8 | data[3];
+		head = 4;
+	}
+	assert_true(len < 127 || head == 4);
+	if (c->in.len < head + len) {
+		return 0;
+	}
+	unsigned first = data[0];
+	buf_append(payload, data + head, len);
+	buf_append_byte(payload, '\0');
+	payload->len--;
+	buf_consume(&c->in, head + len);
+	return first;
+}
+
+// The next frame is a text with this in it.
+static inline void client_expect(struct client *c, const char *part)
+{
+	struct buf payload = { 0 };
+	unsigned first = client_take(c, &payload);
+	if (first != (FIN | WS_TEXT) || strstr((const char *)payload.data, part) == NULL) {
+		fail_msg("wanted %s, got %02x %s", part, first,
+			payload.data != NULL ? (const char *)payload.data : "");
+	}
+	buf_fini(&payload);
+}
+
+static inline void client_expect_nothing(struct client *c)
+{
+	client_read(c);
+	if (c->in.len > 0) {
+		fail_msg("wanted nothing, got %s", client_text(c) + 2);
+	}
+}
+
+// The next frame is a Close with this code.
+static inline void client_expect_close(struct client *c, unsigned code)
+{
+	struct buf payload = { 0 };
+	assert_int_equal(client_take(c, &payload), FIN | WS_CLOSE);
+	assert_true(payload.len >= 2);
+	assert_int_equal(payload.data[0] << 8 | payload.data[1], code);
+	buf_fini(&payload);
+}
+
+// Connects and is greeted, without rooms.
+static inline void client_open(struct bench *b, struct client *c)
+{
+	client_connect(b, c);
+	client_write_str(b, c, bench_request);
+	assert_true(client_read(c));
+	client_skip_head(c);
+	client_expect(c, "\"type\":\"connected\"");
+	client_expect_nothing(c);
+	assert_int_equal(c->conn->state, CONN_OPEN);
+}
+
+// The number of connections that the worker has.
+static inline size_t bench_count(const struct bench *b)
+{
+	return b->w->conns.n;
+}
