@@ -1,0 +1,317 @@
+#include <stdlib.h>
+
+#include "edge/conn_table.h"
+#include "edge/dispatch.h"
+#include "tests/unit/test.h"
+
+enum {
+	N_WORKERS = 3,
+};
+
+struct bench {
+	struct loop *loop;
+	struct inbox inboxes[N_WORKERS];
+	struct dispatch dispatch;
+	struct codec_options codec;
+	struct buf batch;
+	struct buf taken[N_WORKERS];
+	struct bytes rest[N_WORKERS]; // of `taken`, not read yet
+};
+
+static void on_inbox(void *arg)
+{
+	(void)arg; // the test takes what there is itself
+}
+
+static void bench_init(struct bench *b)
+{
+	*b = (struct bench){ .loop = loop_new() };
+	dispatch_init(&b->dispatch, &b->codec, 5);
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		inbox_init(&b->inboxes[i], b->loop, on_inbox, NULL);
+		dispatch_add_worker(&b->dispatch, &b->inboxes[i]);
+	}
+}
+
+static void bench_fini(struct bench *b)
+{
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		inbox_records_drop(b->rest[i]);
+		buf_fini(&b->taken[i]);
+		inbox_fini(&b->inboxes[i]);
+	}
+	dispatch_fini(&b->dispatch);
+	buf_fini(&b->batch);
+	loop_free(b->loop);
+}
+
+static void bench_take(struct bench *b)
+{
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		inbox_records_drop(b->rest[i]);
+		buf_reset(&b->taken[i], 0);
+		inbox_take(&b->inboxes[i], &b->taken[i]);
+		b->rest[i] = buf_bytes(&b->taken[i]);
+	}
+}
+
+// Hands out what was added to the batch; returns the workers that got something.
+static uint64_t bench_dispatch(struct bench *b, uint64_t mark)
+{
+	uint64_t workers;
+	assert_true(dispatch_batch(&b->dispatch, mark, buf_bytes(&b->batch), &workers));
+	buf_reset(&b->batch, 0);
+	bench_take(b);
+	return workers;
+}
+
+static struct inbox_record next(struct bench *b, unsigned worker)
+{
+	struct inbox_record record;
+	assert_true(inbox_record_next(&b->rest[worker], &record));
+	assert_int_equal(record.link, 5);
+	return record;
+}
+
+static void expect_mark_and_end(struct bench *b, unsigned worker, uint64_t mark)
+{
+	struct inbox_record record = next(b, worker);
+	assert_int_equal(record.kind, INBOX_MARK);
+	assert_true(record.seq == mark);
+	assert_false(inbox_record_next(&b->rest[worker], &record));
+}
+
+// The payload of a server's text frame shorter than 64 KiB.
+static struct bytes payload_of(const struct frame *f)
+{
+	assert_int_equal(f->data[0], 0x80 | WS_TEXT);
+	return bytes_make(f->data + (f->data[1] == 126 ? 4 : 2),
+		f->len - (f->data[1] == 126 ? 4 : 2));
+}
+
+static void add_delivery(struct bench *b, const char *room, uint64_t seq)
+{
+	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+	delivery.room = pb_data(bytes_str(room));
+	delivery.epoch = 0xabc;
+	delivery.seq = seq;
+	delivery.timestamp_ms = 1234;
+	delivery.type = pb_data(bytes_str("chat"));
+	delivery.user = pb_data(bytes_str("ann"));
+	delivery.body = pb_data(bytes_str("{\"n\":1.50}"));
+	delivery.except = 77;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
+	item.delivery = &delivery;
+	link_item_append(&b->batch, &item);
+}
+
+static void add_published(struct bench *b, uint64_t client)
+{
+	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
+	published.client = client;
+	published.req = 9;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PUBLISHED;
+	item.published = &published;
+	link_item_append(&b->batch, &item);
+}
+
+static void a_message_is_rendered_once_for_all_workers(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	add_delivery(&b, "a room", 7);
+	assert_int_equal(bench_dispatch(&b, 42), (1 << N_WORKERS) - 1);
+	struct frame *f = NULL;
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		struct inbox_record record = next(&b, i);
+		assert_int_equal(record.kind, INBOX_DELIVERY);
+		assert_true(record.epoch == 0xabc && record.seq == 7 && record.except == 77);
+		assert_int_equal(record.stamp_ms, 1234);
+		assert_bytes_equal(record.text, "a room");
+		assert_true(f == NULL || f == record.frame);
+		f = record.frame;
+		expect_mark_and_end(&b, i, 42);
+	}
+	assert_int_equal(atomic_load(&f->refs), N_WORKERS);
+	assert_int_equal(f->type, codec_type_index(&b.codec, bytes_str("chat")));
+	assert_bytes_equal(payload_of(f),
+		"{\"type\":\"chat\",\"room\":\"a "
+		"room\",\"user\":\"ann\",\"epoch\":\"abc\",\"seq\":7,"
+		"\"timestamp\":1234,\"n\":1.50}");
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		frame_unref(f);
+	}
+	bench_fini(&b);
+}
+
+static void an_ephemeral_message_has_no_place_in_the_room(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	add_delivery(&b, "r", 0);
+	bench_dispatch(&b, 1);
+	struct inbox_record record = next(&b, 0);
+	assert_bytes_equal(payload_of(record.frame),
+		"{\"type\":\"chat\",\"room\":\"r\",\"user\":\"ann\",\"timestamp\":1234,\"n\":1."
+		"50}");
+	frame_unref(record.frame);
+	bench_fini(&b);
+}
+
+static void an_answer_goes_to_its_clients_worker_alone(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	add_published(&b, (uint64_t)1 << 56 | 0x100000002);
+	struct buf sent = { 0 };
+	buf_append_bytes(&sent, buf_bytes(&b.batch));
+	assert_int_equal(bench_dispatch(&b, 3), 1 << 1);
+	struct inbox_record record = next(&b, 1);
+	assert_int_equal(record.kind, INBOX_ITEM);
+	assert_null(record.frame);
+	struct bytes rest = buf_bytes(&sent);
+	struct bytes packed;
+	assert_int_equal(link_batch_next(&rest, &packed), 1);
+	assert_true(bytes_equal(record.text, packed)); // as it came
+	expect_mark_and_end(&b, 1, 3);
+	assert_int_equal(b.rest[0].len + b.rest[2].len, 0);
+	buf_fini(&sent);
+	bench_fini(&b);
+}
+
+static void the_order_of_a_batch_is_the_order_of_each_inbox(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	add_delivery(&b, "r", 1);
+	add_published(&b, (uint64_t)2 << 56 | 0x100000000);
+	add_delivery(&b, "r", 2);
+	bench_dispatch(&b, 1);
+	static const enum inbox_kind kinds[] = { INBOX_DELIVERY, INBOX_ITEM, INBOX_DELIVERY };
+	for (size_t i = 0; i < 3; i++) {
+		struct inbox_record record = next(&b, 2);
+		assert_int_equal(record.kind, kinds[i]);
+		frame_unref(record.frame);
+	}
+	expect_mark_and_end(&b, 2, 1);
+	bench_fini(&b);
+}
+
+static void gaps_members_and_broadcasts_are_rendered_too(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	Weir__Link__V1__Gap gap = WEIR__LINK__V1__GAP__INIT;
+	gap.room = pb_data(bytes_str("r"));
+	gap.epoch = 1;
+	gap.from = 3;
+	gap.to = 5;
+	gap.reason = pb_data(bytes_str("link"));
+	Weir__Link__V1__MemberEvent event = WEIR__LINK__V1__MEMBER_EVENT__INIT;
+	event.room = pb_data(bytes_str("r"));
+	event.joined = true;
+	event.user = pb_data(bytes_str("bob"));
+	Weir__Link__V1__BroadcastDelivery broadcast = WEIR__LINK__V1__BROADCAST_DELIVERY__INIT;
+	broadcast.type = pb_data(bytes_str("news"));
+	broadcast.timestamp_ms = 8;
+	broadcast.body = pb_data(bytes_str("{}"));
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_GAP;
+	item.gap = &gap;
+	link_item_append(&b.batch, &item);
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT;
+	item.member_event = &event;
+	link_item_append(&b.batch, &item);
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_BROADCAST_DELIVERY;
+	item.broadcast_delivery = &broadcast;
+	link_item_append(&b.batch, &item);
+	bench_dispatch(&b, 1);
+
+	struct inbox_record record = next(&b, 0);
+	assert_int_equal(record.kind, INBOX_GAP);
+	assert_true(record.epoch == 1 && record.seq == 5);
+	assert_bytes_equal(payload_of(record.frame),
+		"{\"type\":\"gap\",\"room\":\"r\",\"epoch\":\"1\",\"from\":3,\"to\":5,"
+		"\"reason\":\"link\"}");
+	frame_unref(record.frame);
+	record = next(&b, 0);
+	assert_int_equal(record.kind, INBOX_MEMBER);
+	assert_bytes_equal(record.text, "r");
+	assert_bytes_equal(record.user, "bob");
+	assert_bytes_equal(payload_of(record.frame),
+		"{\"type\":\"member:join\",\"room\":\"r\",\"user\":\"bob\",\"username\":\"\"}");
+	frame_unref(record.frame);
+	record = next(&b, 0);
+	assert_int_equal(record.kind, INBOX_BROADCAST);
+	assert_bytes_equal(payload_of(record.frame), "{\"type\":\"news\",\"timestamp\":8}");
+	frame_unref(record.frame);
+	expect_mark_and_end(&b, 0, 1);
+	bench_fini(&b);
+}
+
+static void a_malformed_batch_leaves_nothing(void **state)
+{
+	(void)state;
+	struct bench b;
+	uint64_t workers;
+	bench_init(&b);
+	add_delivery(&b, "r", 1);
+	size_t whole = b.batch.len;
+	add_delivery(&b, "r", 2);
+	for (size_t len = whole + 1; len < b.batch.len; len++) {
+		assert_false(
+			dispatch_batch(&b.dispatch, 1, bytes_make(b.batch.data, len), &workers));
+		assert_int_equal(workers, 0);
+		bench_take(&b);
+		assert_int_equal(b.taken[0].len + b.taken[1].len + b.taken[2].len, 0);
+	}
+	bench_fini(&b);
+}
+
+static void answers_for_workers_that_do_not_exist_are_dropped(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	add_published(&b, (uint64_t)N_WORKERS << 56 | 0x100000000);
+	add_published(&b, 0);
+	assert_int_equal(bench_dispatch(&b, 1), 0);
+	bench_fini(&b);
+}
+
+static void a_session_is_told_to_all(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	dispatch_session(&b.dispatch, 6);
+	bench_take(&b);
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		struct inbox_record record = next(&b, i);
+		assert_int_equal(record.kind, INBOX_SESSION);
+		assert_int_equal(record.seq, 6);
+	}
+	bench_fini(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_message_is_rendered_once_for_all_workers),
+		cmocka_unit_test(an_ephemeral_message_has_no_place_in_the_room),
+		cmocka_unit_test(an_answer_goes_to_its_clients_worker_alone),
+		cmocka_unit_test(the_order_of_a_batch_is_the_order_of_each_inbox),
+		cmocka_unit_test(gaps_members_and_broadcasts_are_rendered_too),
+		cmocka_unit_test(a_malformed_batch_leaves_nothing),
+		cmocka_unit_test(answers_for_workers_that_do_not_exist_are_dropped),
+		cmocka_unit_test(a_session_is_told_to_all),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
