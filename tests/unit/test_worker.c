@@ -1,0 +1,886 @@
+// What passes between clients and a router, seen from one worker.
+
+#include <sys/types.h>
+
+#include "tests/unit/edge_bench.h"
+
+// ---- what the router says
+
+static void say_joined(struct bench *b, const struct client *c, uint64_t req, const char *room,
+	uint64_t epoch, uint64_t seq, uint32_t recovery)
+{
+	Weir__Link__V1__Joined joined = WEIR__LINK__V1__JOINED__INIT;
+	joined.client = c->conn->handle;
+	joined.req = req;
+	joined.room = pb_data(bytes_str(room));
+	joined.epoch = epoch;
+	joined.seq = seq;
+	joined.members = 1;
+	joined.recovery = recovery;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
+	item.joined = &joined;
+	bench_say(b, &item);
+}
+
+static void say_delivery(struct bench *b, const char *room, uint64_t epoch, uint64_t seq,
+	const char *type, uint64_t except)
+{
+	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+	delivery.room = pb_data(bytes_str(room));
+	delivery.epoch = epoch;
+	delivery.seq = seq;
+	delivery.timestamp_ms = 1;
+	delivery.type = pb_data(bytes_str(type));
+	delivery.body = pb_data(bytes_str("{}"));
+	delivery.except = except;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
+	item.delivery = &delivery;
+	bench_say(b, &item);
+}
+
+static void say_left(struct bench *b, const struct client *c, uint64_t req, const char *room,
+	const char *reason)
+{
+	Weir__Link__V1__Left left = WEIR__LINK__V1__LEFT__INIT;
+	left.client = c->conn->handle;
+	left.req = req;
+	left.room = pb_data(bytes_str(room));
+	left.reason = pb_data(bytes_str(reason));
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_LEFT;
+	item.left = &left;
+	bench_say(b, &item);
+}
+
+static void say_published(struct bench *b, const struct client *c, uint64_t req, uint64_t seq)
+{
+	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
+	published.client = c->conn->handle;
+	published.req = req;
+	published.epoch = 1;
+	published.seq = seq;
+	published.timestamp_ms = 1;
+	published.members = 2;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PUBLISHED;
+	item.published = &published;
+	bench_say(b, &item);
+}
+
+static void say_refused(struct bench *b, const struct client *c, uint64_t req, enum refusal code)
+{
+	Weir__Link__V1__Refused refused = WEIR__LINK__V1__REFUSED__INIT;
+	refused.client = c->conn->handle;
+	refused.req = req;
+	refused.code = code;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REFUSED;
+	item.refused = &refused;
+	bench_say(b, &item);
+}
+
+static void say_gap(struct bench *b, const char *room, uint64_t epoch, uint64_t from, uint64_t to)
+{
+	Weir__Link__V1__Gap gap = WEIR__LINK__V1__GAP__INIT;
+	gap.room = pb_data(bytes_str(room));
+	gap.epoch = epoch;
+	gap.from = from;
+	gap.to = to;
+	gap.reason = pb_data(bytes_str("link"));
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_GAP;
+	item.gap = &gap;
+	bench_say(b, &item);
+}
+
+static void say_kick(struct bench *b, const struct client *c, const char *reason)
+{
+	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
+	kick.client = c->conn->handle;
+	kick.reason = pb_data(bytes_str(reason));
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_KICK;
+	item.kick = &kick;
+	bench_say(b, &item);
+}
+
+// The client asks; returns the number of its request.
+static uint64_t ask(struct bench *b, struct client *c, const char *json)
+{
+	struct bench_said *said;
+	router_forget();
+	client_say(b, c, json);
+	assert_non_null(router_next(&said));
+	assert_true(said->req > 0);
+	return said->req;
+}
+
+// The client joins the room, which is at (epoch, seq).
+static void join(struct bench *b, struct client *c, const char *room, uint64_t epoch, uint64_t seq)
+{
+	struct buf json = { 0 };
+	buf_printf(&json, "{\"type\":\"join\",\"room\":\"%s\",\"presence\":false}", room);
+	*buf_reserve(&json, 1) = '\0';
+	uint64_t req = ask(b, c, (const char *)json.data);
+	say_joined(b, c, req, room, epoch, seq, 0);
+	bench_deliver(b);
+	client_expect(c, "\"type\":\"joined\"");
+	buf_fini(&json);
+}
+
+// ---- requests and answers
+
+static void a_join_is_asked_and_its_answer_repeats_the_id(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	struct bench_said *said;
+	bench_init(&b);
+	client_open(&b, &c);
+	router_forget();
+	client_say(&b, &c,
+		"{\"type\":\"join\",\"room\":\"r\",\"id\":\"j 1\",\"presence\":true,"
+		"\"since\":{\"epoch\":\"abc\",\"seq\":9}}");
+	const link_item *item = router_next(&said);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_JOIN);
+	assert_true(item->join->client == c.conn->handle && item->join->req == said->req);
+	assert_true(item->join->presence && item->join->has_since && !item->join->automatic);
+	assert_true(item->join->since_epoch == 0xabc && item->join->since_seq == 9);
+	assert_true(said->deadline_ms == bench_now_ms + b.conf.publish_timeout_ms);
+	uint64_t req = said->req;
+	say_joined(&b, &c, req, "r", 0xabc, 9, 1);
+	bench_deliver(&b);
+	client_expect(&c,
+		"{\"type\":\"joined\",\"room\":\"r\",\"epoch\":\"abc\",\"seq\":9,"
+		"\"recovered\":true,\"members\":1,\"messages\":[],\"id\":\"j 1\"}");
+	assert_int_equal(c.conn->n_rooms, 1);
+	assert_int_equal(c.conn->n_joining + c.conn->n_recoveries, 0);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_sender_gets_its_message_before_its_ack(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	join(&b, &c, "r", 1, 4);
+	uint64_t req = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":7,\"n\":1}");
+	say_delivery(&b, "r", 1, 5, "chat", 0);
+	say_published(&b, &c, req, 5);
+	bench_deliver(&b);
+	client_expect(&c, "\"type\":\"chat\"");
+	client_expect(&c, "{\"type\":\"ack\",\"id\":7,\"room\":\"r\",\"epoch\":\"1\",\"seq\":5");
+	assert_int_equal(router.consumed, b.mark);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void without_an_id_there_is_no_ack_but_a_refusal(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	uint64_t req = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\"}");
+	say_published(&b, &c, req, 5);
+	bench_deliver(&b);
+	client_expect_nothing(&c);
+	req = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\"}");
+	say_refused(&b, &c, req, REFUSAL_FORBIDDEN);
+	bench_deliver(&b);
+	client_expect(&c, "\"code\":\"forbidden\"");
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void refusals_become_errors(void **state)
+{
+	(void)state;
+	static const struct {
+		enum refusal refusal;
+		const char *part;
+	} rows[] = {
+		{ REFUSAL_BAD_ROOM, "\"code\":\"bad_room\"" },
+		{ REFUSAL_FORBIDDEN, "\"code\":\"forbidden\"" },
+		{ REFUSAL_NOT_MEMBER, "\"code\":\"not_member\"" },
+		{ REFUSAL_LIMIT, "\"code\":\"limit\"" },
+		{ REFUSAL_RATE_LIMITED, "\"code\":\"rate_limited\"" },
+		{ REFUSAL_UNAVAILABLE, "\"outcome\":\"none\"" },
+		{ (enum refusal)99, "\"code\":\"unavailable\"" }, // of a newer router
+	};
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint64_t req = ask(&b, &c, "{\"type\":\"leave\",\"room\":\"r\",\"id\":1}");
+		say_refused(&b, &c, req, rows[i].refusal);
+		bench_deliver(&b);
+		client_expect(&c, rows[i].part);
+	}
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void what_the_rights_forbid_is_not_asked(void **state)
+{
+	(void)state;
+	static const char *const commands[] = {
+		"{\"type\":\"join\",\"room\":\"x\",\"id\":1}",
+		"{\"type\":\"join\",\"room\":\"half\",\"presence\":true,\"id\":1}",
+		"{\"type\":\"chat\",\"room\":\"x\",\"id\":1}",
+		"{\"type\":\"history\",\"room\":\"x\",\"id\":1}",
+		"{\"type\":\"presence\",\"room\":\"x\",\"id\":1}",
+		"{\"type\":\"direct\",\"to\":\"bob\",\"id\":1}",
+		"{\"type\":\"admin:broadcast\",\"id\":1}",
+	};
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	c.conn->identity.rights = rights_new();
+	assert_true(rights_add_option(c.conn->identity.rights, "join=half"));
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		router_forget();
+		client_say(&b, &c, commands[i]);
+		client_expect(&c, "\"message\":\"Insufficient permissions\",\"id\":1");
+		assert_null(router_next(NULL));
+	}
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_connection_may_be_in_so_many_rooms(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	b.conf.max_rooms_per_connection = 3;
+	client_open(&b, &c);
+	join(&b, &c, "a", 1, 0);
+	join(&b, &c, "b", 1, 0);
+	uint64_t req = ask(&b, &c, "{\"type\":\"join\",\"room\":\"c\"}");
+	client_say(&b, &c, "{\"type\":\"join\",\"room\":\"d\"}"); // while that is under way
+	client_expect(&c, "\"code\":\"limit\"");
+	say_refused(&b, &c, req, REFUSAL_FORBIDDEN);
+	bench_deliver(&b);
+	client_expect(&c, "forbidden");
+	join(&b, &c, "d", 1, 0);
+	join(&b, &c, "a", 1, 0); // again, which needs no space
+	client_say(&b, &c, "{\"type\":\"join\",\"room\":\"e\"}");
+	client_expect(&c, "\"code\":\"limit\"");
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_full_queue_to_the_router_is_said_at_once(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	router_forget();
+	router.full = true;
+	client_say(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
+	client_expect(&c, "\"id\":1,\"room\":\"r\",\"outcome\":\"none\"");
+	assert_null(router_next(NULL));
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_request_without_an_answer_ends_at_its_deadline(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	uint64_t first = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
+	bench_pass(&b, 5000);
+	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":2}");
+	router.sent_req = first;
+	bench_pass(&b, 4900);
+	client_expect_nothing(&c);
+	bench_pass(&b, 100);
+	client_expect(&c, "\"id\":1,\"room\":\"r\",\"outcome\":\"unknown\"");
+	client_expect_nothing(&c);
+	bench_pass(&b, 5000);
+	client_expect(&c, "\"id\":2,\"room\":\"r\",\"outcome\":\"none\"");
+	say_published(&b, &c, first, 5); // nobody waits for it any more
+	bench_deliver(&b);
+	client_expect_nothing(&c);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_join_answered_too_late_is_a_membership_all_the_same(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	uint64_t req = ask(&b, &c, "{\"type\":\"join\",\"room\":\"r\",\"id\":1}");
+	router.sent_req = req;
+	bench_pass(&b, 10000);
+	client_expect(&c, "\"outcome\":\"unknown\"");
+	say_joined(&b, &c, req, "r", 1, 4, 0);
+	say_delivery(&b, "r", 1, 5, "chat", 0);
+	bench_deliver(&b);
+	client_expect(&c,
+		"{\"type\":\"joined\",\"room\":\"r\",\"epoch\":\"1\",\"seq\":4,\"members\":1}");
+	client_expect(&c, "chat");
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void one_recovery_at_a_time_while_the_router_answers(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	bench_pass(&b, 100); // sees the link
+	client_open(&b, &c);
+	uint64_t req = ask(&b, &c, "{\"type\":\"history\",\"room\":\"r\",\"id\":1}");
+	router_forget();
+	client_say(&b, &c, "{\"type\":\"history\",\"room\":\"s\",\"id\":2}");
+	assert_null(router_next(NULL));
+	say_refused(&b, &c, req, REFUSAL_LIMIT);
+	bench_deliver(&b);
+	client_expect(&c, "\"id\":1");
+	bench_turn(&b);
+	assert_non_null(router_next_of(WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST));
+	// Without the router nothing is gained by waiting.
+	router_forget();
+	client_say(&b, &c, "{\"type\":\"ping\"}");
+	client_expect_nothing(&c);
+	router.status.up = false;
+	bench_pass(&b, 100);
+	bench_turn(&b);
+	client_expect(&c, "pong");
+	client_close(&c);
+	bench_fini(&b);
+}
+
+// ---- messages
+
+static void a_repeated_message_is_handed_on_once(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	join(&b, &c, "r", 1, 4);
+	say_delivery(&b, "r", 1, 4, "before", 0);
+	say_delivery(&b, "r", 1, 5, "five", 0);
+	say_delivery(&b, "r", 1, 5, "five again", 0);
+	say_delivery(&b, "r", 1, 6, "six", 0);
+	say_delivery(&b, "other", 1, 1, "not here", 0);
+	bench_deliver(&b);
+	client_expect(&c, "\"type\":\"five\"");
+	client_expect(&c, "\"type\":\"six\"");
+	client_expect_nothing(&c);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_member_gets_what_came_after_it_joined(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client old;
+	struct client fresh;
+	bench_init(&b);
+	client_open(&b, &old);
+	client_open(&b, &fresh);
+	join(&b, &old, "r", 1, 0);
+	uint64_t req = ask(&b, &fresh, "{\"type\":\"join\",\"room\":\"r\"}");
+	// The router was at 2 when it answered; the room's own messages up to there come as well.
+	say_joined(&b, &fresh, req, "r", 1, 2, 0);
+	say_delivery(&b, "r", 1, 1, "one", 0);
+	say_delivery(&b, "r", 1, 2, "two", 0);
+	say_delivery(&b, "r", 1, 3, "three", 0);
+	bench_deliver(&b);
+	client_expect(&old, "one");
+	client_expect(&old, "two");
+	client_expect(&old, "three");
+	client_expect(&fresh, "joined");
+	client_expect(&fresh, "three");
+	client_close(&old);
+	client_close(&fresh);
+	bench_fini(&b);
+}
+
+static void who_is_left_out_is_left_out_and_ephemeral_ones_have_no_place(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client a;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &a);
+	client_open(&b, &c);
+	join(&b, &a, "r", 1, 3);
+	join(&b, &c, "r", 1, 3);
+	say_delivery(&b, "r", 1, 0, "typing", a.conn->handle);
+	say_delivery(&b, "r", 1, 0, "typing", a.conn->handle);
+	say_delivery(&b, "r", 1, 4, "chat", c.conn->handle);
+	bench_deliver(&b);
+	client_expect(&a, "chat");
+	client_expect_nothing(&a);
+	client_expect(&c, "typing");
+	client_expect(&c, "typing");
+	client_expect_nothing(&c);
+	client_close(&a);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_gap_is_told_to_those_who_miss_something(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client old;
+	struct client fresh;
+	bench_init(&b);
+	client_open(&b, &old);
+	client_open(&b, &fresh);
+	join(&b, &old, "r", 1, 2);
+	join(&b, &fresh, "r", 1, 9);
+	say_gap(&b, "r", 1, 3, 9);
+	say_delivery(&b, "r", 1, 9, "in the gap", 0);
+	say_delivery(&b, "r", 1, 10, "after", 0);
+	bench_deliver(&b);
+	client_expect(&old, "\"type\":\"gap\"");
+	client_expect(&old, "after");
+	client_expect_nothing(&old);
+	client_expect(&fresh, "after");
+	client_expect_nothing(&fresh);
+	client_close(&old);
+	client_close(&fresh);
+	bench_fini(&b);
+}
+
+static void a_new_epoch_is_told_once_and_counts_from_there(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	join(&b, &c, "r", 1, 50);
+	say_joined(&b, &c, 0, "r", 2, 0, 2);
+	say_delivery(&b, "r", 2, 1, "first of the new", 0);
+	bench_deliver(&b);
+	client_expect(&c,
+		"{\"type\":\"joined\",\"room\":\"r\",\"epoch\":\"2\",\"seq\":0,"
+		"\"recovered\":false,\"members\":1}");
+	client_expect(&c, "first of the new");
+	client_expect_nothing(&c);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_recovery_too_large_for_the_queue_is_none(void **state)
+{
+	(void)state;
+	static uint8_t body[BENCH_QUEUE_LIMIT];
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	uint64_t req = ask(&b, &c,
+		"{\"type\":\"join\",\"room\":\"r\",\"since\":{\"epoch\":\"1\",\"seq\":0}}");
+	memset(body, ' ', sizeof(body));
+	body[0] = '{';
+	memcpy(body + 1, "\"a\":1,\"b\":\"", 11);
+	memset(body + 12, 'x', sizeof(body) - 14);
+	memcpy(body + sizeof(body) - 2, "\"}", 2);
+	Weir__Link__V1__Message message = WEIR__LINK__V1__MESSAGE__INIT;
+	message.seq = 1;
+	message.type = pb_data(bytes_str("chat"));
+	message.body = pb_data(bytes_make(body, sizeof(body)));
+	Weir__Link__V1__Message *messages[] = { &message };
+	Weir__Link__V1__Joined joined = WEIR__LINK__V1__JOINED__INIT;
+	joined.client = c.conn->handle;
+	joined.req = req;
+	joined.room = pb_data(bytes_str("r"));
+	joined.epoch = 1;
+	joined.seq = 1;
+	joined.recovery = 1;
+	joined.n_messages = 1;
+	joined.messages = messages;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
+	item.joined = &joined;
+	bench_say(&b, &item);
+	bench_deliver(&b);
+	client_expect(&c, "\"seq\":1,\"recovered\":false,\"members\":0}");
+	assert_int_equal(c.conn->state, CONN_OPEN);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void nothing_comes_after_left(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	join(&b, &c, "r", 1, 0);
+	uint64_t req = ask(&b, &c, "{\"type\":\"leave\",\"room\":\"r\",\"id\":3}");
+	say_delivery(&b, "r", 1, 1, "last", 0);
+	say_left(&b, &c, req, "r", "");
+	say_delivery(&b, "r", 1, 2, "too late", 0);
+	bench_deliver(&b);
+	client_expect(&c, "last");
+	client_expect(&c, "{\"type\":\"left\",\"room\":\"r\",\"id\":3}");
+	client_expect_nothing(&c);
+	assert_int_equal(c.conn->n_rooms, 0);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_slow_member_ends_in_the_middle_of_a_delivery(void **state)
+{
+	(void)state;
+	enum {
+		N = 5
+	};
+	static char text[30000];
+	struct bench b;
+	struct client clients[N];
+	bench_init(&b);
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < N; i++) {
+		client_open(&b, &clients[i]);
+		join(&b, &clients[i], "r", 1, 0);
+	}
+	// Two of them have no space left for a single message.
+	for (int i = 1; i < N; i += 2) {
+		while (clients[i].conn->out.bytes + sizeof(text) < BENCH_QUEUE_LIMIT) {
+			conn_send(clients[i].conn, frame_new(WS_TEXT, bytes_str(text)));
+			if (clients[i].conn->write_io == NULL) {
+				bench_turn(&b);
+			}
+		}
+		while (clients[i].conn->out.bytes + 50 < BENCH_QUEUE_LIMIT) {
+			conn_send(clients[i].conn, frame_new(WS_TEXT, bytes_str("small")));
+		}
+	}
+	router_forget();
+	say_delivery(&b, "r", 1, 1, "a type of a message that is longer than fifty bytes", 0);
+	say_delivery(&b, "r", 1, 2, "next", 0);
+	bench_deliver(&b);
+	for (int i = 0; i < N; i += 2) {
+		client_expect(&clients[i], "longer");
+		client_expect(&clients[i], "next");
+	}
+	for (int i = 1; i < N; i += 2) {
+		assert_int_equal(clients[i].conn->state, CONN_CLOSING);
+		assert_non_null(router_next_of(WEIR__LINK__V1__ITEM__KIND_CLIENT_DOWN));
+	}
+	assert_int_equal(fib_find(&b.w->fib, bytes_str("r"))->n_members, 3);
+	for (int i = 0; i < N; i++) {
+		client_close(&clients[i]);
+	}
+	bench_fini(&b);
+}
+
+static void a_kicked_client_reads_why(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *reason;
+		unsigned code;
+	} rows[] = {
+		{ "revoked", 4004 },
+		{ "replaced", 4005 },
+		{ "overloaded", 1013 },
+		{ "of a newer router", 4004 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bench b;
+		struct client c;
+		bench_init(&b);
+		client_open(&b, &c);
+		say_kick(&b, &c, rows[i].reason);
+		bench_deliver(&b);
+		client_expect_close(&c, rows[i].code);
+		client_close(&c);
+		bench_fini(&b);
+	}
+}
+
+static void answers_for_a_client_that_is_gone_find_nobody(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	struct client next;
+	bench_init(&b);
+	client_open(&b, &c);
+	uint64_t req = ask(&b, &c, "{\"type\":\"join\",\"room\":\"r\",\"id\":1}");
+	say_joined(&b, &c, req, "r", 1, 0, 0);
+	say_delivery(&b, "r", 1, 1, "chat", 0);
+	client_close(&c);
+	bench_turn(&b);
+	client_open(&b, &next); // in the same slot
+	bench_deliver(&b);
+	client_expect_nothing(&next);
+	assert_null(fib_find(&b.w->fib, bytes_str("r")));
+	assert_int_equal(pending_count(&b.w->uplinks[0].pending), 0);
+	client_close(&next);
+	bench_fini(&b);
+}
+
+// ---- sessions
+
+static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	struct bench_said *said;
+	bench_init(&b);
+	client_open(&b, &c);
+	join(&b, &c, "r", 7, 3);
+	say_delivery(&b, "r", 7, 4, "chat", 0);
+	bench_deliver(&b);
+	client_expect(&c, "chat");
+	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":\"sent\"}");
+	uint64_t presence = ask(&b, &c, "{\"type\":\"presence\",\"room\":\"r\",\"id\":\"p\"}");
+	router.sent_req = presence;
+	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":\"waits\"}");
+	router_forget();
+	dispatch_session(&b.dispatch, 2);
+	bench_turn(&b);
+	assert_int_equal(router.n_snapshots, 1);
+	const link_item *item = router_next(NULL);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_CLIENT_UP);
+	item = router_next(NULL);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_REJOIN);
+	assert_int_equal(item->rejoin->n_places, 1);
+	const Weir__Link__V1__Place *place = item->rejoin->places[0];
+	assert_bytes_equal(pb_bytes(place->room), "r");
+	assert_true(place->epoch == 7 && place->seq == 4 && place->join_seq == 3);
+	item = router_next(NULL);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END);
+	item = router_next(&said);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_PRESENCE_REQUEST);
+	assert_true(said->req == presence && item->presence_request->req == presence);
+	assert_null(router_next(NULL));
+	// The publish that had been sent has an end; the one still waiting will be sent.
+	client_expect(&c, "\"id\":\"sent\",\"room\":\"r\",\"outcome\":\"unknown\"");
+	client_expect_nothing(&c);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void every_question_is_asked_again_as_it_was(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json;
+		int kind;
+	} rows[] = {
+		{ "{\"type\":\"join\",\"room\":\"r\",\"presence\":true}",
+			WEIR__LINK__V1__ITEM__KIND_JOIN },
+		{ "{\"type\":\"join\",\"room\":\"r\",\"since\":{\"epoch\":\"a\",\"seq\":5}}",
+			WEIR__LINK__V1__ITEM__KIND_JOIN },
+		{ "{\"type\":\"leave\",\"room\":\"r\"}", WEIR__LINK__V1__ITEM__KIND_LEAVE },
+		{ "{\"type\":\"history\",\"room\":\"r\"}",
+			WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST },
+		{ "{\"type\":\"history\",\"room\":\"r\",\"before\":9,\"limit\":3}",
+			WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bench b;
+		struct client c;
+		struct buf first = { 0 };
+		bench_init(&b);
+		client_open(&b, &c);
+		router.sent_req = ask(&b, &c, rows[i].json);
+		buf_append_bytes(&first, buf_bytes(&router.said[0].packed));
+		router_forget();
+		dispatch_session(&b.dispatch, 2);
+		bench_turn(&b);
+		const link_item *item = router_next_of(rows[i].kind);
+		assert_non_null(item);
+		assert_true(bytes_equal(buf_bytes(&router.said[router.n_taken - 1].packed),
+			buf_bytes(&first)));
+		buf_fini(&first);
+		client_close(&c);
+		bench_fini(&b);
+	}
+}
+
+// ---- a new token
+
+static void rooms_that_a_new_token_forbids_are_left(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	uint64_t req = ask(&b, &c, "{\"type\":\"join\",\"room\":\"r\",\"id\":1}");
+	// As if renewed while the join was under way.
+	c.conn->identity.rights = rights_new();
+	assert_true(rights_add_option(c.conn->identity.rights, "join=other"));
+	say_joined(&b, &c, req, "r", 1, 0, 0);
+	say_delivery(&b, "r", 1, 1, "secret", 0);
+	bench_deliver(&b);
+	client_expect(&c, "\"code\":\"forbidden\"");
+	client_expect_nothing(&c);
+	assert_int_equal(c.conn->n_rooms + c.conn->n_joining, 0);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_token_is_told_to_expire_and_then_does(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	b.conf.jwt_leeway_ms = 2000;
+	b.conf.heartbeat_interval_ms = 600000;
+	b.conf.heartbeat_timeout_ms = 700000;
+	client_open(&b, &c);
+	c.conn->identity.expires_s = clock_wall_ms() / 1000 + 60;
+	conn_rearm(c.conn);
+	bench_pass(&b, 29900);
+	client_expect_nothing(&c);
+	bench_pass(&b, 200);
+	client_expect(&c, "{\"type\":\"token:expiring\",\"in\":30}");
+	bench_pass(&b, 31700);
+	assert_int_equal(c.conn->state, CONN_OPEN);
+	bench_pass(&b, 300);
+	client_expect_close(&c, 4003);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+static void a_token_does_not_live_longer_because_the_worker_stood_still(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	b.conf.heartbeat_interval_ms = 600000;
+	b.conf.heartbeat_timeout_ms = 700000;
+	client_open(&b, &c);
+	c.conn->identity.expires_s = clock_wall_ms() / 1000 + 60;
+	conn_rearm(c.conn);
+	bench_now_ms += 100000;
+	bench_pass(&b, 300);
+	client_expect(&c, "token:expiring");
+	bench_pass(&b, 100);
+	client_expect_close(&c, 4003);
+	client_close(&c);
+	bench_fini(&b);
+}
+
+// ---- the drain
+
+static void a_drain_waits_for_answers_and_then_closes(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	bench_init(&b);
+	client_open(&b, &c);
+	uint64_t req = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
+	atomic_store(&b.edge.stopping, true);
+	worker_post(b.w);
+	bench_turn(&b);
+	router_forget();
+	client_say(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":2}"); // not read any more
+	assert_null(router_next(NULL));
+	bench_pass(&b, 1000);
+	assert_int_equal(c.conn->state, CONN_OPEN);
+	say_published(&b, &c, req, 5);
+	bench_deliver(&b);
+	bench_pass(&b, 100);
+	client_expect(&c, "\"type\":\"ack\",\"id\":1");
+	client_expect_close(&c, 1012);
+	client_send(&b, &c, FIN | WS_CLOSE, bytes_make("\x03\xf4", 2));
+	assert_int_equal(b.edge.n_working, 1);
+	client_close(&c);
+	bench_turn(&b);
+	bench_pass(&b, 100);
+	assert_int_equal(b.edge.n_working, 0);
+	bench_fini(&b);
+}
+
+static void a_drain_does_not_wait_long(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client c;
+	struct client half;
+	bench_init(&b);
+	client_open(&b, &c);
+	client_connect(&b, &half);
+	client_write(&b, &half, bench_request, 20);
+	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
+	atomic_store(&b.edge.stopping, true);
+	worker_post(b.w);
+	bench_turn(&b);
+	bench_pass(&b, 2000);
+	client_expect_close(&c, 1012);
+	client_read(&half);
+	assert_non_null(strstr(client_text(&half), "HTTP/1.1 503 "));
+	bench_pass(&b, 5200); // nobody answers
+	assert_int_equal(b.edge.n_working, 0);
+	client_close(&c);
+	client_close(&half);
+	bench_fini(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_join_is_asked_and_its_answer_repeats_the_id),
+		cmocka_unit_test(a_sender_gets_its_message_before_its_ack),
+		cmocka_unit_test(without_an_id_there_is_no_ack_but_a_refusal),
+		cmocka_unit_test(refusals_become_errors),
+		cmocka_unit_test(what_the_rights_forbid_is_not_asked),
+		cmocka_unit_test(a_connection_may_be_in_so_many_rooms),
+		cmocka_unit_test(a_full_queue_to_the_router_is_said_at_once),
+		cmocka_unit_test(a_request_without_an_answer_ends_at_its_deadline),
+		cmocka_unit_test(a_join_answered_too_late_is_a_membership_all_the_same),
+		cmocka_unit_test(one_recovery_at_a_time_while_the_router_answers),
+		cmocka_unit_test(a_repeated_message_is_handed_on_once),
+		cmocka_unit_test(a_member_gets_what_came_after_it_joined),
+		cmocka_unit_test(who_is_left_out_is_left_out_and_ephemeral_ones_have_no_place),
+		cmocka_unit_test(a_gap_is_told_to_those_who_miss_something),
+		cmocka_unit_test(a_new_epoch_is_told_once_and_counts_from_there),
+		cmocka_unit_test(a_recovery_too_large_for_the_queue_is_none),
+		cmocka_unit_test(nothing_comes_after_left),
+		cmocka_unit_test(a_slow_member_ends_in_the_middle_of_a_delivery),
+		cmocka_unit_test(a_kicked_client_reads_why),
+		cmocka_unit_test(answers_for_a_client_that_is_gone_find_nobody),
+		cmocka_unit_test(a_new_session_gets_a_snapshot_and_the_questions_again),
+		cmocka_unit_test(every_question_is_asked_again_as_it_was),
+		cmocka_unit_test(rooms_that_a_new_token_forbids_are_left),
+		cmocka_unit_test(a_token_is_told_to_expire_and_then_does),
+		cmocka_unit_test(a_token_does_not_live_longer_because_the_worker_stood_still),
+		cmocka_unit_test(a_drain_waits_for_answers_and_then_closes),
+		cmocka_unit_test(a_drain_does_not_wait_long),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
