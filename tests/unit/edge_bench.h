@@ -429,10 +429,11 @@ static inline void client_expect_nothing(struct client *c)
 // The next frame is a Close with this code.
 static inline void client_expect_close(struct client *c, unsigned code)
 {
+	const uint8_t wanted[2] = { (uint8_t)(code >> 8), (uint8_t)(code & 0xff) };
 	struct buf payload = { 0 };
 	assert_int_equal(client_take(c, &payload), FIN | WS_CLOSE);
 	assert_true(payload.len >= 2);
-	assert_int_equal(payload.data[0] << 8 | payload.data[1], code);
+	assert_memory_equal(payload.data, wanted, sizeof(wanted));
 	buf_fini(&payload);
 }
 
