@@ -36,7 +36,7 @@ enum conn_state {
 	CONN_STATE_COUNT,
 };
 
-// About 600 bytes: idle connections are paid for by the ten thousand, so it holds no buffer that is
+// 576 bytes: idle connections are paid for by the ten thousand, so it holds no buffer that is
 // not in use and one event; the second one exists only while the socket is full.
 struct conn {
 	struct worker *worker; // borrowed
