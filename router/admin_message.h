@@ -14,6 +14,7 @@ struct admin_message {
 	bool ephemeral;
 };
 
-// `type` replaces the type in the text; empty: the text must have one. NULL and the message, good until `scratch` is used again; or what is wrong with the text (static).
+// `type` replaces the type in the text; empty: the text must have one. NULL and the message, good
+// until `scratch` is used again; or what is wrong with the text (static).
 MUST_CHECK const char *admin_message_parse(struct bytes text, struct bytes type,
 	struct buf *scratch, struct admin_message *message);

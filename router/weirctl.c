@@ -2,10 +2,13 @@
 // the router owns names, arguments and help, so an old weirctl runs the commands of a newer router.
 //
 // The request has a random id, and NNG sends it again by itself when the connection breaks before the
-// answer is there; the router runs it once. All of it has five seconds. Whether a router is there at
-// all is asked of the socket before NNG, which would only keep trying.
+// answer is there; the router runs it once.
+//
+// An answer is there within five seconds or there is none. NNG's own timeouts do not cover a dial in
+// the foreground, which is what tells at once that nobody listens, so an alarm ends the program.
+// Connecting once before, only to see, is no way: a peer that leaves during the handshake can end the
+// listening of NNG 1.5.
 
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +22,6 @@
 
 #include "admin.pb-c.h"
 #include "common/check.h"
-#include "common/clock.h"
 #include "common/mem.h"
 #include "router/admin_path.h"
 #include "router/weirctl_print.h"
@@ -32,8 +34,10 @@ enum {
 };
 
 enum {
-	DEADLINE_MS = 5000,
+	DEADLINE_S = 5,
 	RECONNECT_MS = 20,
+	RESEND_MS =
+		60000, // never by time; infinite would mean: not after a broken connection either
 	REPLY_MAX = 4 << 20,
 	WORDS_MAX = 64,
 };
@@ -55,17 +59,21 @@ struct session {
 struct options {
 	const char *admin; // NULL: not given
 	bool json;
-	int first; // word of the command
-	size_t n_words; // index of the command in argv
+	int first; // index of the command in argv
+	size_t n_words; // of the command and its arguments
 };
 
-// --json may stand behind the command too; no command has an option of that name. Returns how many
-// arguments are left.
-static int take_json(int argc, char **argv, int first, struct options *options)
+// Takes out what may stand behind the command as well and is weirctl's to handle; no command has
+// options of these names. Returns how many arguments are left.
+static int take_own(int argc, char **argv, int first, struct options *options)
 {
+	bool words_only = false;
 	int kept = first;
 	for (int i = first; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0) {
+		if (strcmp(argv[i], "--") == 0) {
+			words_only = true;
+		}
+		if (!words_only && strcmp(argv[i], "--json") == 0) {
 			options->json = true;
 		} else {
 			argv[kept++] = argv[i];
@@ -97,7 +105,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		}
 	}
 	options->first = i;
-	argc = take_json(argc, argv, i, options);
+	argc = take_own(argc, argv, i, options);
 	options->n_words = (size_t)(argc - i);
 	if (i == argc || argc - i > WORDS_MAX - 1) {
 		fputs(usage_text, stderr);
@@ -117,17 +125,36 @@ static size_t terminal_width(void)
 
 // ---- the router
 
+// What the alarm says, made before it is set: its handler may not format.
+static char alarm_text[512];
+
+static void on_alarm(int signum)
+{
+	(void)signum;
+	ssize_t put = write(STDERR_FILENO, alarm_text, strlen(alarm_text));
+	(void)put;
+	_exit(EXIT_UNREACHABLE);
+}
+
+static void set_deadline(const struct session *session)
+{
+	snprintf(alarm_text, sizeof(alarm_text), "weirctl: no router answers at %s: %d s passed\n",
+		session->url, DEADLINE_S);
+	signal(SIGALRM, on_alarm);
+	alarm(DEADLINE_S);
+}
+
 static int unreachable(const struct session *session, const char *why)
 {
 	fprintf(stderr, "weirctl: no router answers at %s: %s\n", session->url, why);
 	return EXIT_UNREACHABLE;
 }
 
-static int open_socket(nng_socket *socket, const char *url)
+static int open_socket(nng_socket *socket)
 {
 	int result = nng_req0_open(socket);
 	if (result == 0) {
-		result = nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+		result = nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, RESEND_MS);
 	}
 	if (result == 0) {
 		result = nng_socket_set_ms(*socket, NNG_OPT_RECONNMINT, RECONNECT_MS);
@@ -135,10 +162,26 @@ static int open_socket(nng_socket *socket, const char *url)
 	if (result == 0) {
 		result = nng_socket_set_size(*socket, NNG_OPT_RECVMAXSZ, REPLY_MAX);
 	}
-	// Not in the background: that a router is not there is to be known at once. Connecting once
-	// before, only to see, is no way: NNG 1.5 may never accept again after a peer that leaves during
-	// the negotiation.
-	return result == 0 ? nng_dial(*socket, url, NULL, 0) : result;
+	return result;
+}
+
+// The router's listener may be about to be replaced: then it breaks off, which is no answer yet.
+static bool may_come_back(int result)
+{
+	return result == NNG_ECLOSED || result == NNG_ECONNSHUT || result == NNG_ECONNRESET ||
+		result == NNG_ECONNABORTED || result == NNG_ETIMEDOUT || result == NNG_EAGAIN;
+}
+
+static int dial(nng_socket socket, const char *url)
+{
+	int result;
+	do {
+		result = nng_dial(socket, url, NULL, 0);
+		if (may_come_back(result)) {
+			usleep(RECONNECT_MS * 1000);
+		}
+	} while (may_come_back(result));
+	return result;
 }
 
 static int connect_router(struct session *session)
@@ -148,7 +191,10 @@ static int connect_router(struct session *session)
 		fprintf(stderr, "weirctl: --admin takes ipc://PATH\n");
 		return EXIT_USAGE;
 	}
-	int result = open_socket(&session->socket, session->url);
+	int result = open_socket(&session->socket);
+	if (result == 0) {
+		result = dial(session->socket, session->url);
+	}
 	return result == 0 ? EXIT_OK : unreachable(session, nng_strerror(result));
 }
 
@@ -172,22 +218,15 @@ static nng_msg *make_request(char *const *words, size_t n_words)
 	return message;
 }
 
-// Exchanges one request for one answer within the deadline. NNG error code.
+// Exchanges one request for one answer. NNG error code.
 static int exchange(nng_socket socket, nng_msg *request, nng_msg **reply)
 {
-	uint64_t start_ms = clock_mono_ms();
-	int result = nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, DEADLINE_MS);
-	if (result == 0) {
-		result = nng_sendmsg(socket, request, 0);
-	}
+	int result = nng_sendmsg(socket, request, 0);
 	if (result != 0) {
 		nng_msg_free(request);
 		return result;
 	}
-	uint64_t took_ms = clock_mono_ms() - start_ms;
-	int left_ms = took_ms < DEADLINE_MS ? DEADLINE_MS - (int)took_ms : 1;
-	result = nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, left_ms);
-	return result == 0 ? nng_recvmsg(socket, reply, 0) : result;
+	return nng_recvmsg(socket, reply, 0);
 }
 
 // ---- answers
@@ -229,6 +268,7 @@ static int print(struct session *session, const Weir__Admin__V1__Reply *reply)
 static int ask(struct session *session, char *const *words, size_t n_words, char **cursor)
 {
 	nng_msg *message = NULL;
+	set_deadline(session);
 	int result = exchange(session->socket, make_request(words, n_words), &message);
 	if (result != 0) {
 		return unreachable(session, nng_strerror(result));
@@ -265,24 +305,17 @@ static int run(struct session *session, char *const *words, size_t n_words)
 	return code;
 }
 
-// A router that is stopped accepts nothing and refuses nothing, and a dial in the foreground waits for
-// it; the alarm does not.
-static char deadline_text[PATH_MAX];
-
-static void on_alarm(int number)
+static int open_session(struct session *session, const struct options *options)
 {
-	(void)number;
-	ssize_t put = write(STDERR_FILENO, deadline_text, strlen(deadline_text));
-	(void)put;
-	_exit(EXIT_UNREACHABLE);
-}
-
-static void watch_deadline(const char *url)
-{
-	snprintf(deadline_text, sizeof(deadline_text),
-		"weirctl: no router answers at %s: Timed out\n", url);
-	signal(SIGALRM, on_alarm);
-	alarm(DEADLINE_MS / 1000 + 1);
+	const char *why = NULL;
+	session->url =
+		options->admin != NULL ? xstrdup(options->admin) : router_admin_default(&why);
+	if (session->url == NULL) {
+		fprintf(stderr, "weirctl: no router answers at any default place: %s\n", why);
+		return EXIT_UNREACHABLE;
+	}
+	set_deadline(session);
+	return connect_router(session);
 }
 
 int main(int argc, char **argv)
@@ -292,17 +325,10 @@ int main(int argc, char **argv)
 	if (code >= 0) {
 		return code;
 	}
-	const char *why = NULL;
 	struct session session = {
-		.url = options.admin != NULL ? xstrdup(options.admin) : router_admin_default(&why),
 		.printer = { .json = options.json, .width = terminal_width() },
 	};
-	if (session.url == NULL) {
-		fprintf(stderr, "weirctl: %s\n", why);
-		return EXIT_UNREACHABLE;
-	}
-	watch_deadline(session.url);
-	code = connect_router(&session);
+	code = open_session(&session, &options);
 	if (code == EXIT_OK) {
 		code = run(&session, argv + options.first, options.n_words);
 		nng_close(session.socket);
