@@ -41,6 +41,7 @@ struct command {
 	void (*fn)(struct call *call);
 	const char *options[OPTIONS_MAX]; // names without dashes; each takes a value
 	bool changes;
+	bool takes_subject; // --token FILE, which weirctl turns into a subject
 };
 
 struct call {
@@ -50,6 +51,7 @@ struct call {
 	size_t n_words;
 	struct bytes options[OPTIONS_MAX]; // as in the command; NULL data: not given
 	struct bytes cursor;
+	const Weir__Admin__V1__Subject *subject; // only for commands that take one; else NULL
 	uint64_t now_ms;
 	int64_t wall_ms;
 	struct admin_reply *reply;
@@ -72,6 +74,11 @@ static void usage(struct call *call, const char *what)
 	const struct command *c = call->command;
 	admin_reply_fail(call->reply, WEIR__ADMIN__V1__STATUS__USAGE, "%s\nusage: weirctl %s%s%s",
 		what, c->name, c->args[0] != '\0' ? " " : "", c->args);
+}
+
+static struct bytes span_of(ProtobufCBinaryData data)
+{
+	return bytes_make(data.data, data.len);
 }
 
 static void text_or_null(struct admin_reply *reply, const char *name, const char *text)
@@ -440,13 +447,42 @@ static struct rights_decision decide_as(const struct call *call, struct bytes na
 	return decision;
 }
 
-static struct rights_decision decide(const struct call *call, struct bytes room)
+// What the token announces, as an edge with the default admin-role would read it.
+static struct rights_decision decide_subject(const struct call *call, struct bytes room,
+	struct rights *rights)
+{
+	const Weir__Admin__V1__Subject *given = call->subject;
+	struct rights_subject subject = { .user = span_of(given->user), .rights = rights };
+	for (size_t i = 0; i < given->n_roles; i++) {
+		subject.admin |= bytes_equal_str(span_of(given->roles[i]), "admin");
+	}
+	for (size_t i = 0; i < given->n_rights; i++) {
+		const Weir__Admin__V1__Grant *grant = given->rights[i];
+		if (!rights_add(rights, grant->mask, span_of(grant->pattern))) {
+			return (struct rights_decision){ .reason = "bad pattern" };
+		}
+	}
+	if (!given->has_rights) {
+		subject.rights = NULL;
+	}
+	const struct table_edge *edge = LIST_FIRST(&table_of(call)->edges);
+	const struct rights_policy none = { 0 };
+	const struct rights_policy *policy = edge != NULL ? &edge->policy : &none;
+	return rights_decide(policy, &subject, RIGHT_PUBLISH, room);
+}
+
+// `rights` is an empty set for the answer to borrow from.
+static struct rights_decision decide(const struct call *call, struct bytes room,
+	struct rights *rights)
 {
 	if (!room_name_valid(room)) {
 		return (struct rights_decision){ .reason = "bad_room" };
 	}
 	if (call->options[0].data != NULL) {
 		return decide_as(call, call->options[0], room);
+	}
+	if (call->subject != NULL) {
+		return decide_subject(call, room, rights);
 	}
 	return (struct rights_decision){ .allowed = true, .reason = "weirctl" };
 }
@@ -467,7 +503,12 @@ static void list_room_edges(const struct table_room *room, struct buf *json)
 static void cmd_route(struct call *call)
 {
 	struct bytes name = call->words[0];
-	struct rights_decision decision = decide(call, name);
+	if (call->subject != NULL && call->options[0].data != NULL) {
+		usage(call, "takes either --as or --token");
+		return;
+	}
+	struct rights *rights = rights_new();
+	struct rights_decision decision = decide(call, name, rights);
 	const struct table_room *room = room_table_find(table_of(call), name);
 	struct buf edges = { 0 };
 	list_room_edges(room, &edges);
@@ -484,6 +525,7 @@ static void cmd_route(struct call *call)
 	admin_reply_number(reply, "members", room != NULL ? room->n_members : 0);
 	admin_reply_end_row(reply);
 	buf_fini(&edges);
+	rights_unref(rights);
 }
 
 // ---- messages
@@ -687,8 +729,9 @@ static const struct command commands[] = {
 	{ "clients", "[--user U] [--edge E]", "list connections", 0, 0, cmd_clients,
 		.options = { "user", "edge" } },
 	{ "client", "ID", "show one connection", 1, 1, cmd_client },
-	{ "route", "ROOM [--as USER]", "say whom a message would reach, and send none", 1, 1,
-		cmd_route, .options = { "as" } },
+	{ "route", "ROOM [--as USER | --token FILE]",
+		"say whom a message would reach, and send none", 1, 1, cmd_route,
+		.options = { "as" }, .takes_subject = true },
 	{ "publish", "ROOM JSON", "publish a message: an object with a type", 2, 2, cmd_publish,
 		.changes = true },
 	{ "broadcast", "JSON", "send a message to every connection", 1, 1, cmd_broadcast,
@@ -812,13 +855,16 @@ static bool words_valid(const struct bytes *argv, size_t argc)
 	return true;
 }
 
-void admin_run(const struct admin_context *ctx, const struct bytes *argv, size_t argc,
-	uint64_t now_ms, int64_t wall_ms, struct admin_reply *reply)
+void admin_run(const struct admin_context *ctx, const struct admin_request *request,
+	struct admin_reply *reply)
 {
+	const struct bytes *argv = request->argv;
+	size_t argc = request->argc;
 	struct call call = {
 		.ctx = ctx,
-		.now_ms = now_ms,
-		.wall_ms = wall_ms,
+		.subject = request->subject,
+		.now_ms = request->now_ms,
+		.wall_ms = request->wall_ms,
 		.reply = reply,
 	};
 	if (!words_valid(argv, argc)) {
@@ -828,6 +874,10 @@ void admin_run(const struct admin_context *ctx, const struct bytes *argv, size_t
 	call.command = argc > 0 ? find_command(argv[0]) : NULL;
 	if (call.command == NULL) {
 		unknown_command(reply, argc > 0 ? argv[0] : bytes_str(""));
+		return;
+	}
+	if (call.subject != NULL && !call.command->takes_subject) {
+		usage(&call, "takes no --token");
 		return;
 	}
 	if (argc > 1 && bytes_has_prefix(argv[argc - 1], CURSOR_PREFIX)) {

@@ -28,10 +28,18 @@ struct admin_context {
 	void *arg;
 };
 
-// Runs one command: its words, the last of which may be a cursor of an earlier answer, behind
-// "--cursor=". The empty `reply` gets the answer.
-void admin_run(const struct admin_context *ctx, const struct bytes *argv, size_t argc,
-	uint64_t now_ms, int64_t wall_ms, struct admin_reply *reply);
+struct admin_request {
+	// The command and its words, the last of which may be the cursor of an earlier answer.
+	const struct bytes *argv;
+	size_t argc;
+	const Weir__Admin__V1__Subject *subject; // of an unverified token; NULL: none given
+	uint64_t now_ms;
+	int64_t wall_ms;
+};
+
+// Runs one command. The empty `reply` gets the answer.
+void admin_run(const struct admin_context *ctx, const struct admin_request *request,
+	struct admin_reply *reply);
 
 // True if the command changes something, so must not run twice.
 bool admin_changes(struct bytes command);

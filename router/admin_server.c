@@ -164,20 +164,26 @@ static void run(struct admin_server *server, const Weir__Admin__V1__Request *req
 		argv[i] = bytes_make(request->argv[i].data, request->argv[i].len);
 	}
 	bool changes = request->n_argv > 0 && admin_changes(argv[0]);
-	uint64_t now_ms = clock_mono_ms();
+	const struct admin_request to_run = {
+		.argv = argv,
+		.argc = request->n_argv,
+		.subject = request->subject,
+		.now_ms = clock_mono_ms(),
+		.wall_ms = clock_wall_ms(),
+	};
 	const struct remembered *known =
-		changes ? find_remembered(server, request->id, now_ms) : NULL;
+		changes ? find_remembered(server, request->id, to_run.now_ms) : NULL;
 	if (known != NULL) {
 		buf_append_bytes(out, buf_bytes(&known->reply));
 		return;
 	}
 	struct admin_reply reply = { 0 };
-	admin_run(server->ctx, argv, request->n_argv, now_ms, clock_wall_ms(), &reply);
+	admin_run(server->ctx, &to_run, &reply);
 	admin_reply_pack(&reply, out);
 	if (changes) {
 		log_info("admin", LOG_BYTES("command", argv[0]), LOG_UINT("status", reply.status),
 			LOG_BYTES("did", buf_bytes(&reply.audit)));
-		remember(server, request->id, now_ms, buf_bytes(out));
+		remember(server, request->id, to_run.now_ms, buf_bytes(out));
 	}
 	admin_reply_fini(&reply);
 }

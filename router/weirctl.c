@@ -1,5 +1,6 @@
 // weirctl: carries its words to the router and prints the rows that come back. It knows no command:
 // the router owns names, arguments and help, so an old weirctl runs the commands of a newer router.
+// The one thing it reads itself is a token, because that is a secret and stays here.
 //
 // The request has a random id, and NNG sends it again by itself when the connection breaks before the
 // answer is there; the router runs it once.
@@ -25,6 +26,7 @@
 #include "common/mem.h"
 #include "router/admin_path.h"
 #include "router/weirctl_print.h"
+#include "router/weirctl_token.h"
 
 enum {
 	EXIT_OK = 0,
@@ -51,6 +53,7 @@ static const char usage_text[] = "usage: weirctl [--admin URL] [--json] COMMAND 
 struct session {
 	char *url; // owned
 	nng_socket socket;
+	Weir__Admin__V1__Subject *subject; // owned; NULL: no token given
 	struct printer printer;
 };
 
@@ -58,6 +61,7 @@ struct session {
 
 struct options {
 	const char *admin; // NULL: not given
+	const char *token; // a file; NULL: not given
 	bool json;
 	int first; // index of the command in argv
 	size_t n_words; // of the command and its arguments
@@ -75,6 +79,10 @@ static int take_own(int argc, char **argv, int first, struct options *options)
 		}
 		if (!words_only && strcmp(argv[i], "--json") == 0) {
 			options->json = true;
+		} else if (!words_only && strcmp(argv[i], "--token") == 0 && i + 1 < argc) {
+			options->token = argv[++i];
+		} else if (!words_only && strncmp(argv[i], "--token=", 8) == 0) {
+			options->token = argv[i] + 8;
 		} else {
 			argv[kept++] = argv[i];
 		}
@@ -198,7 +206,7 @@ static int connect_router(struct session *session)
 	return result == 0 ? EXIT_OK : unreachable(session, nng_strerror(result));
 }
 
-static nng_msg *make_request(char *const *words, size_t n_words)
+static nng_msg *make_request(const struct session *session, char *const *words, size_t n_words)
 {
 	Weir__Admin__V1__Request request = WEIR__ADMIN__V1__REQUEST__INIT;
 	ProtobufCBinaryData argv[WORDS_MAX];
@@ -208,6 +216,7 @@ static nng_msg *make_request(char *const *words, size_t n_words)
 		argv[i].data = (uint8_t *)words[i];
 		argv[i].len = strlen(words[i]);
 	}
+	request.subject = session->subject;
 	request.n_argv = n_words;
 	request.argv = argv;
 	request.version.data = (uint8_t *)WEIR_VERSION;
@@ -269,7 +278,7 @@ static int ask(struct session *session, char *const *words, size_t n_words, char
 {
 	nng_msg *message = NULL;
 	set_deadline(session);
-	int result = exchange(session->socket, make_request(words, n_words), &message);
+	int result = exchange(session->socket, make_request(session, words, n_words), &message);
 	if (result != 0) {
 		return unreachable(session, nng_strerror(result));
 	}
@@ -305,6 +314,17 @@ static int run(struct session *session, char *const *words, size_t n_words)
 	return code;
 }
 
+static int read_token(struct session *session, const char *path)
+{
+	const char *why;
+	session->subject = weirctl_subject_read(path, &why);
+	if (session->subject == NULL) {
+		fprintf(stderr, "weirctl: --token: %s: %s\n", path, why);
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
+}
+
 static int open_session(struct session *session, const struct options *options)
 {
 	const char *why = NULL;
@@ -313,6 +333,9 @@ static int open_session(struct session *session, const struct options *options)
 	if (session->url == NULL) {
 		fprintf(stderr, "weirctl: no router answers at any default place: %s\n", why);
 		return EXIT_UNREACHABLE;
+	}
+	if (options->token != NULL && read_token(session, options->token) != EXIT_OK) {
+		return EXIT_USAGE;
 	}
 	set_deadline(session);
 	return connect_router(session);
@@ -336,6 +359,7 @@ int main(int argc, char **argv)
 	if (fflush(stdout) != 0 && code == EXIT_OK) {
 		code = EXIT_REFUSED;
 	}
+	weirctl_subject_free(session.subject);
 	free(session.url);
 	return code;
 }

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import unittest
 
@@ -155,6 +156,21 @@ class Weirctl(ClusterTestCase):
         refused = self.one("route", "user:bob", "--as", "alice")
         self.assertIs(refused["allowed"], False)
         self.assertIsInstance(refused["reason"], str)
+
+    def test_route_asks_for_what_a_token_claims(self):
+        token = self.cluster.token("carol", weir={"publish": ["team-*"]})
+        path = self.cluster.write("carol.token", token)
+        self.assertIs(self.one("route", "team-1", "--token", path)["allowed"], True)
+        self.assertIs(self.one("route", "other", "--token", path)["allowed"], False)
+        self.assert_exit(USAGE, "route", "other", "--token", self.cluster.write("empty", ""))
+
+    def test_a_peer_that_only_connects_stops_nobody(self):
+        path = self.cluster.router.admin_url.removeprefix("ipc://")
+        for said in (b"", b"\0SP", b"GET / HTTP/1.1\r\n\r\n"):
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(path)
+                peer.send(said)
+        self.assert_exit(OK, "ready")
 
     def test_version(self):
         row = self.one("version")
