@@ -176,7 +176,7 @@ static const struct conf_option options[] = {
 	{ .name = "progress",
 		.type = CONF_BOOL,
 		.offset = offsetof(struct bench_conf, progress),
-		.shown = "yes on a terminal",
+		.def = "yes",
 		.help = "a line each second on standard error" },
 };
 
@@ -276,7 +276,6 @@ static const char *complete(void *arg, const char **what)
 		free(conf->prefix);
 		conf->prefix = xasprintf("bench-%" PRIx32, (uint32_t)conf->seed);
 	}
-	conf->progress = conf->progress || isatty(STDERR_FILENO) == 1;
 	return NULL;
 }
 

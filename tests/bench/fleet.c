@@ -37,12 +37,14 @@ enum {
 	BACKOFF_MIN_MS = 200,
 	BACKOFF_MAX_MS = 5000,
 	QUEUED_MAX = 256 * 1024, // bytes: more has to wait for the socket
-	OVERDUE_NS = 5 * 1000 * 1000 * 1000LL,
+	OVERDUE_S = 5,
 	SOURCE_PORTS = 25000, // connections to one address from one address
 	DESCRIPTORS_SPARE = 64,
 	NS_PER_MS = 1000000,
 	NS_PER_S = 1000000000,
 };
+
+static const uint64_t overdue_ns = (uint64_t)OVERDUE_S * NS_PER_S;
 
 static struct client *client_of(struct conn *c)
 {
@@ -687,7 +689,7 @@ void fleet_turn(struct fleet *f, uint64_t wake_ns)
 {
 	f->now_ns = clock_mono_ns();
 	wheel_advance(&f->wheel, f->now_ns / NS_PER_MS, on_timer, f);
-	ledger_expire(&f->ledger, f->now_ns > OVERDUE_NS ? f->now_ns - OVERDUE_NS : 0);
+	ledger_expire(&f->ledger, f->now_ns > overdue_ns ? f->now_ns - overdue_ns : 0);
 	connect_some(f);
 	bool at_once = !STAILQ_EMPTY(&f->queue) && may_connect(f);
 	wire_wake_at(&f->wire, wake_ns);

@@ -5,9 +5,10 @@
 //     link-bench up   EDGES BATCH SECONDS   each edge publishes to a room of its own, nobody listens
 //     link-bench down EDGES BATCH SECONDS   edge 0 publishes to one room, every edge has a member
 //
-// Prints one line: items routed and delivered a second, router CPU (user + system) per item, the
-// router's peak memory, the round trip of the link. BATCH items are flushed at once.
+// Prints one line: items routed and delivered a second, router CPU (user + system) per item, the cores
+// it had, its peak memory. BATCH items are flushed at once.
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,11 +25,12 @@
 #include "edge/router_link.h"
 #include "proto/link_hello.h"
 #include "router/link_server.h"
+#include "tests/bench/proc_stat.h"
 
 enum {
 	BODY_LEN = 128,
 	EDGES_MAX = 64,
-	SECONDS_MAX = 60
+	SECONDS_MAX = 60,
 };
 
 struct bench_edge {
@@ -48,7 +50,7 @@ struct bench_edge {
 
 static atomic_bool running = true;
 
-// ---- router process
+// The router's process
 
 static void on_term(void *arg)
 {
@@ -99,7 +101,7 @@ static pid_t start_router(char url[64])
 	return pid;
 }
 
-// ---- edges
+// Edges
 
 static bool on_batch(void *arg, uint64_t mark, struct bytes batch, uint64_t *workers)
 {
@@ -202,7 +204,7 @@ static void *run_main_loop(void *arg)
 	return NULL;
 }
 
-// ---- figures
+// Figures
 
 struct figures {
 	uint64_t published;
@@ -212,21 +214,9 @@ struct figures {
 
 static double cpu_seconds(pid_t pid)
 {
-	char path[64];
-	char text[1024];
-	unsigned long long user = 0;
-	unsigned long long sys = 0;
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	FILE *file = fopen(path, "re");
-	CHECK(file != NULL);
-	CHECK(fgets(text, sizeof(text), file) != NULL);
-	fclose(file);
-	const char *at = strrchr(text, ')');
-	CHECK(at != NULL);
-	CHECK(sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
-		      &user, // NOLINT
-		      &sys) == 2);
-	return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
+	struct proc_stat stat;
+	CHECK(proc_stat_read(pid, &stat) == 0);
+	return (double)stat.cpu_us / 1e6;
 }
 
 static struct figures measure(struct bench_edge *edges, unsigned n_edges, pid_t router)

@@ -21,6 +21,7 @@ enum {
 static int read_file(int pid, const char *name, char out[FILE_MAX])
 {
 	char path[64];
+	out[0] = '\0';
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {

@@ -55,7 +55,7 @@ void ws_client_request(struct buf *out, const char *host, struct bytes target,
 // The line at the front of `*rest`, without its CRLF; both are cut off. False if none is complete.
 static bool take_line(struct bytes *rest, struct bytes *line)
 {
-	const uint8_t *end = memmem(rest->data, rest->len, "\r\n", 2);
+	const uint8_t *end = rest->len > 0 ? memmem(rest->data, rest->len, "\r\n", 2) : NULL;
 	if (end == NULL) {
 		return false;
 	}
