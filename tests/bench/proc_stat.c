@@ -15,6 +15,7 @@
 
 enum {
 	FILE_MAX = 4096,
+	USER_WORD = 12, // of the words behind the name, counted from 1
 };
 
 // Reads up to FILE_MAX - 1 bytes of a file of `pid` as a string.
@@ -34,9 +35,9 @@ static int read_file(int pid, const char *name, char out[FILE_MAX])
 	return error;
 }
 
-// proc(5): "PID (NAME) STATE ...", user and system time are the 12th and 13th word after the name,
-// which may itself hold blanks and brackets.
-static int parse_stat(const char *text, struct proc_stat *out)
+// proc(5): "PID (NAME) STATE ...", where the name may itself hold blanks and brackets. System time is
+// the word after the user's.
+int proc_stat_parse(const char *text, struct proc_stat *out)
 {
 	const char *name = strchr(text, '(');
 	const char *end = strrchr(text, ')');
@@ -45,7 +46,7 @@ static int parse_stat(const char *text, struct proc_stat *out)
 	}
 	snprintf(out->name, sizeof(out->name), "%.*s", (int)(end - name - 1), name + 1);
 	const char *at = end + 1;
-	for (int i = 0; i < 12 && at != NULL; i++) {
+	for (int word = 1; word < USER_WORD && at != NULL; word++) {
 		at = strchr(at + 1, ' ');
 	}
 	if (at == NULL) {
@@ -53,6 +54,9 @@ static int parse_stat(const char *text, struct proc_stat *out)
 	}
 	char *rest;
 	uint64_t user = strtoull(at, &rest, 10);
+	if (rest == at) {
+		return -EBADMSG;
+	}
 	uint64_t system = strtoull(rest, NULL, 10);
 	out->cpu_us = (user + system) * 1000000U / (uint64_t)sysconf(_SC_CLK_TCK);
 	return 0;
@@ -71,7 +75,7 @@ int proc_stat_read(int pid, struct proc_stat *out)
 	*out = (struct proc_stat){ 0 };
 	int error = read_file(pid, "stat", text);
 	if (error == 0) {
-		error = parse_stat(text, out);
+		error = proc_stat_parse(text, out);
 	}
 	if (error != 0) {
 		return error;

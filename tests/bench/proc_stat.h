@@ -18,3 +18,5 @@ struct proc_stat {
 
 // Returns 0 or -errno.
 MUST_CHECK int proc_stat_read(int pid, struct proc_stat *out);
+// Takes the name and the CPU time from the text of /proc/PID/stat. Returns 0 or -EBADMSG.
+MUST_CHECK int proc_stat_parse(const char *text, struct proc_stat *out);
