@@ -101,6 +101,7 @@ static void set_timer(struct fleet *f, struct client *client, uint64_t delay_ms)
 	wheel_set(&f->wheel, &client->timer, f->now_ns / NS_PER_MS + delay_ms);
 }
 
+// Counted in its room from its first joining until it is gone for good.
 static void set_member(struct fleet *f, struct client *client, bool member)
 {
 	struct room *room = room_of(f, client);
@@ -108,6 +109,15 @@ static void set_member(struct fleet *f, struct client *client, bool member)
 		room->members += member ? 1 : -1U;
 	}
 	client->member = member;
+}
+
+static void set_absent(struct fleet *f, struct client *client, bool absent)
+{
+	struct room *room = room_of(f, client);
+	if (room != NULL && client->absent != absent) {
+		room->away += absent ? 1 : -1U;
+	}
+	client->absent = absent;
 }
 
 static void enqueue(struct fleet *f, struct client *client)
@@ -233,6 +243,7 @@ static void count_ending(struct fleet *f, const struct conn_end *end, struct byt
 static void give_up(struct fleet *f, struct client *client)
 {
 	f->tally.failed += client->member || is_churn(f) ? 0 : 1;
+	set_absent(f, client, false);
 	set_member(f, client, false);
 	set_state(f, client, CLIENT_GONE);
 }
@@ -245,7 +256,11 @@ static void on_failure(struct fleet *f, struct client *client, const struct conn
 		f->protocol->read_close(end->code, end->reason, &advice);
 	}
 	count_ending(f, end, advice.reason);
-	f->tally.closed += client->state == CLIENT_JOINED ? 1 : 0;
+	if (client->state == CLIENT_JOINED) {
+		f->tally.closed++;
+		set_absent(f, client, true);
+		ledger_release_room(&f->ledger, client->room);
+	}
 	client->failures++;
 	client->session++;
 	if (is_churn(f)) {
@@ -315,6 +330,7 @@ static void on_joined(struct fleet *f, struct client *client)
 	client->failures = 0;
 	set_state(f, client, CLIENT_JOINED);
 	set_member(f, client, true);
+	set_absent(f, client, false);
 	if (is_churn(f)) {
 		leave(f, client);
 	}
@@ -365,7 +381,7 @@ static void place(struct fleet *f, struct publish *p, uint64_t epoch, uint64_t s
 	if (!news) {
 		return;
 	}
-	struct client *sender = &f->clients[p->publisher];
+	struct client *sender = &f->clients[p->origin.publisher];
 	bool later = p->number > sender->placed_number;
 	if (epoch == sender->placed_epoch && later != (seq > sender->placed_seq)) {
 		f->tally.out_of_order++;
@@ -395,7 +411,10 @@ static struct publish *take_delivery(struct fleet *f, struct client *client,
 		f->tally.foreign++;
 		return NULL;
 	}
-	f->tally.stray += p->state == PUBLISH_REFUSED || p->room != client->room ? 1 : 0;
+	f->tally.stray += p->state == PUBLISH_REFUSED || p->origin.room != client->room ? 1 : 0;
+	if (p->origin.publisher == client->index && p->state == PUBLISH_ACKED) {
+		f->tally.out_of_order++; // a sender hears its message before the ack
+	}
 	place(f, p, epoch, in->seq);
 	ledger_delivered(&f->ledger, p);
 	return p;
@@ -447,7 +466,7 @@ static void on_position(struct fleet *f, struct client *client, const struct inc
 static void on_ack(struct fleet *f, const struct client *client, const struct incoming *in)
 {
 	struct publish *p = ledger_find(&f->ledger, in->number);
-	if (p == NULL || p->publisher != client->index) {
+	if (p == NULL || p->origin.publisher != client->index) {
 		f->tally.stray++;
 		return;
 	}
@@ -455,9 +474,6 @@ static void on_ack(struct fleet *f, const struct client *client, const struct in
 	uint64_t epoch = epoch_of(client, in->epoch);
 	note_room(room_of(f, client), epoch, in->seq);
 	place(f, p, epoch, in->seq);
-	if (epoch == client->judge.epoch && in->seq > client->judge.last) {
-		f->tally.out_of_order++; // a sender hears its message before the ack
-	}
 }
 
 static void on_error(struct fleet *f, struct client *client, const struct incoming *in)
@@ -548,8 +564,13 @@ void fleet_publish(struct fleet *f, uint32_t client, uint64_t intended_ns)
 {
 	struct client *c = &f->clients[client];
 	struct room *room = room_of(f, c);
-	const struct publish *p =
-		ledger_add(&f->ledger, intended_ns, c->room, client, c->session, room->members);
+	const struct origin origin = {
+		.room = c->room,
+		.publisher = client,
+		.session = c->session,
+	};
+	const struct publish *p = ledger_add(&f->ledger, intended_ns, origin, room->members,
+		room->members - room->away);
 	f->scratch.len = 0;
 	f->protocol->publish(&f->scratch, room->name, p->number, f->conf->size);
 	conn_send(&f->wire, &c->conn, buf_bytes(&f->scratch));

@@ -32,6 +32,7 @@ struct room {
 	uint64_t last_epoch; // the one before
 	uint64_t last; // highest seq seen
 	uint32_t members; // clients joined, or away and coming back
+	uint32_t away; // of these
 };
 
 enum client_state {
@@ -50,7 +51,8 @@ struct client {
 	uint32_t room; // NO_ROOM: none
 	uint32_t session; // connections that ended without our doing
 	uint32_t failures; // in a row
-	bool member; // counted in its room
+	bool member; // counted in its room, as are those who are
+	bool absent; // at the moment
 	uint8_t epoch_len;
 	uint8_t epoch[EPOCH_MAX]; // as sent
 	struct judge judge;

@@ -6,8 +6,9 @@
 // The mark is the run's own: what another run left in a room's history, or publishes beside us, is
 // recognised as foreign.
 //
-// `in_flight` counts deliveries, not messages. Each publish adds as many as its room has members and
-// takes them back one by one as they arrive, or all that are left when it is refused or overdue.
+// `in_flight` counts deliveries, not messages. Each publish holds as many as its room has members
+// present and gives them back one by one as they arrive, or all that are left when it is refused or
+// overdue, or when somebody leaves the room. So a closed loop goes on while clients are away.
 //
 // Together with the judge, which sees each (member, room) by seq, this is complete: no seq comes twice
 // or is missing there, and no publish has two seqs here.
@@ -51,11 +52,11 @@ static uint32_t left_of(const struct publish *p)
 
 static void release(struct ledger *l, struct publish *p)
 {
-	if (!p->in_window) {
+	if (p->held == 0) {
 		return;
 	}
-	l->in_flight -= left_of(p);
-	p->in_window = false;
+	l->in_flight -= p->held;
+	p->held = 0;
 	if (l->done != NULL) {
 		l->done(l->done_arg, p);
 	}
@@ -97,10 +98,10 @@ static void settle(struct ledger *l, struct publish *p, bool session_ended)
 	}
 }
 
-struct publish *ledger_add(struct ledger *l, uint64_t intended_ns, uint32_t room,
-	uint32_t publisher, uint32_t session, uint32_t expected)
+struct publish *ledger_add(struct ledger *l, uint64_t intended_ns, struct origin origin,
+	uint32_t expected, uint32_t present)
 {
-	CHECK(expected > 0);
+	CHECK(present > 0 && present <= expected);
 	uint64_t count = l->next++;
 	CHECK(count >> LEDGER_NUMBER_BITS == 0);
 	struct publish *p = place_of(l, count);
@@ -111,14 +112,12 @@ struct publish *ledger_add(struct ledger *l, uint64_t intended_ns, uint32_t room
 	*p = (struct publish){
 		.number = l->mark | count,
 		.intended_ns = intended_ns,
-		.room = room,
-		.publisher = publisher,
-		.session = session,
+		.origin = origin,
 		.expected = expected,
-		.in_window = true,
+		.held = present,
 		.awaited = true,
 	};
-	l->in_flight += expected;
+	l->in_flight += present;
 	l->outstanding += expected;
 	l->unanswered++;
 	l->tally->published++;
@@ -139,18 +138,20 @@ bool ledger_place(struct publish *p, uint64_t epoch, uint64_t seq, bool *news)
 		p->epoch = epoch;
 		p->seq = seq;
 	}
-	return p->epoch == epoch && p->seq == seq;
+	bool right = p->misplaced || (p->epoch == epoch && p->seq == seq);
+	p->misplaced = p->misplaced || !right;
+	return right;
 }
 
 void ledger_delivered(struct ledger *l, struct publish *p)
 {
-	if (left_of(p) > 0) {
-		l->in_flight -= p->in_window ? 1 : 0;
-		l->outstanding -= p->awaited ? 1 : 0;
-	}
+	l->outstanding -= p->awaited && left_of(p) > 0 ? 1 : 0;
 	p->delivered++;
-	if (left_of(p) == 0) {
+	if (p->held == 1) {
 		release(l, p);
+	} else if (p->held > 1) {
+		p->held--;
+		l->in_flight--;
 	}
 }
 
@@ -179,11 +180,21 @@ void ledger_expire(struct ledger *l, uint64_t before_ns)
 {
 	while (l->oldest < l->next) {
 		struct publish *p = place_of(l, l->oldest);
-		if (p->in_window && p->intended_ns >= before_ns) {
+		if (p->held > 0 && p->intended_ns >= before_ns) {
 			return;
 		}
 		release(l, p);
 		l->oldest++;
+	}
+}
+
+void ledger_release_room(struct ledger *l, uint32_t room)
+{
+	for (uint64_t i = l->oldest; i < l->next; i++) {
+		struct publish *p = place_of(l, i);
+		if (p->origin.room == room) {
+			release(l, p);
+		}
 	}
 }
 
@@ -192,7 +203,7 @@ void ledger_close(struct ledger *l, ledger_session_fn *session_of, void *arg)
 	uint64_t first = l->next > LEDGER_RING ? l->next - LEDGER_RING : 0;
 	for (uint64_t i = first; i < l->next; i++) {
 		struct publish *p = place_of(l, i);
-		settle(l, p, session_of(arg, p->publisher) != p->session);
+		settle(l, p, session_of(arg, p->origin.publisher) != p->origin.session);
 	}
 }
 

@@ -20,19 +20,25 @@ enum publish_state {
 	PUBLISH_UNKNOWN, // may come
 };
 
+// Where and by whom something is published.
+struct origin {
+	uint32_t room;
+	uint32_t publisher;
+	uint32_t session; // of the publisher's connection
+};
+
 struct publish {
 	uint64_t number; // as it travels; 0: this place was never used
 	uint64_t intended_ns;
 	uint64_t epoch; // fingerprint
 	uint64_t seq; // 0: not sequenced as far as we know
-	uint32_t room;
-	uint32_t publisher;
-	uint32_t session; // of the publisher's connection
+	struct origin origin;
 	uint32_t expected;
 	uint32_t delivered;
+	uint32_t held; // deliveries that the window still waits for
 	enum publish_state state;
-	bool in_window;
 	bool awaited;
+	bool misplaced; // it had two places
 };
 
 // A publish has left the window: it has come to all members, was refused, or is overdue. Once each.
@@ -42,8 +48,8 @@ struct ledger {
 	struct publish *ring; // owned
 	uint64_t mark; // of this run, shifted
 	uint64_t next; // count of publishes so far
-	uint64_t oldest; // none before it is in the window
-	uint64_t in_flight; // deliveries that the window waits for
+	uint64_t oldest; // none before it holds any of the window
+	uint64_t in_flight; // sum of `held`
 	uint64_t outstanding; // deliveries that may still come
 	uint64_t unanswered; // publishes
 	struct tally *tally; // borrowed
@@ -55,14 +61,15 @@ struct ledger {
 void ledger_init(struct ledger *l, uint64_t seed, struct tally *tally);
 void ledger_fini(struct ledger *l);
 
-// Notes a publish that is about to be written to at least one member. Borrowed until LEDGER_RING more have been added.
-struct publish *ledger_add(struct ledger *l, uint64_t intended_ns, uint32_t room,
-	uint32_t publisher, uint32_t session, uint32_t expected);
+// Notes a publish that is about to be written: `expected` members are to get it, `present` of them
+// (one at least) now, and the others when they are back. Borrowed until LEDGER_RING more were added.
+struct publish *ledger_add(struct ledger *l, uint64_t intended_ns, struct origin origin,
+	uint32_t expected, uint32_t present);
 // NULL for what this run did not publish, or too long ago.
 struct publish *ledger_find(const struct ledger *l, uint64_t number);
 
-// It is known to have this place in its room's order. False if it had another already: it was
-// published twice. `*news` says that it had none.
+// It is known to have this place in its room's order. False, the first time only, if it had another
+// already: it was published twice. `*news` says that it had none.
 bool ledger_place(struct publish *p, uint64_t epoch, uint64_t seq, bool *news);
 // One more member has got it.
 void ledger_delivered(struct ledger *l, struct publish *p);
@@ -72,6 +79,8 @@ void ledger_refused(struct ledger *l, struct publish *p, bool unknown);
 // Gives back the window of what was intended before `before_ns` and is still not complete, so that one
 // lost message does not stop a closed loop. It is still waited for otherwise.
 void ledger_expire(struct ledger *l, uint64_t before_ns);
+// The same for all of a room of which a member has left: nobody knows which of it that member had got.
+void ledger_release_room(struct ledger *l, uint32_t room);
 
 // At the end: counts what was never answered. `session_of` tells the present session of a publisher;
 // a publish of an earlier one may have been lost with its connection.

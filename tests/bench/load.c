@@ -40,7 +40,7 @@ static uint32_t pop_turn(struct load *load)
 
 static void on_done(void *arg, const struct publish *p)
 {
-	push_turn(arg, p->publisher);
+	push_turn(arg, p->origin.publisher);
 }
 
 static void shuffle(uint32_t *values, uint32_t n, struct rng *rng)

@@ -17,7 +17,7 @@ struct desk {
 static void on_done(void *arg, const struct publish *p)
 {
 	struct desk *desk = arg;
-	assert_false(p->in_window);
+	assert_int_equal(p->held, 0);
 	desk->n_done++;
 }
 
@@ -37,7 +37,7 @@ static void begin(struct desk *desk)
 
 static struct publish *add(struct desk *desk, uint64_t at_ns, uint32_t expected)
 {
-	return ledger_add(&desk->ledger, at_ns, 0, 0, 0, expected);
+	return ledger_add(&desk->ledger, at_ns, (struct origin){ 0 }, expected, expected);
 }
 
 static void finish(struct desk *desk)
@@ -98,7 +98,7 @@ static void never_takes_a_message_without_number_for_its_own(void **state)
 		struct ledger l;
 		struct tally t = { 0 };
 		ledger_init(&l, seeds[i], &t);
-		assert_int_not_equal(ledger_add(&l, 0, 0, 0, 0, 1)->number, 0);
+		assert_int_not_equal(ledger_add(&l, 0, (struct origin){ 0 }, 1, 1)->number, 0);
 		ledger_fini(&l);
 	}
 }
@@ -115,8 +115,11 @@ static void notices_a_message_with_two_places(void **state)
 	assert_true(ledger_place(p, EPOCH, 5, &news));
 	assert_false(news);
 	assert_false(ledger_place(p, EPOCH, 6, &news));
-	assert_false(ledger_place(p, EPOCH + 1, 5, &news));
 	assert_false(news);
+	assert_true(ledger_place(p, EPOCH, 7, &news)); // said once
+	p = add(&desk, 0, 1);
+	assert_true(ledger_place(p, EPOCH, 8, &news));
+	assert_false(ledger_place(p, EPOCH + 1, 8, &news));
 	finish(&desk);
 }
 
@@ -209,6 +212,41 @@ static void gives_back_the_window_of_what_is_overdue(void **state)
 	assert_int_equal(desk.n_done, 3);
 }
 
+static void holds_no_window_for_who_is_away(void **state)
+{
+	(void)state;
+	struct desk desk;
+	begin(&desk);
+	struct publish *p = ledger_add(&desk.ledger, 0, (struct origin){ 0 }, 3, 2);
+	assert_int_equal(desk.ledger.in_flight, 2);
+	ledger_delivered(&desk.ledger, p);
+	ledger_delivered(&desk.ledger, p);
+	assert_int_equal(desk.n_done, 1);
+	assert_int_equal(desk.ledger.outstanding, 1);
+	ledger_delivered(&desk.ledger, p); // it is back
+	assert_int_equal(desk.n_done, 1);
+	assert_int_equal(desk.ledger.outstanding, 0);
+	finish(&desk);
+}
+
+static void gives_back_the_window_of_a_room_that_a_member_leaves(void **state)
+{
+	(void)state;
+	struct desk desk;
+	begin(&desk);
+	struct publish *left = ledger_add(&desk.ledger, 0, (struct origin){ .room = 1 }, 5, 5);
+	ledger_add(&desk.ledger, 0, (struct origin){ .room = 2 }, 3, 3);
+	ledger_delivered(&desk.ledger, left);
+	ledger_release_room(&desk.ledger, 1);
+	assert_int_equal(desk.ledger.in_flight, 3);
+	assert_int_equal(desk.ledger.outstanding, 7);
+	ledger_delivered(&desk.ledger, left);
+	assert_int_equal(desk.ledger.in_flight, 3);
+	assert_int_equal(desk.ledger.outstanding, 6);
+	assert_int_equal(desk.n_done, 1);
+	finish(&desk);
+}
+
 static void settles_what_falls_out_of_the_ring(void **state)
 {
 	(void)state;
@@ -243,6 +281,8 @@ int main(void)
 		cmocka_unit_test(counts_what_nobody_answered_or_got_as_lost),
 		cmocka_unit_test(forgives_what_a_broken_connection_took_along),
 		cmocka_unit_test(gives_back_the_window_of_what_is_overdue),
+		cmocka_unit_test(holds_no_window_for_who_is_away),
+		cmocka_unit_test(gives_back_the_window_of_a_room_that_a_member_leaves),
 		cmocka_unit_test(settles_what_falls_out_of_the_ring),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
