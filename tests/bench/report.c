@@ -88,13 +88,13 @@ static double growth_of(const struct report *r, uint64_t before, uint64_t after)
 	return share((double)after - (double)before, r->connections);
 }
 
-static uint64_t cpu_of_all(const struct report *r)
+static double cpu_us_each(const struct report *r)
 {
 	uint64_t cpu = 0;
 	for (size_t i = 0; i < r->n_servers; i++) {
 		cpu += cpu_of(&r->servers[i]);
 	}
-	return cpu;
+	return share((double)cpu, work_of(r));
 }
 
 static double pss_growth_of_all(const struct report *r)
@@ -104,6 +104,15 @@ static double pss_growth_of_all(const struct report *r)
 		growth += growth_of(r, r->servers[i].before.pss, r->servers[i].end.pss);
 	}
 	return growth;
+}
+
+static bool all_there(const struct report *r)
+{
+	bool there = true;
+	for (size_t i = 0; i < r->n_servers; i++) {
+		there = there && !r->servers[i].gone;
+	}
+	return there;
 }
 
 bool report_is_clean(const struct report *r)
@@ -149,9 +158,9 @@ static void print_rates(const struct report *r, FILE *out)
 
 static void print_server(const struct report *r, const struct server_report *server, FILE *out)
 {
-	fprintf(out, "%-20s", server->end.name);
+	fprintf(out, "%-20s", server->before.name);
 	if (server->gone) {
-		fprintf(out, " pid %d could not be read all the time\n", server->pid);
+		fprintf(out, " pid %d was not there all the time\n", server->pid);
 		return;
 	}
 	if (work_of(r) > 0) {
@@ -171,10 +180,10 @@ static void print_servers(const struct report *r, FILE *out)
 	for (size_t i = 0; i < r->n_servers; i++) {
 		print_server(r, &r->servers[i], out);
 	}
-	if (r->n_servers > 0) {
+	if (r->n_servers > 0 && all_there(r)) {
 		fprintf(out, "%-20s", "all servers");
 		if (work_of(r) > 0) {
-			fprintf(out, " %.2f us CPU a %s,", share((double)cpu_of_all(r), work_of(r)),
+			fprintf(out, " %.2f us CPU a %s,", cpu_us_each(r),
 				is_churn(r) ? "cycle" : "delivery");
 		}
 		fprintf(out, " pss grown by %.0f bytes a connection\n", pss_growth_of_all(r));
@@ -221,10 +230,20 @@ static void json_string(const char *text, FILE *out)
 	buf_fini(&quoted);
 }
 
+// Null where part of it is missing.
+static void json_number(double value, bool known, FILE *out)
+{
+	if (known) {
+		fprintf(out, "%.3f", value);
+	} else {
+		fprintf(out, "null");
+	}
+}
+
 static void json_server(const struct report *r, const struct server_report *server, FILE *out)
 {
 	fprintf(out, "{\"pid\":%d,\"name\":", server->pid);
-	json_string(server->end.name, out);
+	json_string(server->before.name, out);
 	fprintf(out,
 		",\"complete\":%s,\"cpuUs\":%" PRIu64 ",\"cpuUsEach\":%.3f,\"pss\":%" PRIu64
 		",\"rss\":%" PRIu64 ",\"pssPerConnection\":%.1f,\"rssPerConnection\":%.1f}",
@@ -241,10 +260,11 @@ static void json_servers(const struct report *r, FILE *out)
 		fprintf(out, "%s", i > 0 ? "," : "");
 		json_server(r, &r->servers[i], out);
 	}
-	fprintf(out,
-		"],\"serverCpuUsEach\":%.3f,\"serverPssPerConnection\":%.1f,\"clientCpuUs\":"
-		"%" PRIu64,
-		share((double)cpu_of_all(r), work_of(r)), pss_growth_of_all(r), r->client_cpu_us);
+	fprintf(out, "],\"serverCpuUsEach\":");
+	json_number(cpu_us_each(r), all_there(r), out);
+	fprintf(out, ",\"serverPssPerConnection\":");
+	json_number(pss_growth_of_all(r), all_there(r), out);
+	fprintf(out, ",\"clientCpuUs\":%" PRIu64, r->client_cpu_us);
 }
 
 static void json_endings(const struct endings *e, FILE *out)
