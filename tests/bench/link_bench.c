@@ -2,7 +2,7 @@
 // tables, over the real window. The router runs in a child process (forked before anything of NNG is
 // touched), the edges in this one, each a router_link with one worker thread.
 //
-//     link-bench up   EDGES BATCH SECONDS   each edge publishes to a room of its own, nobody listens
+//     link-bench up   EDGES BATCH SECONDS   each edge publishes to a room that only it is in
 //     link-bench down EDGES BATCH SECONDS   edge 0 publishes to one room, every edge has a member
 //
 // Prints one line: items routed and delivered a second, router CPU (user + system) per item, the cores
@@ -263,8 +263,8 @@ static int run(const char *mode, unsigned n_edges, unsigned batch, unsigned seco
 	static struct bench_edge edges[EDGES_MAX];
 	char url[64];
 	bool down = strcmp(mode, "down") == 0;
-	pid_t router = start_router(url);
 	log_set_level(LOG_ERROR);
+	pid_t router = start_router(url);
 	struct loop *loop = loop_new();
 	pthread_t main_thread;
 	struct rights_policy policy = { .defaults = rights_new() };
