@@ -102,6 +102,8 @@ class Broadcast(ClusterTestCase):
     def test_an_admins_broadcast_reaches_every_connection(self):
         clients = [self.connect(i % 2, f"user-{i}") for i in range(4)]
         root = self.connect(token=self.cluster.token("root", roles=["admin"], username="Root"))
+        for client in [*clients, root]:
+            client.fence()  # now the router knows of it
         ack = root.ask(type="admin:broadcast", text="all hands", id="b")
         self.assertEqual({name for name in ack}, {"type", "id", "timestamp", "members"})
         self.assertEqual((ack["type"], ack["members"]), ("ack", 5))
