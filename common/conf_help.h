@@ -9,7 +9,9 @@ enum conf_builtin {
 	CONF_BUILTIN_HELP,
 	CONF_BUILTIN_VERSION,
 };
-enum { CONF_N_BUILTINS = CONF_BUILTIN_VERSION + 1 };
+enum {
+	CONF_N_BUILTINS = CONF_BUILTIN_VERSION + 1
+};
 
 struct conf_builtin_option {
 	const char *name;

@@ -18,7 +18,7 @@ char *conf_lines_next(struct conf_lines *lines);
 
 struct conf_line {
 	struct bytes name; // empty: nothing on the line, or nothing that could be told
-	char *value;       // NULL: the name stands alone
+	char *value; // NULL: the name stands alone
 };
 // Parses `text` in place; `line` borrows from it. Returns NULL or what is wrong.
 const char *conf_line_parse(char *text, struct conf_line *line);

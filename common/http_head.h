@@ -10,9 +10,9 @@
 #include "common/check.h"
 
 enum {
-	HTTP_LINE_MAX = 8192,  // request line, without CRLF: 414 beyond
+	HTTP_LINE_MAX = 8192, // request line, without CRLF: 414 beyond
 	HTTP_HEAD_MAX = 16384, // whole head: 431 beyond
-	HTTP_FIELDS_MAX = 64,  // 431 beyond
+	HTTP_FIELDS_MAX = 64, // 431 beyond
 };
 
 struct http_field {
@@ -24,9 +24,9 @@ struct http_field {
 struct http_head {
 	struct bytes method;
 	struct bytes target; // origin form, or "*"
-	struct bytes path;   // of target, before '?'
-	struct bytes query;  // after '?', empty if none
-	int minor;           // HTTP/1.minor
+	struct bytes path; // of target, before '?'
+	struct bytes query; // after '?', empty if none
+	int minor; // HTTP/1.minor
 	struct http_field fields[HTTP_FIELDS_MAX];
 	size_t n_fields;
 	size_t len; // bytes up to and including the empty line

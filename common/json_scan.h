@@ -11,7 +11,9 @@
 #include "common/bytes.h"
 #include "common/check.h"
 
-enum { JSON_DEPTH_MAX = 16 };
+enum {
+	JSON_DEPTH_MAX = 16
+};
 
 enum json_kind {
 	JSON_NULL,

@@ -35,13 +35,15 @@ static inline uint64_t counter_get(const struct counter *c)
 	return atomic_load_explicit(&c->value, memory_order_relaxed);
 }
 
-enum { HISTOGRAM_BOUNDS_MAX = 16 };
+enum {
+	HISTOGRAM_BOUNDS_MAX = 16
+};
 
 // Upper bounds in seconds, ascending; the bucket +Inf is implied. Values are kept in nanoseconds.
 // One writer, as above.
 struct histogram {
 	const double *bounds; // borrowed for the histogram's life
-	size_t n_bounds;      // at most HISTOGRAM_BOUNDS_MAX
+	size_t n_bounds; // at most HISTOGRAM_BOUNDS_MAX
 	struct counter buckets[HISTOGRAM_BOUNDS_MAX + 1];
 	struct counter sum_ns;
 };

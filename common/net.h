@@ -13,7 +13,9 @@ struct net_addr {
 	socklen_t len;
 };
 
-enum { NET_ADDR_TEXT_MAX = 64 };
+enum {
+	NET_ADDR_TEXT_MAX = 64
+};
 
 // Parses "HOST:PORT", HOST an IPv4 address, an IPv6 address in brackets, or "localhost" (which is
 // 127.0.0.1). Returns 0 or -EINVAL.

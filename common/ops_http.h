@@ -10,7 +10,7 @@
 struct ops_http;
 
 struct ops_reply {
-	int status;             // set to 200 before the handler runs
+	int status; // set to 200 before the handler runs
 	const char *content_type; // set to "text/plain; charset=utf-8" before
 	struct buf body;
 };

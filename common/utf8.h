@@ -9,7 +9,7 @@
 
 struct utf8_state {
 	uint8_t need; // continuation bytes still owed; 0 between characters
-	uint8_t low;  // allowed range of the next continuation byte
+	uint8_t low; // allowed range of the next continuation byte
 	uint8_t high;
 };
 

@@ -56,7 +56,7 @@ def compile_flags(build):
 
 
 def format_jobs(root, _build):
-    for name in tree.c_files(root, (".c",)):
+    for name in tree.c_files(root):
         yield name, ["clang-format", "--dry-run", "-Werror", name]
 
 
