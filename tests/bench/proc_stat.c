@@ -45,8 +45,8 @@ int proc_stat_parse(const char *text, struct proc_stat *out)
 		return -EBADMSG;
 	}
 	snprintf(out->name, sizeof(out->name), "%.*s", (int)(end - name - 1), name + 1);
-	const char *at = end + 1;
-	for (int word = 1; word < USER_WORD && at != NULL; word++) {
+	const char *at = end;
+	for (int word = 0; word < USER_WORD && at != NULL; word++) {
 		at = strchr(at + 1, ' ');
 	}
 	if (at == NULL) {
