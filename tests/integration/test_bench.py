@@ -308,7 +308,7 @@ class AgainstALiar(unittest.TestCase):
         server = Liar(answer, **how)
         self.addCleanup(server.close)
         code, report, err = run_bench("echo", "--edge", server.address, "--clients", 1, "--rate",
-                                      100, "--warmup", 0, "--duration", "100ms", "--drain",
+                                      100, "--warmup", 0, "--duration", "500ms", "--drain",
                                       "300ms", *words)
         self.assertEqual(err, "")
         self.faults = {name: report[name] for name in (
@@ -356,7 +356,7 @@ class AgainstALiar(unittest.TestCase):
 
     def test_it_comes_back_and_recovers_what_it_missed(self):
         server, code, report = self.bench(third(closes_before_it_delivers), "--reconnect",
-                                          "--duration", "500ms")
+                                          "--duration", "1s")
         self.assertEqual(code, 0)
         self.assertEqual((report["closed"], report["reconnected"], report["recovered"]), (1, 1, 1))
         self.assertEqual([join.get("since") for join in server.joins],
