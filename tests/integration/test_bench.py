@@ -366,7 +366,9 @@ class AgainstALiar(unittest.TestCase):
     def test_a_recovery_that_leaves_something_out_is_found_out(self):
         _, code, _ = self.bench(third(closes_before_it_delivers), "--reconnect", "--duration",
                                 "500ms", recover=lambda messages: [])
-        self.assertEqual((code, self.faults["lost"]), (1, 1))
+        # On a busy machine it publishes once more before it reads the Close.
+        self.assertEqual(code, 1)
+        self.assertIn(self.faults["lost"], (1, 2))
 
     def test_nobody_there_fails_all(self):
         code, report, _ = run_bench("echo", "--edge", "127.0.0.1:1", "--clients", 2)
