@@ -638,7 +638,10 @@ static int raise_descriptors(uint64_t clients)
 	limit.rlim_cur = need;
 	limit.rlim_max = limit.rlim_max > need ? limit.rlim_max : need;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-		return fail("clients", "limit of open files", strerrordesc_np(errno));
+		char need_text[64];
+		snprintf(need_text, sizeof(need_text), "%llu open files are not allowed",
+			(unsigned long long)need);
+		return fail("clients", need_text, strerrordesc_np(errno));
 	}
 	return 0;
 }

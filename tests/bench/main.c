@@ -19,6 +19,7 @@
 enum {
 	NS_PER_MS = 1000000,
 	NS_PER_S = 1000000000,
+	EXIT_UNUSABLE = 2, // options, or what they name
 	CONNECT_PATIENCE_MS = 60000, // with option reconnect, which never settles by itself
 };
 
@@ -196,7 +197,7 @@ static void fill_report(struct run *run)
 int main(int argc, char **argv)
 {
 	struct run *run = xcalloc(1, sizeof(*run));
-	int status = EXIT_FAILURE;
+	int status;
 	if (!bench_conf_load(&run->conf, argc, argv, &status)) {
 		free(run);
 		return status;
@@ -206,6 +207,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < run->conf.pids.n; i++) {
 		run->servers[i].pid = (int)strtol(run->conf.pids.items[i], NULL, 10);
 	}
+	status = EXIT_UNUSABLE;
 	if (fleet_init(&run->fleet, &run->conf) == 0) {
 		run_all(run);
 		fill_report(run);

@@ -382,7 +382,8 @@ class Usage(unittest.TestCase):
                       ("echo", "--window", "3", "--rate", "5"), ("echo", "--edge", "nowhere"),
                       ("rooms", "--publishers", "2"), ("idle", "--rate", "1"),
                       ("fanout", "--members", "3", "--publishers", "4"),
-                      ("echo", "--key", "a", "--token-file", "b"), ("echo", "--nonsense")):
+                      ("echo", "--key", "a", "--token-file", "b"), ("echo", "--nonsense"),
+                      ("echo", "--key", "/nonexistent")):
             with self.subTest(words=words):
                 done = subprocess.run([BENCH_BIN, *words], capture_output=True, text=True,
                                       check=False, timeout=rawhttp.DEADLINE_S)
