@@ -66,7 +66,6 @@ struct router_link {
 	struct router_link_options options;
 	const struct router_link_ops *ops;
 	void *arg;
-	struct loop *loop;
 	struct loop_timer tick;
 	struct loop_timer redial;
 	struct loop_wake *wake;
@@ -600,7 +599,6 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 	link->options = *options;
 	link->ops = ops;
 	link->arg = arg;
-	link->loop = loop;
 	link->lanes = xcalloc(options->n_workers, sizeof(link->lanes[0]));
 	link->progress = xcalloc(options->n_workers, sizeof(link->progress[0]));
 	link->redial_ms = REDIAL_MIN_MS;
@@ -628,11 +626,6 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 static void say_goodbye(struct router_link *link)
 {
 	const struct timespec pause = { .tv_nsec = 5000000 };
-	Weir__Link__V1__Goaway goaway = WEIR__LINK__V1__GOAWAY__INIT;
-	struct buf body = { 0 };
-	goaway.reason = pb_data(bytes_str("leaving"));
-	uint8_t *at = buf_reserve(&body, weir__link__v1__goaway__get_packed_size(&goaway));
-	body.len += weir__link__v1__goaway__pack(&goaway, at);
 	uint64_t deadline_ms = clock_mono_ms() + GOODBYE_MS;
 	bool said = false;
 	for (;;) {
@@ -641,7 +634,7 @@ static void say_goodbye(struct router_link *link)
 		bool writing = ready && link_conn_is_writing(link->conn);
 		bool waiting = ready && link->queued_bytes > 0;
 		if (ready && !writing && !waiting && !said) {
-			said = link_conn_control(link->conn, LINK_GOAWAY, 0, buf_bytes(&body));
+			said = link_conn_goaway(link->conn, "leaving");
 			writing = true;
 		} else if (ready && !writing) {
 			pump_and_kick(link);
@@ -652,7 +645,6 @@ static void say_goodbye(struct router_link *link)
 		}
 		nanosleep(&pause, NULL);
 	}
-	buf_fini(&body);
 }
 
 void router_link_free(struct router_link *link)

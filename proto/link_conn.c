@@ -23,6 +23,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "link.pb-c.h"
 #include "proto/link_window.h"
 
 enum {
@@ -49,7 +50,6 @@ struct link_conn {
 	size_t rx_cap;
 	_Atomic size_t body_max;
 	_Atomic uint64_t last_rx_ms;
-	_Atomic uint64_t last_tx_ms;
 };
 
 static void on_rx(void *arg);
@@ -67,7 +67,6 @@ struct link_conn *link_conn_new(struct nng_stream *stream, size_t body_max, pthr
 	conn->rx_cap = RX_CAP_MIN;
 	conn->rx = xmalloc(conn->rx_cap);
 	conn->last_rx_ms = clock_mono_ms();
-	conn->last_tx_ms = conn->last_rx_ms;
 	CHECK(nng_aio_alloc(&conn->rx_aio, on_rx, conn) == 0);
 	CHECK(nng_aio_alloc(&conn->tx_aio, on_tx, conn) == 0);
 	return conn;
@@ -202,7 +201,6 @@ static void submit_tx(struct link_conn *conn)
 	}
 	conn->tx_busy = n > 0;
 	if (n > 0) {
-		atomic_store_explicit(&conn->last_tx_ms, clock_mono_ms(), memory_order_relaxed);
 		nng_aio_set_iov(conn->tx_aio, n, iov);
 		nng_stream_send(conn->stream, conn->tx_aio);
 	}
@@ -279,6 +277,19 @@ bool link_conn_control(struct link_conn *conn, enum link_frame_type type, uint64
 	return true;
 }
 
+bool link_conn_goaway(struct link_conn *conn, const char *reason)
+{
+	Weir__Link__V1__Goaway goaway = WEIR__LINK__V1__GOAWAY__INIT;
+	struct buf body = { 0 };
+	goaway.reason.len = strlen(reason);
+	goaway.reason.data = (uint8_t *)reason;
+	uint8_t *at = buf_reserve(&body, weir__link__v1__goaway__get_packed_size(&goaway));
+	body.len += weir__link__v1__goaway__pack(&goaway, at);
+	bool queued = link_conn_control(conn, LINK_GOAWAY, 0, buf_bytes(&body));
+	buf_fini(&body);
+	return queued;
+}
+
 void link_conn_close(struct link_conn *conn)
 {
 	if (!conn->closed) {
@@ -295,9 +306,4 @@ bool link_conn_is_writing(const struct link_conn *conn)
 uint64_t link_conn_last_rx_ms(const struct link_conn *conn)
 {
 	return atomic_load_explicit(&conn->last_rx_ms, memory_order_relaxed);
-}
-
-uint64_t link_conn_last_tx_ms(const struct link_conn *conn)
-{
-	return atomic_load_explicit(&conn->last_tx_ms, memory_order_relaxed);
 }

@@ -47,6 +47,8 @@ void link_conn_attach(struct link_conn *conn, struct link_window *window);
 // write is under way. False if 64 KiB of these wait already: the peer does not read.
 bool link_conn_control(struct link_conn *conn, enum link_frame_type type, uint64_t ack,
 	struct bytes body);
+// (locked) The same for a GOAWAY, which says why the connection is about to be closed.
+bool link_conn_goaway(struct link_conn *conn, const char *reason);
 // (locked) Writes what is unsent, unless a write is under way (then it follows).
 void link_conn_kick(struct link_conn *conn);
 // (locked) Closes the stream; on_closed follows. Idempotent.
@@ -54,6 +56,5 @@ void link_conn_close(struct link_conn *conn);
 // (locked) True while a write is under way.
 bool link_conn_is_writing(const struct link_conn *conn);
 
-// Monotonic milliseconds of the last byte in and the last write begun. From any thread.
+// Monotonic milliseconds of the last byte in. From any thread.
 uint64_t link_conn_last_rx_ms(const struct link_conn *conn);
-uint64_t link_conn_last_tx_ms(const struct link_conn *conn);

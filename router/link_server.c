@@ -63,7 +63,6 @@ struct link_server {
 	struct link_server_options options;
 	struct bytes *keys; // owned array; the bytes are borrowed
 	struct route *route;
-	struct loop *loop;
 	struct ingress *ingress;
 	struct loop_timer tick;
 	uint64_t tick_ms;
@@ -206,16 +205,12 @@ static void send_control(struct peer *peer, enum link_frame_type type, struct by
 	pthread_mutex_unlock(&peer->lock);
 }
 
-// The last word to a peer, which is then closed once it has been written or the peer closes first.
+// The last word to a peer; the caller closes it.
 static void send_goaway(struct peer *peer, const char *reason)
 {
-	Weir__Link__V1__Goaway goaway = WEIR__LINK__V1__GOAWAY__INIT;
-	struct buf body = { 0 };
-	goaway.reason = pb_data(bytes_str(reason));
-	uint8_t *at = buf_reserve(&body, weir__link__v1__goaway__get_packed_size(&goaway));
-	body.len += weir__link__v1__goaway__pack(&goaway, at);
-	send_control(peer, LINK_GOAWAY, buf_bytes(&body));
-	buf_fini(&body);
+	pthread_mutex_lock(&peer->lock);
+	link_conn_goaway(peer->conn, reason);
+	pthread_mutex_unlock(&peer->lock);
 }
 
 static void challenge(struct peer *peer)
@@ -818,7 +813,6 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 	}
 	server->route = route;
 	route->arg = server; // its sink is link_server_append(); each needs the other first
-	server->loop = loop;
 	server->tick_ms = clock_mono_ms();
 	map_init(&server->peers, peer_key);
 	histogram_init(&server->route_seconds, route_bounds, ARRAY_LEN(route_bounds));

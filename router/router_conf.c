@@ -136,7 +136,7 @@ static const struct conf_option options[] = {
 	{ "rate-user", CONF_RATE, FIELD(rate_user), NOT_YET,
 		.help = "messages of a user in a time; 0: any" },
 	{ "rate-fanout", CONF_RATE, FIELD(rate_fanout), RELOADABLE, .def = "1000000",
-		.help = "deliveries that a user may cause in a second; 0: any" },
+		.help = "deliveries that a user may cause in a second; 0: any; not enforced yet" },
 	{ "presence-events-max", CONF_UINT, FIELD(presence_events_max), RELOADABLE, .def = "1000",
 		.help = "members above which a room tells only their number" },
 	{ "presence-linger", CONF_DURATION, FIELD(presence_linger_ms), NOT_YET,
