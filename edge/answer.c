@@ -96,7 +96,7 @@ static struct event_message *messages_of(size_t n, Weir__Link__V1__Message *cons
 
 static bool fits_queue(const struct conn *c, const struct frame *f)
 {
-	return c->out.bytes + f->len <= c->worker->edge->conf->queue_limit;
+	return c->out.bytes + f->len <= c->worker->settings->conf.queue_limit;
 }
 
 // Recovery is all or nothing: what does not fit the client's queue is not recovered.

@@ -149,7 +149,7 @@ void conn_on_timer(struct conn *c)
 
 static const struct edge_conf *conf_of(const struct conn *c)
 {
-	return c->worker->edge->conf;
+	return &c->worker->settings->conf;
 }
 
 struct bytes conn_client_id(const struct conn *c, char out[CLIENT_ID_MAX])
@@ -647,8 +647,8 @@ static void accept_upgrade(struct conn *c, const struct upgrade_request *request
 // Who the client is; CLOSE_NONE, or why it may not stay.
 static enum close_reason identify(struct conn *c, struct bytes token)
 {
-	const struct edge *edge = c->worker->edge;
-	if (edge->auth == NULL) {
+	const struct auth *auth = c->worker->settings->auth;
+	if (auth == NULL) {
 		char id[CLIENT_ID_MAX];
 		struct bytes user = conn_client_id(c, id);
 		c->identity.user = xstrndup(user.data, user.len);
@@ -657,7 +657,7 @@ static enum close_reason identify(struct conn *c, struct bytes token)
 	if (token.len == 0) {
 		return CLOSE_MISSING_TOKEN;
 	}
-	enum auth_result result = auth_verify(edge->auth, token, clock_wall_ms(), &c->identity);
+	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &c->identity);
 	if (result != AUTH_OK) {
 		log_debug("token_refused", LOG_STR("address", c->address),
 			LOG_STR("reason", auth_result_text(result)));
@@ -709,14 +709,14 @@ static void welcome(struct conn *c, bool autojoin)
 static void try_upgrade(struct conn *c, const struct http_head *head)
 {
 	struct worker *w = c->worker;
-	const char *why = edge_refusal(w->edge, w->touched_ms);
+	const char *why = edge_refusal(w->edge, w->settings, w->touched_ms);
 	if (why != NULL) {
 		refuse_http(c, 503, why);
 		return;
 	}
 	struct upgrade_request request;
 	buf_reset(&w->decoded, WORKER_KEEP);
-	int status = http_upgrade_check(head, &w->edge->upgrade, &request, &w->decoded);
+	int status = http_upgrade_check(head, &w->settings->upgrade, &request, &w->decoded);
 	if (status != 101) {
 		refuse_http(c, status, http_status_text(status));
 		return;
@@ -746,7 +746,7 @@ static bool answer_page(struct conn *c, const struct http_head *head)
 	if ((!health && !ready) || (!head_only && !bytes_equal_str(head->method, "GET"))) {
 		return false;
 	}
-	const char *why = ready ? edge_unready(w->edge, w->touched_ms) : NULL;
+	const char *why = ready ? edge_unready(w->edge, w->settings, w->touched_ms) : NULL;
 	buf_reset(&w->out, WORKER_KEEP);
 	buf_reset(&w->decoded, WORKER_KEEP);
 	buf_printf(&w->decoded, "%s\n", why != NULL ? why : "ok");

@@ -32,7 +32,7 @@ static void refuse(struct conn *c, const struct command *command, enum client_er
 static bool ask(struct conn *c, const struct request *request)
 {
 	struct worker *w = c->worker;
-	uint64_t deadline_ms = w->touched_ms + w->edge->conf->publish_timeout_ms;
+	uint64_t deadline_ms = w->touched_ms + w->settings->conf.publish_timeout_ms;
 	return uplink_ask(worker_link_for(w, request->room), request, deadline_ms);
 }
 
@@ -53,7 +53,7 @@ static bool ask_for(struct conn *c, const struct command *command, struct reques
 
 static bool has_space_for(const struct conn *c, struct bytes room)
 {
-	uint64_t max = c->worker->edge->conf->max_rooms_per_connection;
+	uint64_t max = c->worker->settings->conf.max_rooms_per_connection;
 	return max == 0 || c->n_rooms + c->n_joining < max ||
 		fib_member_find(&c->worker->fib, &c->rooms, c, room) != NULL;
 }
@@ -224,11 +224,11 @@ static void take_identity(struct conn *c, const struct identity *identity)
 
 static void run_auth(struct conn *c, const struct command *command)
 {
-	const struct edge *edge = c->worker->edge;
-	if (edge->auth != NULL) {
+	const struct auth *auth = c->worker->settings->auth;
+	if (auth != NULL) {
 		struct identity fresh;
 		enum auth_result result =
-			auth_verify(edge->auth, command->token, clock_wall_ms(), &fresh);
+			auth_verify(auth, command->token, clock_wall_ms(), &fresh);
 		if (result != AUTH_OK) {
 			conn_close(c, CLOSE_INVALID_TOKEN);
 			return;
@@ -261,7 +261,7 @@ static command_fn *const runners[] = {
 
 static bool within_rates(struct conn *c, size_t len)
 {
-	const struct edge_conf *conf = c->worker->edge->conf;
+	const struct edge_conf *conf = &c->worker->settings->conf;
 	uint64_t now = worker_now(c->worker);
 	return rate_take(&c->message_rate, conf->rate_messages.per_s, conf->rate_messages.burst, 1,
 		       now) &&

@@ -31,7 +31,7 @@ static const char *const *list_items(const struct conf_list *list)
 
 static void init_codec(struct edge *edge)
 {
-	const struct edge_conf *conf = edge->conf;
+	const struct edge_conf *conf = &edge->startup->conf;
 	edge->codec = (struct codec_options){
 		.lobby = bytes_str(conf->lobby),
 		.message_types = list_items(&conf->message_types),
@@ -43,7 +43,7 @@ static void init_codec(struct edge *edge)
 
 static int init_policy(struct edge *edge, struct edge_fault *fault)
 {
-	const struct edge_conf *conf = edge->conf;
+	const struct edge_conf *conf = &edge->startup->conf;
 	edge->policy = (struct rights_policy){
 		.defaults = rights_new(),
 		.lobby = bytes_str(conf->lobby),
@@ -59,37 +59,12 @@ static int init_policy(struct edge *edge, struct edge_fault *fault)
 			return -1;
 		}
 	}
-	edge->upgrade = (struct upgrade_policy){
-		.allowed_origins = list_items(&conf->allowed_origins),
-		.n_allowed_origins = conf->allowed_origins.n,
-	};
 	return 0;
-}
-
-static int init_auth(struct edge *edge, struct edge_fault *fault)
-{
-	const struct edge_conf *conf = edge->conf;
-	if (conf->auth == EDGE_AUTH_NONE) {
-		return 0;
-	}
-	edge->auth = auth_new(
-		&(struct auth_options){
-			.keys = list_items(&conf->jwt_key),
-			.n_keys = conf->jwt_key.n,
-			.issuer = conf->jwt_issuer,
-			.audience = conf->jwt_audience,
-			.leeway_ms = conf->jwt_leeway_ms,
-			.max_lifetime_ms = conf->jwt_max_lifetime_ms,
-			.admin_role = conf->admin_role,
-		},
-		&fault->what);
-	fault->option = "jwt-key";
-	return edge->auth != NULL ? 0 : -1;
 }
 
 static int init_link_key(struct edge *edge, struct edge_fault *fault)
 {
-	const char *path = edge->conf->link_key_file;
+	const char *path = edge->startup->conf.link_key_file;
 	const char *why = NULL;
 	if (path[0] == '\0') {
 		return 0;
@@ -107,7 +82,7 @@ static int init_link_key(struct edge *edge, struct edge_fault *fault)
 
 static int init_link_tls(struct edge *edge, struct edge_fault *fault)
 {
-	const struct edge_conf *conf = edge->conf;
+	const struct edge_conf *conf = &edge->startup->conf;
 	const struct link_tls_files files = {
 		.cert = conf->link_tls_cert,
 		.key = conf->link_tls_key,
@@ -127,29 +102,30 @@ static int init_link_tls(struct edge *edge, struct edge_fault *fault)
 	return 0;
 }
 
-int edge_init(struct edge *edge, const struct edge_conf *conf, struct edge_fault *fault)
+int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fault)
 {
-	edge->conf = conf;
+	const struct edge_conf *conf = &startup->conf;
+	edge->startup = settings_ref(startup);
 	edge->ws_limits = (struct ws_limits){
 		.message_max = conf->max_message,
 		.fragments_max = EDGE_FRAGMENTS_MAX,
 	};
 	make_instance(edge->instance);
 	init_codec(edge);
-	if (init_policy(edge, fault) != 0 || init_auth(edge, fault) != 0) {
+	if (init_policy(edge, fault) != 0 || init_link_key(edge, fault) != 0) {
 		return -1;
 	}
-	return init_link_key(edge, fault) != 0 ? -1 : init_link_tls(edge, fault);
+	return init_link_tls(edge, fault);
 }
 
 void edge_fini(struct edge *edge)
 {
 	rights_unref(edge->policy.defaults);
-	auth_free(edge->auth);
 	conf_secret_free(&edge->link_key);
 	for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
 		link_tls_free(edge->link_tls[i]);
 	}
+	settings_unref(edge->startup);
 }
 
 void edge_worker_done(struct edge *edge)
@@ -159,12 +135,19 @@ void edge_worker_done(struct edge *edge)
 	}
 }
 
-const char *edge_refusal(const struct edge *edge, uint64_t now_ms)
+size_t edge_max_connections(const struct edge *edge, const struct settings *settings)
+{
+	uint64_t wanted = settings->conf.max_connections;
+	return wanted > 0 ? wanted : edge->possible_connections;
+}
+
+const char *edge_refusal(const struct edge *edge, const struct settings *settings, uint64_t now_ms)
 {
 	if (atomic_load_explicit(&edge->stopping, memory_order_relaxed)) {
 		return "stopping";
 	}
-	if (atomic_load_explicit(&edge->n_open, memory_order_relaxed) >= edge->max_connections) {
+	if (atomic_load_explicit(&edge->n_open, memory_order_relaxed) >=
+		edge_max_connections(edge, settings)) {
 		return "full";
 	}
 	for (unsigned i = 0; i < edge->n_links; i++) {
@@ -173,7 +156,7 @@ const char *edge_refusal(const struct edge *edge, uint64_t now_ms)
 			return "no router met yet";
 		}
 		// The link may have gone down after the caller read its clock.
-		uint64_t until = status.down_since_ms + edge->conf->router_grace_ms;
+		uint64_t until = status.down_since_ms + settings->conf.router_grace_ms;
 		if (!status.up && until < now_ms) {
 			return "no router";
 		}
@@ -181,7 +164,7 @@ const char *edge_refusal(const struct edge *edge, uint64_t now_ms)
 	return NULL;
 }
 
-const char *edge_unready(const struct edge *edge, uint64_t now_ms)
+const char *edge_unready(const struct edge *edge, const struct settings *settings, uint64_t now_ms)
 {
 	if (atomic_load_explicit(&edge->stopping, memory_order_relaxed)) {
 		return "draining";
@@ -192,7 +175,7 @@ const char *edge_unready(const struct edge *edge, uint64_t now_ms)
 			return "no message has come back from a router yet";
 		}
 		// A canary may have come after the caller read its clock.
-		uint64_t seen = status.canary_ms + edge->conf->router_grace_ms;
+		uint64_t seen = status.canary_ms + settings->conf.router_grace_ms;
 		if (seen < now_ms) {
 			return "no message has come back from a router for router-grace";
 		}

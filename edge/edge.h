@@ -10,11 +10,9 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/metrics.h"
-#include "edge/auth.h"
 #include "edge/codec.h"
-#include "edge/edge_conf.h"
-#include "edge/http_upgrade.h"
 #include "edge/router_link.h"
+#include "edge/settings.h"
 #include "edge/ws_session.h"
 #include "proto/rights.h"
 
@@ -30,16 +28,14 @@ enum {
 };
 
 struct edge {
-	const struct edge_conf *conf; // borrowed
-	struct auth *auth; // owned; NULL: option auth=none
+	struct settings *startup; // owned reference; what no reload changes is borrowed from it
 	struct buf link_key; // owned; empty: none
 	struct nng_tls_config *link_tls[EDGE_LINKS_MAX]; // owned; for tls+tcp, else NULL
 	struct codec_options codec;
 	struct rights_policy policy;
-	struct upgrade_policy upgrade;
 	struct ws_limits ws_limits;
 	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id
-	size_t max_connections;
+	size_t possible_connections; // as descriptors allow
 
 	struct router_link *links[EDGE_LINKS_MAX]; // owned
 	unsigned n_links;
@@ -54,19 +50,16 @@ struct edge {
 	struct counter reload_failed; // the main thread's
 };
 
-// What made edge_init() fail: an option, and what is wrong with it (owned by the caller).
-struct edge_fault {
-	const char *option;
-	char *what;
-};
-
-// Fills the zeroed `edge` from `conf`: keys are loaded, patterns parsed. 0, or -1 and `*fault`.
-MUST_CHECK int edge_init(struct edge *edge, const struct edge_conf *conf, struct edge_fault *fault);
+// Fills the zeroed `edge` from what it was started with: patterns are parsed, the links' keys loaded.
+// Takes a reference. 0, or -1 and `*fault`.
+MUST_CHECK int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fault);
 void edge_fini(struct edge *edge);
 // A worker of an edge that is stopping has no connection left.
 void edge_worker_done(struct edge *edge);
 
+// How many clients it takes.
+size_t edge_max_connections(const struct edge *edge, const struct settings *settings);
 // NULL if a new client may come in now; else why not, as a word for the log and the answer.
-const char *edge_refusal(const struct edge *edge, uint64_t now_ms);
+const char *edge_refusal(const struct edge *edge, const struct settings *settings, uint64_t now_ms);
 // NULL if /ready is 200; else the reason it states.
-const char *edge_unready(const struct edge *edge, uint64_t now_ms);
+const char *edge_unready(const struct edge *edge, const struct settings *settings, uint64_t now_ms);

@@ -148,9 +148,9 @@ static const struct conf_option options[] = {
 		.help = "who may publish to the lobby" },
 	{ "allowed-origins", CONF_LIST, FIELD(allowed_origins), RELOADABLE, .check = check_origin,
 		.help = "origins beside the own one whose pages may connect, scheme://host" },
-	{ "message-types", CONF_LIST, FIELD(message_types), RELOADABLE, .check = check_type,
+	{ "message-types", CONF_LIST, FIELD(message_types), .check = check_type,
 		.help = "the only types that may be published; empty: all" },
-	{ "ephemeral-types", CONF_LIST, FIELD(ephemeral_types), RELOADABLE, .def = "typing",
+	{ "ephemeral-types", CONF_LIST, FIELD(ephemeral_types), .def = "typing",
 		.check = check_type, .help = "types that are neither numbered nor kept" },
 
 	{ "max-message", CONF_SIZE, FIELD(max_message), .def = "102400", .min = 64,

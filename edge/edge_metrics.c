@@ -151,7 +151,8 @@ static void write_links(struct buf *out, const struct edge *edge)
 	for (unsigned i = 0; i < edge->n_links; i++) {
 		struct router_link_status status = router_link_status(edge->links[i]);
 		inflight += status.inflight_bytes;
-		write_sample(out, name, "router", edge->conf->router.items[i], status.up ? 1 : 0);
+		write_sample(out, name, "router", edge->startup->conf.router.items[i],
+			status.up ? 1 : 0);
 	}
 	metrics_simple(out, "weir_edge_link_inflight_bytes", "gauge",
 		"Bytes sent to routers and not acknowledged.", inflight);

@@ -34,11 +34,14 @@ enum {
 };
 
 struct program {
-	struct edge_conf conf;
+	int argc;
+	char **argv;
 	struct conf_result conf_result;
+	struct settings *settings; // owned reference; those in use
 	struct edge edge;
 	struct dispatch dispatches[EDGE_LINKS_MAX];
 	uint8_t boot[LINK_BOOT_LEN];
+	uint64_t reserved_files; // descriptors that are not for clients
 	struct loop *loop;
 	struct ops_http *ops;
 	struct loop_signal sigterm;
@@ -60,22 +63,35 @@ static int fail(const struct program *p, const char *option, const char *what)
 	return -1;
 }
 
-static int limit_connections(struct program *p, uint64_t files)
+// `files` is how many descriptors the process may have.
+static void limit_connections(struct program *p, uint64_t files)
 {
 	struct edge *edge = &p->edge;
-	uint64_t reserved = RESERVED_FILES + EDGE_SPARE_SOCKETS +
+	p->reserved_files = RESERVED_FILES + EDGE_SPARE_SOCKETS +
 		(uint64_t)edge->n_workers * RESERVED_FILES_WORKER;
-	uint64_t possible = files > reserved ? files - reserved : 0;
-	uint64_t wanted = p->conf.max_connections;
-	if (possible >= (wanted > 0 ? wanted : CONNECTIONS_MIN)) {
-		edge->max_connections = wanted > 0 ? wanted : possible;
+	edge->possible_connections = files > p->reserved_files ? files - p->reserved_files : 0;
+}
+
+static int check_limits(const struct program *p, const struct edge_conf *conf,
+	struct edge_fault *fault)
+{
+	uint64_t wanted = conf->max_connections > 0 ? conf->max_connections : CONNECTIONS_MIN;
+	uint64_t possible = p->edge.possible_connections;
+	if (possible >= wanted) {
 		return 0;
 	}
-	wanted = wanted > 0 ? wanted : CONNECTIONS_MIN;
-	char *what = xasprintf("%" PRIu64 " need %" PRIu64 " descriptors, the limit is %" PRIu64,
-		wanted, reserved + wanted, files);
-	int result = fail(p, "max-connections", what);
-	free(what);
+	*fault = (struct edge_fault){
+		"max-connections",
+		xasprintf("%" PRIu64 " need %" PRIu64 " descriptors, the limit is %" PRIu64, wanted,
+			p->reserved_files + wanted, p->reserved_files + possible),
+	};
+	return -1;
+}
+
+static int fail_at(const struct program *p, struct edge_fault *fault)
+{
+	int result = fail(p, fault->option, fault->what);
+	free(fault->what);
 	return result;
 }
 
@@ -107,7 +123,7 @@ static int listen_on(struct program *p, const char *text)
 
 static int listen_on_all(struct program *p)
 {
-	const struct conf_list *list = &p->conf.listen;
+	const struct conf_list *list = &p->settings->conf.listen;
 	if (list->n > WORKER_LISTENERS_MAX) {
 		return fail(p, "listen", "too many addresses");
 	}
@@ -135,7 +151,7 @@ static void serve_health(void *arg, struct ops_reply *reply)
 static void serve_ready(void *arg, struct ops_reply *reply)
 {
 	const struct program *p = arg;
-	const char *why = edge_unready(&p->edge, clock_mono_ms());
+	const char *why = edge_unready(&p->edge, p->settings, clock_mono_ms());
 	reply->status = why == NULL ? 200 : 503;
 	buf_printf(&reply->body, "%s\n", why == NULL ? "ok" : why);
 }
@@ -148,7 +164,7 @@ static int listen_for_operators(struct program *p)
 		{ "/ready", serve_ready },
 		{ NULL, NULL },
 	};
-	const char *text = p->conf.ops_listen;
+	const char *text = p->settings->conf.ops_listen;
 	if (text[0] == '\0') {
 		return 0;
 	}
@@ -169,11 +185,12 @@ static int listen_for_operators(struct program *p)
 
 static int become_user(struct program *p)
 {
+	const char *user = p->settings->conf.user;
 	const char *why;
-	if (p->conf.user[0] == '\0') {
+	if (user[0] == '\0') {
 		return 0;
 	}
-	return process_become(p->conf.user, &why) == 0 ? 0 : fail(p, "user", why);
+	return process_become(user, &why) == 0 ? 0 : fail(p, "user", why);
 }
 
 // ---- links
@@ -195,17 +212,18 @@ static void start_links(struct program *p)
 		.on_session = on_session,
 	};
 	struct edge *edge = &p->edge;
+	const struct edge_conf *conf = &edge->startup->conf;
 	link_random(p->boot, sizeof(p->boot));
 	for (unsigned i = 0; i < edge->n_links; i++) {
 		struct router_link_options options = {
-			.url = p->conf.router.items[i],
+			.url = conf->router.items[i],
 			.tls = edge->link_tls[i],
 			.key = buf_bytes(&edge->link_key),
-			.name = p->conf.name,
+			.name = conf->name,
 			.boot = p->boot,
 			.policy = &edge->policy,
 			.n_workers = edge->n_workers,
-			.queue_limit = p->conf.publish_queue,
+			.queue_limit = conf->publish_queue,
 		};
 		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i);
 		for (unsigned j = 0; j < edge->n_workers; j++) {
@@ -240,16 +258,57 @@ static void on_stop_signal(void *arg)
 		_exit(0); // asked twice: at once
 	}
 	log_info("stopping", LOG_UINT("connections", atomic_load(&p->edge.n_open)));
-	loop_timer_start(&p->drain_timer, p->conf.drain_timeout_ms);
+	loop_timer_start(&p->drain_timer, p->settings->conf.drain_timeout_ms);
 	for (unsigned i = 0; i < p->edge.n_workers; i++) {
 		worker_post(p->edge.workers[i]);
 	}
 }
 
+// ---- reload
+
+static struct settings *load_anew(struct program *p, struct buf *error, struct buf *ignored)
+{
+	struct edge_conf conf = { 0 };
+	struct edge_fault fault = { 0 };
+	if (conf_reload(&edge_conf_spec, &p->settings->conf, &conf, p->argc, p->argv, error,
+		    ignored) != 0) {
+		return NULL;
+	}
+	struct settings *fresh =
+		check_limits(p, &conf, &fault) == 0 ? settings_new(&conf, &fault) : NULL;
+	if (fresh == NULL) {
+		conf_fault(&edge_conf_spec, &p->conf_result, fault.option, fault.what, error);
+		free(fault.what);
+		edge_conf_fini(&conf);
+	}
+	return fresh;
+}
+
+static void use_settings(struct program *p, struct settings *fresh)
+{
+	settings_unref(p->settings);
+	p->settings = fresh;
+	log_set_level((enum log_level)fresh->conf.log_level);
+	for (unsigned i = 0; i < p->edge.n_workers; i++) {
+		worker_offer(p->edge.workers[i], fresh);
+	}
+}
+
 static void on_hangup(void *arg)
 {
-	(void)arg;
-	log_info("reload", LOG_STR("result", "nothing to reload yet"));
+	struct program *p = arg;
+	struct buf error = { 0 };
+	struct buf ignored = { 0 };
+	struct settings *fresh = load_anew(p, &error, &ignored);
+	if (fresh != NULL) {
+		use_settings(p, fresh);
+		log_info("reloaded", LOG_BYTES("needs_restart", buf_bytes(&ignored)));
+	} else {
+		counter_add(&p->edge.reload_failed, 1);
+		log_error("reload_failed", LOG_BYTES("error", buf_bytes(&error)));
+	}
+	buf_fini(&error);
+	buf_fini(&ignored);
 }
 
 static void tear_down(struct program *p)
@@ -273,8 +332,6 @@ static void tear_down(struct program *p)
 	loop_wake_free(edge->all_done);
 	loop_free(p->loop);
 	buf_fini(&p->ready);
-	edge_fini(edge);
-	edge_conf_fini(&p->conf);
 }
 
 // ---- all of it
@@ -285,7 +342,7 @@ static void make_threads_parts(struct program *p)
 	p->loop = loop_new();
 	loop_timer_init(p->loop, &p->drain_timer, on_drain_timeout, p);
 	edge->all_done = loop_wake_new(p->loop, on_all_done, p);
-	edge->n_workers = (unsigned)p->conf.threads;
+	edge->n_workers = (unsigned)p->settings->conf.threads;
 	atomic_store(&edge->n_working, edge->n_workers);
 	for (unsigned i = 0; i < edge->n_workers; i++) {
 		edge->workers[i] = worker_new(edge, i);
@@ -296,8 +353,12 @@ static int prepare(struct program *p)
 {
 	make_threads_parts(p);
 	buf_append_str(&p->ready, "ready listen=");
-	if (limit_connections(p, process_prepare()) != 0 || listen_on_all(p) != 0 ||
-		listen_for_operators(p) != 0) {
+	limit_connections(p, process_prepare());
+	struct edge_fault fault = { 0 };
+	if (check_limits(p, &p->settings->conf, &fault) != 0) {
+		return fail_at(p, &fault);
+	}
+	if (listen_on_all(p) != 0 || listen_for_operators(p) != 0) {
 		return -1;
 	}
 	buf_append_byte(&p->ready, '\0');
@@ -311,8 +372,8 @@ static void start_threads(struct program *p)
 	sigset_t before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	log_start(STDERR_FILENO, (enum log_format)p->conf.log_format,
-		(enum log_level)p->conf.log_level);
+	log_start(STDERR_FILENO, (enum log_format)p->settings->conf.log_format,
+		(enum log_level)p->settings->conf.log_level);
 	start_links(p);
 	for (unsigned i = 0; i < p->edge.n_workers; i++) {
 		worker_start(p->edge.workers[i]);
@@ -340,26 +401,39 @@ static int run(struct program *p)
 	return 0;
 }
 
-static int load(struct program *p)
+// Takes over what `conf` holds.
+static int load(struct program *p, struct edge_conf *conf)
 {
 	struct edge_fault fault = { 0 };
 	p->edge.n_links = 1;
-	if (edge_init(&p->edge, &p->conf, &fault) != 0) {
-		int result = fail(p, fault.option, fault.what);
-		free(fault.what);
-		return result;
+	p->settings = settings_new(conf, &fault);
+	if (p->settings == NULL) {
+		edge_conf_fini(conf);
+		return fail_at(p, &fault);
 	}
-	if (p->conf.router.n != 1) {
+	if (edge_init(&p->edge, p->settings, &fault) != 0) {
+		return fail_at(p, &fault);
+	}
+	if (p->settings->conf.router.n != 1) {
 		return fail(p, "router", "more than one is not available yet");
 	}
 	return 0;
+}
+
+static void unload(struct program *p)
+{
+	edge_fini(&p->edge);
+	settings_unref(p->settings);
 }
 
 int main(int argc, char **argv)
 {
 	static struct program program;
 	struct program *p = &program;
-	p->conf_result = edge_conf_load(&p->conf, argc, argv);
+	struct edge_conf conf = { 0 };
+	p->argc = argc;
+	p->argv = argv;
+	p->conf_result = edge_conf_load(&conf, argc, argv);
 	switch (p->conf_result.action) {
 	case CONF_EXIT:
 		return 0;
@@ -368,9 +442,13 @@ int main(int argc, char **argv)
 	case CONF_PROBE:
 		return process_probe(p->conf_result.probe_url);
 	case CONF_CHECK:
-		return load(p) == 0 ? 0 : 1;
 	case CONF_RUN:
 		break;
 	}
-	return load(p) == 0 ? run(p) : 1;
+	int result = load(p, &conf);
+	if (result == 0 && p->conf_result.action == CONF_RUN) {
+		result = run(p);
+	}
+	unload(p);
+	return result == 0 ? 0 : 1;
 }

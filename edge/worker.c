@@ -29,6 +29,15 @@ enum {
 
 // ---- time
 
+// The timers and queues of who is here are seen to by the next tick.
+static void take_settings(struct worker *w)
+{
+	struct settings *fresh = atomic_exchange(&w->offered, NULL);
+	settings_unref(w->settings);
+	w->settings = fresh;
+	w->renewed = true;
+}
+
 void worker_touch(struct worker *w)
 {
 	uint64_t now_ms = clock_mono_ms();
@@ -38,6 +47,9 @@ void worker_touch(struct worker *w)
 		w->stalled = true;
 	}
 	w->touched_ms = now_ms;
+	if (atomic_load_explicit(&w->offered, memory_order_relaxed) != NULL) {
+		take_settings(w);
+	}
 }
 
 static void on_wheel(struct wheel_entry *entry, void *arg)
@@ -153,6 +165,11 @@ void worker_on_tick(struct worker *w)
 		w->stalled = false;
 		log_warn("worker_stalled", LOG_UINT("worker", w->index),
 			LOG_UINT("total_ms", w->stalled_ms));
+		rearm_all(w);
+	}
+	if (w->renewed) {
+		w->renewed = false;
+		review_all(w);
 		rearm_all(w);
 	}
 	wheel_advance(&w->wheel, worker_now(w), on_wheel, w);
@@ -293,7 +310,7 @@ static void on_accepted(void *arg, int fd, const struct net_addr *peer)
 	struct worker *w = arg;
 	worker_touch(w);
 	size_t n = atomic_load_explicit(&w->edge->n_sockets, memory_order_relaxed);
-	if (n >= w->edge->max_connections + EDGE_SPARE_SOCKETS) {
+	if (n >= edge_max_connections(w->edge, w->settings) + EDGE_SPARE_SOCKETS) {
 		counter_add(&w->metrics.handshakes[HANDSHAKE_503], 1);
 		close(fd);
 		return;
@@ -308,6 +325,7 @@ struct worker *worker_new(struct edge *edge, unsigned index)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
 	w->edge = edge;
+	w->settings = settings_ref(edge->startup);
 	w->index = index;
 	w->next_number = index + 1;
 	w->touched_ms = clock_mono_ms();
@@ -357,6 +375,12 @@ void worker_start(struct worker *w)
 	w->started = true;
 }
 
+void worker_offer(struct worker *w, struct settings *settings)
+{
+	settings_unref(atomic_exchange(&w->offered, settings_ref(settings)));
+	worker_post(w);
+}
+
 void worker_post(struct worker *w)
 {
 	loop_wake_post(w->control);
@@ -398,6 +422,8 @@ void worker_free(struct worker *w)
 	buf_fini(&w->records);
 	buf_fini(&w->out);
 	buf_fini(&w->decoded);
+	settings_unref(w->settings);
+	settings_unref(atomic_load(&w->offered));
 	edge_metrics_fini(&w->metrics);
 	free(w);
 }

@@ -29,12 +29,14 @@ enum {
 
 struct worker {
 	struct edge *edge; // borrowed
+	struct settings *settings; // owned reference
+	_Atomic(struct settings *) offered; // owned reference; those to be used from now on
 	unsigned index;
 	struct loop *loop; // owned
 	pthread_t thread;
 	bool started;
 	struct loop_timer tick;
-	struct loop_wake *control; // posted when `edge->stopping` changed
+	struct loop_wake *control; // posted when `edge->stopping` or `offered` changed
 	struct listener *listeners[WORKER_LISTENERS_MAX]; // owned
 	unsigned n_listeners;
 
@@ -54,6 +56,7 @@ struct worker {
 	uint64_t touched_ms; // monotonic time of the callback under way
 	uint64_t stalled_ms; // time so far in which this thread did not run
 	bool stalled; // since the last tick
+	bool renewed; // since the last tick: settings were replaced
 	bool link_up; // as of the last tick
 	bool draining;
 	bool closing; // all connections have been told to go
@@ -71,6 +74,8 @@ struct worker *worker_new(struct edge *edge, unsigned index);
 MUST_CHECK int worker_listen(struct worker *w, struct net_addr *addr, bool exclusive);
 void worker_attach(struct worker *w, unsigned i, struct router_link *link);
 void worker_start(struct worker *w);
+// From the main thread: it uses these settings from its next callback on. Takes a reference.
+void worker_offer(struct worker *w, struct settings *settings);
 // From the main thread: wakes it to see that the edge is stopping; it stops accepting, answers what is
 // under way, closes its clients, and calls edge_worker_done().
 void worker_post(struct worker *w);
@@ -83,7 +88,8 @@ void worker_free(struct worker *w);
 // their own clock.
 void worker_on_tick(struct worker *w);
 
-// Reads the clock, at the start of each callback. A thread that was stopped, or busy, for long has
+// Reads the clock, at the start of each callback, and takes the settings that are offered: who comes
+// after a reload was reported meets its result. A thread that was stopped, or busy, for long has
 // not read its sockets; that time is taken out of the worker's clock, so that no client is blamed
 // for it.
 void worker_touch(struct worker *w);

@@ -14,12 +14,13 @@
 #include "common/mem.h"
 #include "edge/dispatch.h"
 #include "edge/worker.h"
+#include "tests/unit/conf_args.h"
 #include "tests/unit/test.h"
 
 enum {
 	BENCH_WALL_MS = 1700000000, // times 1000: the wall clock at the start
 	BENCH_TICK_MS = 100,
-	BENCH_QUEUE_LIMIT = 65536,
+	BENCH_QUEUE_LIMIT = 64 * 1024,
 	BENCH_SAID_MAX = 256,
 };
 
@@ -173,13 +174,27 @@ static inline void router_forget(void)
 // ---- the worker
 
 struct bench {
-	struct edge_conf conf;
+	struct edge_conf *conf; // of the settings in use
 	struct edge edge;
 	struct worker *w;
 	struct dispatch dispatch;
 	struct buf batch; // what the router is about to say
 	uint64_t mark;
 };
+
+static inline void bench_settings(struct bench *b)
+{
+	struct edge_conf conf;
+	assert_loads(&edge_conf_spec, &conf,
+		ARGS("--auth=none", "--listen=127.0.0.1:0", "--max-rooms-per-connection=10",
+			"--rate-messages=0", "--queue-limit=64KiB"));
+	struct edge_fault fault;
+	struct settings *settings = settings_new(&conf, &fault);
+	assert_non_null(settings);
+	assert_int_equal(edge_init(&b->edge, settings, &fault), 0);
+	b->conf = &settings->conf;
+	settings_unref(settings);
+}
 
 static inline void bench_init(struct bench *b)
 {
@@ -189,26 +204,9 @@ static inline void bench_init(struct bench *b)
 	link_arena_fini(&router.arena);
 	memset(&router, 0, sizeof(router));
 	router.status = (struct router_link_status){ .up = true, .admitted = true, .canary_ms = 1 };
-	*b = (struct bench){
-		.conf = {
-			.auth = EDGE_AUTH_NONE,
-			.lobby = (char *)(uintptr_t)"lobby",
-			.max_message = 102400,
-			.max_rooms_per_connection = 10,
-			.queue_limit = BENCH_QUEUE_LIMIT,
-			.slow_timeout_ms = 30000,
-			.heartbeat_interval_ms = 30000,
-			.heartbeat_timeout_ms = 35000,
-			.handshake_timeout_ms = 10000,
-			.publish_timeout_ms = 10000,
-			.router_grace_ms = 30000,
-			.link_key_file = (char *)(uintptr_t)"",
-		},
-	};
-	struct edge_fault fault;
-	assert_int_equal(edge_init(&b->edge, &b->conf, &fault), 0);
-	assert_true(rights_add_option(b->edge.policy.defaults, "join+publish+presence+history=*"));
-	b->edge.max_connections = 1000;
+	memset(b, 0, sizeof(*b));
+	bench_settings(b);
+	b->edge.possible_connections = 1000;
 	b->edge.n_links = 1;
 	b->edge.n_workers = 1;
 	b->w = worker_new(&b->edge, 0);

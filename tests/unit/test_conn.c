@@ -370,7 +370,7 @@ static void nobody_is_let_in_while_it_makes_no_sense(void **state)
 		struct client c;
 		bench_init(&b);
 		router.status = rows[i].status;
-		b.edge.max_connections = rows[i].max_connections;
+		b.edge.possible_connections = rows[i].max_connections;
 		atomic_store(&b.edge.stopping, rows[i].stopping);
 		const char *answer = answer_to(&b, &c, bench_request);
 		bool let_in = strncmp(answer, "HTTP/1.1 101 ", 13) == 0;
@@ -542,7 +542,7 @@ static void a_rate_is_kept_and_its_refusals_are_counted(void **state)
 	struct bench b;
 	struct client c;
 	bench_init(&b);
-	b.conf.rate_messages = (struct conf_rate){ .per_s = 10, .burst = 20 };
+	b.conf->rate_messages = (struct conf_rate){ .per_s = 10, .burst = 20 };
 	client_open(&b, &c);
 	for (int i = 0; i < 20; i++) {
 		client_say(&b, &c, "{\"type\":\"ping\"}");
@@ -670,7 +670,7 @@ static void silence_while_it_was_not_read_from_does_not_count(void **state)
 	struct client c;
 	struct buf payload = { 0 };
 	bench_init(&b);
-	b.conf.slow_timeout_ms = 600000;
+	b.conf->slow_timeout_ms = 600000;
 	client_open(&b, &c);
 	fill(&b, &c, BENCH_QUEUE_LIMIT / 2 + 10000);
 	client_send(&b, &c, FIN | WS_PONG, bytes_str(""));

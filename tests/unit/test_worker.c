@@ -148,7 +148,7 @@ static void a_join_is_asked_and_its_answer_repeats_the_id(void **state)
 	assert_true(item->join->client == c.conn->handle && item->join->req == said->req);
 	assert_true(item->join->presence && item->join->has_since && !item->join->automatic);
 	assert_true(item->join->since_epoch == 0xabc && item->join->since_seq == 9);
-	assert_true(said->deadline_ms == bench_now_ms + b.conf.publish_timeout_ms);
+	assert_true(said->deadline_ms == bench_now_ms + b.conf->publish_timeout_ms);
 	uint64_t req = said->req;
 	say_joined(&b, &c, req, "r", 0xabc, 9, 1);
 	bench_deliver(&b);
@@ -262,7 +262,7 @@ static void a_connection_may_be_in_so_many_rooms(void **state)
 	struct bench b;
 	struct client c;
 	bench_init(&b);
-	b.conf.max_rooms_per_connection = 3;
+	b.conf->max_rooms_per_connection = 3;
 	client_open(&b, &c);
 	join(&b, &c, "a", 1, 0);
 	join(&b, &c, "b", 1, 0);
@@ -757,9 +757,9 @@ static void a_token_is_told_to_expire_and_then_does(void **state)
 	struct bench b;
 	struct client c;
 	bench_init(&b);
-	b.conf.jwt_leeway_ms = 2000;
-	b.conf.heartbeat_interval_ms = 600000;
-	b.conf.heartbeat_timeout_ms = 700000;
+	b.conf->jwt_leeway_ms = 2000;
+	b.conf->heartbeat_interval_ms = 600000;
+	b.conf->heartbeat_timeout_ms = 700000;
 	client_open(&b, &c);
 	c.conn->identity.expires_s = clock_wall_ms() / 1000 + 60;
 	conn_rearm(c.conn);
@@ -781,8 +781,8 @@ static void a_token_does_not_live_longer_because_the_worker_stood_still(void **s
 	struct bench b;
 	struct client c;
 	bench_init(&b);
-	b.conf.heartbeat_interval_ms = 600000;
-	b.conf.heartbeat_timeout_ms = 700000;
+	b.conf->heartbeat_interval_ms = 600000;
+	b.conf->heartbeat_timeout_ms = 700000;
 	client_open(&b, &c);
 	c.conn->identity.expires_s = clock_wall_ms() / 1000 + 60;
 	conn_rearm(c.conn);

@@ -1,0 +1,68 @@
+// A generation of settings is replaced, not changed: the main thread makes a new one beside that in
+// use, and only when every file it names was good do the workers get it, each at a turn of its own
+// loop (worker_offer). Until the last of them has, the old one lives on by its references.
+//
+// A lock around one set of options was rejected: the hot path reads several of them for each message.
+// So were options that are atomics one by one: keys and origins are more than a word.
+
+#include "edge/settings.h"
+
+#include <stdlib.h>
+
+#include "common/mem.h"
+
+static const char *const *list_items(const struct conf_list *list)
+{
+	return (const char *const *)list->items;
+}
+
+static struct auth *load_auth(const struct edge_conf *conf, struct edge_fault *fault)
+{
+	fault->option = "jwt-key";
+	return auth_new(
+		&(struct auth_options){
+			.keys = list_items(&conf->jwt_key),
+			.n_keys = conf->jwt_key.n,
+			.issuer = conf->jwt_issuer,
+			.audience = conf->jwt_audience,
+			.leeway_ms = conf->jwt_leeway_ms,
+			.max_lifetime_ms = conf->jwt_max_lifetime_ms,
+			.admin_role = conf->admin_role,
+		},
+		&fault->what);
+}
+
+struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *fault)
+{
+	struct auth *auth = NULL;
+	if (conf->auth == EDGE_AUTH_JWT) {
+		auth = load_auth(conf, fault);
+		if (auth == NULL) {
+			return NULL;
+		}
+	}
+	struct settings *s = xcalloc(1, sizeof(*s));
+	s->conf = *conf;
+	s->auth = auth;
+	s->upgrade = (struct upgrade_policy){
+		.allowed_origins = list_items(&s->conf.allowed_origins),
+		.n_allowed_origins = s->conf.allowed_origins.n,
+	};
+	atomic_init(&s->refs, 1);
+	return s;
+}
+
+struct settings *settings_ref(struct settings *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void settings_unref(struct settings *s)
+{
+	if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
+		auth_free(s->auth);
+		edge_conf_fini(&s->conf);
+		free(s);
+	}
+}

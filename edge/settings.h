@@ -1,0 +1,29 @@
+// What SIGHUP can change: options, token keys, origins. One generation of them is made whole, never
+// written afterwards, and shared by reference; whoever holds one reads it without a lock.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "common/check.h"
+#include "edge/auth.h"
+#include "edge/edge_conf.h"
+#include "edge/http_upgrade.h"
+
+// What made a start or a reload fail: an option, and what is wrong with it (owned by the caller).
+struct edge_fault {
+	const char *option;
+	char *what;
+};
+
+struct settings {
+	struct edge_conf conf; // owned
+	struct auth *auth; // owned; NULL: option auth=none
+	struct upgrade_policy upgrade;
+	atomic_uint refs;
+};
+
+// Takes over what `conf` holds and loads the files it names. One reference, or NULL and `*fault`; then
+// the caller still owns what `conf` holds.
+struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *fault);
+struct settings *settings_ref(struct settings *s);
+void settings_unref(struct settings *s); // NULL is fine
