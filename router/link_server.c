@@ -29,6 +29,7 @@
 #include "proto/link_items.h"
 #include "proto/names.h"
 #include "router/ingress.h"
+#include "router/link_keys.h"
 
 enum {
 	TICK_MS = 50,
@@ -61,7 +62,6 @@ struct peer {
 
 struct link_server {
 	struct link_server_options options;
-	struct bytes *keys; // owned array; the bytes are borrowed
 	struct route *route;
 	struct ingress *ingress;
 	struct loop_timer tick;
@@ -222,7 +222,7 @@ static void challenge(struct peer *peer)
 	message.minor = LINK_MINOR;
 	message.router_name = pb_data(bytes_str(server->options.name));
 	message.nonce = pb_data(bytes_make(peer->nonce, sizeof(peer->nonce)));
-	message.key_required = server->options.n_keys > 0;
+	message.key_required = server->options.keys->n > 0;
 	uint8_t *at = buf_reserve(&body, weir__link__v1__challenge__get_packed_size(&message));
 	body.len += weir__link__v1__challenge__pack(&message, at);
 	send_control(peer, LINK_CHALLENGE, buf_bytes(&body));
@@ -410,25 +410,6 @@ static void refuse(struct peer *peer, const char *goaway, struct bytes name)
 	close_peer(peer);
 }
 
-// A key for one edge opens for no other, and that edge comes with no other.
-static bool key_is_for(const struct link_server *server, size_t index, struct bytes name)
-{
-	if (server->options.n_keys == 0) {
-		return true;
-	}
-	const char *bound = server->options.keys[index].edge;
-	if (bound != NULL) {
-		return bytes_equal_str(name, bound);
-	}
-	for (size_t i = 0; i < server->options.n_keys; i++) {
-		const char *other = server->options.keys[i].edge;
-		if (other != NULL && bytes_equal_str(name, other)) {
-			return false;
-		}
-	}
-	return true;
-}
-
 static bool copy_policy(const Weir__Link__V1__Hello *hello, struct rights_policy *policy)
 {
 	policy->defaults = rights_new();
@@ -555,8 +536,8 @@ static void on_hello(struct peer *peer, struct bytes packed)
 	struct buf body = { 0 };
 	size_t key_index;
 	memcpy(nonces.router, peer->nonce, sizeof(peer->nonce));
-	if (!link_verify(packed, LINK_ROLE_EDGE, server->keys, server->options.n_keys, &nonces,
-		    &key_index, &body)) {
+	const struct link_keys *keys = server->options.keys;
+	if (!link_verify(packed, LINK_ROLE_EDGE, keys->keys, keys->n, &nonces, &key_index, &body)) {
 		refuse(peer, "bad_key", bytes_make(NULL, 0));
 		buf_fini(&body);
 		return;
@@ -567,11 +548,10 @@ static void on_hello(struct peer *peer, struct bytes packed)
 		refuse(peer, "protocol", bytes_make(NULL, 0));
 	} else if (!link_version_fits(hello->major, hello->minor)) {
 		refuse(peer, "version", pb_bytes(hello->name));
-	} else if (!key_is_for(server, key_index, pb_bytes(hello->name))) {
+	} else if (!link_keys_fit(keys, key_index, pb_bytes(hello->name))) {
 		refuse(peer, "bad_key", pb_bytes(hello->name));
 	} else {
-		struct bytes key =
-			server->options.n_keys > 0 ? server->keys[key_index] : bytes_make(NULL, 0);
+		struct bytes key = keys->n > 0 ? keys->keys[key_index] : bytes_make(NULL, 0);
 		welcome(peer, hello, &policy, &nonces, key);
 	}
 	rights_unref(policy.defaults);
@@ -797,7 +777,6 @@ static void free_server(struct link_server *server)
 	ingress_free(server->ingress);
 	link_arena_fini(&server->arena);
 	map_fini(&server->peers);
-	free(server->keys);
 	free(server->url);
 	free(server);
 }
@@ -807,10 +786,6 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 {
 	struct link_server *server = xcalloc(1, sizeof(*server));
 	server->options = *options;
-	server->keys = xcalloc(options->n_keys, sizeof(server->keys[0]));
-	for (size_t i = 0; i < options->n_keys; i++) {
-		server->keys[i] = options->keys[i].key;
-	}
 	server->route = route;
 	route->arg = server; // its sink is link_server_append(); each needs the other first
 	server->tick_ms = clock_mono_ms();

@@ -12,20 +12,15 @@
 #include "router/edge_link.h"
 #include "router/route.h"
 
+struct link_keys;
 struct link_server;
 struct nng_tls_config;
-
-struct link_key {
-	struct bytes key;
-	const char *edge; // only for the edge of this name; NULL: for any
-};
 
 struct link_server_options {
 	const char *url; // tcp://, tls+tcp:// or ipc://
 	struct nng_tls_config *tls; // for tls+tcp; NULL else
 	const char *name; // of this router
-	const struct link_key *keys;
-	size_t n_keys; // 0: no proof asked (loopback and ipc)
+	const struct link_keys *keys; // may change at any time; links that are up stay
 	uint64_t link_timeout_ms;
 };
 

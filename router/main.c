@@ -17,16 +17,15 @@
 #include "common/process.h"
 #include "proto/link_tls.h"
 #include "router/admin_server.h"
+#include "router/link_keys.h"
 #include "router/link_server.h"
 #include "router/route.h"
 #include "router/router_conf.h"
 #include "router/router_metrics.h"
 
-enum {
-	LINK_KEY_MAX = 4096
-};
-
 struct router {
+	int argc;
+	char **argv;
 	struct router_conf conf;
 	struct conf_result conf_result;
 	struct loop *loop;
@@ -37,9 +36,9 @@ struct router {
 	struct admin_server *admin;
 	struct loop_signal sigterm;
 	struct loop_signal sigint;
-	struct link_key *keys; // owned, n_keys
-	struct buf *key_bytes; // owned, n_keys
-	size_t n_keys;
+	struct loop_signal sighup;
+	struct counter reload_failed;
+	struct link_keys keys;
 	struct nng_tls_config *tls; // for tls+tcp
 };
 
@@ -57,43 +56,14 @@ static int fail(const struct router *router, const char *option, const char *val
 	return 1;
 }
 
-// ---- keys
-
-// "FILE", or "NAME=FILE" for one edge.
-static const char *load_key(const char *value, struct link_key *key, struct buf *bytes)
-{
-	const char *equals = strchr(value, '=');
-	const char *path = equals != NULL ? equals + 1 : value;
-	const char *why = NULL;
-	if (conf_secret_read(path, LINK_KEY_MAX, bytes, &why) != 0) {
-		return why;
-	}
-	if (bytes->len < LINK_KEY_MIN) {
-		return "shorter than 32 bytes";
-	}
-	key->key = buf_bytes(bytes);
-	if (equals != NULL) {
-		char *name = xstrndup(value, (size_t)(equals - value));
-		key->edge = name;
-		if (!link_name_valid(bytes_str(name))) {
-			return "no such edge name";
-		}
-	}
-	return NULL;
-}
+// ---- files
 
 static int load_keys(struct router *router)
 {
-	const struct conf_list *files = &router->conf.link_key_file;
-	router->keys = xcalloc(files->n, sizeof(router->keys[0]));
-	router->key_bytes = xcalloc(files->n, sizeof(router->key_bytes[0]));
-	router->n_keys = files->n;
-	for (size_t i = 0; i < files->n; i++) {
-		const char *why =
-			load_key(files->items[i], &router->keys[i], &router->key_bytes[i]);
-		if (why != NULL) {
-			return fail(router, "link-key-file", files->items[i], why);
-		}
+	const char *file;
+	const char *why;
+	if (link_keys_load(&router->keys, &router->conf.link_key_file, &file, &why) != 0) {
+		return fail(router, "link-key-file", file, why);
 	}
 	return 0;
 }
@@ -123,24 +93,14 @@ static int load_files(struct router *router)
 	return load_keys(router) != 0 || load_tls(router) != 0 ? 1 : 0;
 }
 
-static void free_keys(struct router *router)
-{
-	for (size_t i = 0; i < router->n_keys; i++) {
-		conf_secret_free(&router->key_bytes[i]);
-		free((char *)router->keys[i].edge);
-	}
-	free(router->keys);
-	free(router->key_bytes);
-	link_tls_free(router->tls);
-}
-
 // ---- ops listener
 
 static void on_metrics(void *arg, struct ops_reply *reply)
 {
 	struct router *router = arg;
 	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-	router_metrics_write(&reply->body, &router->route, router->links);
+	router_metrics_write(&reply->body, &router->route, router->links,
+		counter_get(&router->reload_failed));
 }
 
 static void on_alive(void *arg, struct ops_reply *reply)
@@ -176,6 +136,71 @@ static int listen_ops(struct router *router, char bound[NET_ADDR_TEXT_MAX])
 	return 0;
 }
 
+// ---- reload
+
+static struct route_options route_options_of(const struct router_conf *conf)
+{
+	return (struct route_options){
+		.max_rooms = conf->max_rooms,
+		.max_members_per_room = conf->max_members_per_room,
+		.presence_events_max = conf->presence_events_max,
+		.history_age_ms = conf->history_age_ms,
+		.history_messages = conf_limit(conf->history_messages),
+		.history_bytes = conf->history_bytes,
+		.history_total = conf->history_total,
+		.dedup_total = conf->dedup_total,
+	};
+}
+
+static int load_anew(struct router *router, struct router_conf *conf, struct link_keys *keys,
+	struct buf *error, struct buf *ignored)
+{
+	const char *file;
+	const char *why;
+	if (conf_reload(&router_conf_spec, &router->conf, conf, router->argc, router->argv, error,
+		    ignored) != 0) {
+		return -1;
+	}
+	if (link_keys_load(keys, &conf->link_key_file, &file, &why) != 0) {
+		char *what = xasprintf("%s: %s", file, why);
+		conf_fault(&router_conf_spec, &router->conf_result, "link-key-file", what, error);
+		free(what);
+		router_conf_fini(conf);
+		return -1;
+	}
+	return 0;
+}
+
+// Takes over what `keys` holds; `conf` is only read. The options of the start stay, as texts of them
+// are borrowed everywhere; what a reload may change is copied from here.
+static void use(struct router *router, const struct router_conf *conf, const struct link_keys *keys)
+{
+	const struct route_options options = route_options_of(conf);
+	link_keys_fini(&router->keys);
+	router->keys = *keys;
+	route_set_options(&router->route, &options);
+	log_set_level((enum log_level)conf->log_level);
+}
+
+static void on_hangup(void *arg)
+{
+	struct router *router = arg;
+	struct router_conf conf = { 0 };
+	struct link_keys keys = { 0 };
+	struct buf error = { 0 };
+	struct buf ignored = { 0 };
+	if (load_anew(router, &conf, &keys, &error, &ignored) == 0) {
+		use(router, &conf, &keys);
+		router_conf_fini(&conf);
+		log_info("reloaded", LOG_BYTES("needs_restart", buf_bytes(&ignored)));
+	} else {
+		counter_add(&router->reload_failed, 1);
+		log_error("reload_failed", LOG_BYTES("error", buf_bytes(&error)));
+	}
+	buf_fini(&error);
+	buf_fini(&ignored);
+}
+
 // ---- life
 
 static void on_stop(void *arg)
@@ -191,8 +216,7 @@ static int listen_links(struct router *router)
 		.url = router->conf.listen,
 		.tls = router->tls,
 		.name = router->conf.name,
-		.keys = router->keys,
-		.n_keys = router->n_keys,
+		.keys = &router->keys,
 		.link_timeout_ms = router->conf.link_timeout_ms,
 	};
 	const char *why = NULL;
@@ -238,6 +262,7 @@ static int serve(struct router *router)
 	}
 	loop_signal_start(router->loop, &router->sigterm, SIGTERM, on_stop, router);
 	loop_signal_start(router->loop, &router->sigint, SIGINT, on_stop, router);
+	loop_signal_start(router->loop, &router->sighup, SIGHUP, on_hangup, router);
 	char *line = xasprintf("ready listen=%s admin=%s ops=%s", link_server_url(router->links),
 		router->conf.admin, ops);
 	log_raw(line);
@@ -245,21 +270,13 @@ static int serve(struct router *router)
 	loop_run(router->loop);
 	loop_signal_stop(&router->sigterm);
 	loop_signal_stop(&router->sigint);
+	loop_signal_stop(&router->sighup);
 	return 0;
 }
 
 static int run(struct router *router)
 {
-	const struct route_options options = {
-		.max_rooms = router->conf.max_rooms,
-		.max_members_per_room = router->conf.max_members_per_room,
-		.presence_events_max = router->conf.presence_events_max,
-		.history_age_ms = router->conf.history_age_ms,
-		.history_messages = conf_limit(router->conf.history_messages),
-		.history_bytes = router->conf.history_bytes,
-		.history_total = router->conf.history_total,
-		.dedup_total = router->conf.dedup_total,
-	};
+	const struct route_options options = route_options_of(&router->conf);
 	log_start(STDERR_FILENO, (enum log_format)router->conf.log_format,
 		(enum log_level)router->conf.log_level);
 	if (geteuid() == 0) {
@@ -279,7 +296,7 @@ static int run(struct router *router)
 
 int main(int argc, char **argv)
 {
-	struct router router = { 0 };
+	struct router router = { .argc = argc, .argv = argv };
 	router.conf_result = router_conf_load(&router.conf, argc, argv);
 	int result = 0;
 	switch (router.conf_result.action) {
@@ -302,7 +319,8 @@ int main(int argc, char **argv)
 		}
 		break;
 	}
-	free_keys(&router);
+	link_keys_fini(&router.keys);
+	link_tls_free(router.tls);
 	router_conf_fini(&router.conf);
 	return result;
 }

@@ -60,21 +60,35 @@ static void forget_log(void *arg, struct table_room *room)
 	store_forget(&r->store, &room->log);
 }
 
-void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
-	void *arg)
+static struct store_limits store_limits_of(const struct route_options *options)
 {
-	*r = (struct route){ .options = *options, .append = append, .arg = arg };
-	const struct store_limits limits = {
+	return (struct store_limits){
 		.messages = options->history_messages,
 		.bytes = options->history_bytes,
 		.age_ms = options->history_age_ms,
 		.total_bytes = options->history_total,
 	};
+}
+
+void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
+	void *arg)
+{
+	const struct store_limits limits = store_limits_of(options);
+	*r = (struct route){ .options = *options, .append = append, .arg = arg };
 	room_table_init(&r->table, options->max_rooms, options->max_members_per_room);
 	r->table.forget = forget_log;
 	r->table.forget_arg = r;
 	store_init(&r->store, &limits);
 	dedup_init(&r->dedup, options->dedup_total);
+}
+
+void route_set_options(struct route *r, const struct route_options *options)
+{
+	r->options = *options;
+	r->table.max_rooms = options->max_rooms;
+	r->table.max_members_per_room = options->max_members_per_room;
+	r->store.limits = store_limits_of(options);
+	r->dedup.total_bytes = options->dedup_total;
 }
 
 void route_fini(struct route *r)

@@ -52,6 +52,8 @@ struct route {
 void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
 	void *arg);
 void route_fini(struct route *r);
+// Other limits from now on. What is kept beyond them goes with the next message of its room.
+void route_set_options(struct route *r, const struct route_options *options);
 
 // A session with an edge begins: it holds no client yet. `link` comes back as edge->link; name and
 // policy (from HELLO) are copied.

@@ -37,7 +37,8 @@ static uint64_t queue_bytes(struct link_server *server)
 	return bytes;
 }
 
-void router_metrics_write(struct buf *out, const struct route *route, struct link_server *server)
+void router_metrics_write(struct buf *out, const struct route *route, struct link_server *server,
+	uint64_t reload_failed)
 {
 	const struct room_table *table = &route->table;
 	const struct {
@@ -58,6 +59,8 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 		{ "weir_router_link_queue_bytes", "gauge", "Bytes waiting for links to edges.",
 			queue_bytes(server) },
 		{ "weir_log_dropped_total", "counter", "Log lines lost.", log_dropped() },
+		{ "weir_reload_failed_total", "counter", "Reloads that kept the old state.",
+			reload_failed },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		metrics_simple(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);

@@ -24,6 +24,7 @@
 #include "common/mem.h"
 #include "edge/router_link.h"
 #include "proto/link_hello.h"
+#include "router/link_keys.h"
 #include "router/link_server.h"
 #include "tests/bench/proc_stat.h"
 
@@ -63,9 +64,11 @@ static void run_router(int url_fd)
 	struct loop_signal term = { 0 };
 	struct route route;
 	const struct route_options route_options = { .history_age_ms = 60000 };
+	const struct link_keys no_keys = { 0 };
 	const struct link_server_options options = {
 		.url = "tcp://127.0.0.1:0",
 		.name = "bench",
+		.keys = &no_keys,
 		.link_timeout_ms = 6000,
 	};
 	const char *why = NULL;

@@ -19,7 +19,8 @@ EDGE_METRICS = {
 ROUTER_METRICS = {
     "weir_router_edges", "weir_router_rooms", "weir_router_members", "weir_router_published_total",
     "weir_router_deliveries_total", "weir_router_rejected_total", "weir_router_history_bytes",
-    "weir_router_link_queue_bytes", "weir_router_route_seconds", "weir_build_info",
+    "weir_router_link_queue_bytes", "weir_router_route_seconds", "weir_log_dropped_total",
+    "weir_reload_failed_total", "weir_build_info",
 }
 
 

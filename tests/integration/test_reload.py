@@ -10,7 +10,7 @@ NEW_KEY = b"another-key-of-64-bytes-another-key-of-64-bytes-another-key-of--"
 SIGNALS = 200
 
 
-class Reloading(TestCase):
+class Edge(TestCase):
     expected_seconds = 4
 
     def setUp(self):
@@ -109,6 +109,54 @@ class Reloading(TestCase):
             self.edge.signal(signal.SIGHUP)
         stuck.expect_close(1012, "restart")
         self.assertEqual(self.edge.wait(), 0)
+
+
+class Router(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.cluster = self.start_cluster(edges=1)
+        self.router = self.cluster.router
+
+    def restart_with(self, *lines):
+        self.router.stop()
+        self.write_options(*lines)
+        self.router = self.cluster.router = self.cluster.start_router(
+            listen=self.router.link_url, config=self.file, link_key_file=[])
+        self.cluster.edges[0].wait_until_ready()
+
+    def write_options(self, *lines):
+        self.file = self.cluster.write("router.conf", "\n".join(lines) + "\n")
+
+    def reload(self, expected="reloaded"):
+        mark = self.router.mark()
+        self.router.signal(signal.SIGHUP)
+        return self.router.wait_for_line(f" {expected}( |$)", after=mark)
+
+    def test_keys_and_limits_take_new_values_and_links_stay(self):
+        old_key = f"link-key-file = {self.cluster.folder}/link.key"
+        self.restart_with(old_key)
+        alice = self.cluster.connect()
+        alice.join("one")
+        new_file = self.cluster.write("new-link.key", NEW_KEY)
+        self.write_options(f"link-key-file = {new_file}", "max-rooms = 1", "link-timeout = 60s")
+        self.assertIn("link-timeout", self.reload())
+        self.assertEqual(alice.ask_for("error", type="join", room="two")["code"], "limit")
+        alice.publish("one")
+        mark = self.router.mark()
+        late = self.cluster.spawn_edge("late").wait_ready()
+        self.router.wait_for_line("bad_key", after=mark)
+        self.assertFalse(late.is_ready())
+        self.cluster.start_edge("new", link_key_file=new_file)
+
+    def test_what_is_wrong_changes_nothing_and_is_counted(self):
+        old_key = f"link-key-file = {self.cluster.folder}/link.key"
+        self.restart_with(old_key)
+        for n, lines in enumerate((["link-key-file = /no/such/file"],
+                                   [old_key, "max-rooms = some"])):
+            self.write_options(*lines)
+            self.reload("reload_failed")
+            self.assertEqual(metrics_of(self.router.ops)["weir_reload_failed_total"], n + 1)
+        self.cluster.start_edge("another")
 
 
 if __name__ == "__main__":
