@@ -87,28 +87,6 @@ int net_addr_parse(struct net_addr *addr, const char *text)
 	return r;
 }
 
-static void format_v4(const struct in_addr *ip, char *out, size_t size)
-{
-	CHECK(inet_ntop(AF_INET, ip, out, (socklen_t)size) != NULL);
-}
-
-void net_addr_format_host(const struct net_addr *addr, char out[NET_ADDR_TEXT_MAX])
-{
-	if (addr->sa.ss_family == AF_INET) {
-		format_v4(&as_v4(addr)->sin_addr, out, NET_ADDR_TEXT_MAX);
-		return;
-	}
-	CHECK(addr->sa.ss_family == AF_INET6);
-	const struct in6_addr *ip = &as_v6(addr)->sin6_addr;
-	if (IN6_IS_ADDR_V4MAPPED(ip)) {
-		struct in_addr v4;
-		memcpy(&v4, ip->s6_addr + 12, sizeof(v4));
-		format_v4(&v4, out, NET_ADDR_TEXT_MAX);
-		return;
-	}
-	CHECK(inet_ntop(AF_INET6, ip, out, NET_ADDR_TEXT_MAX) != NULL);
-}
-
 void net_addr_format(const struct net_addr *addr, char out[NET_ADDR_TEXT_MAX])
 {
 	char host[INET6_ADDRSTRLEN];

@@ -22,8 +22,6 @@ enum {
 MUST_CHECK int net_addr_parse(struct net_addr *addr, const char *text);
 // "127.0.0.1:8080" or "[::1]:8080".
 void net_addr_format(const struct net_addr *addr, char out[NET_ADDR_TEXT_MAX]);
-// The same without the port, an IPv4-mapped IPv6 address as IPv4.
-void net_addr_format_host(const struct net_addr *addr, char out[NET_ADDR_TEXT_MAX]);
 bool net_addr_is_loopback(const struct net_addr *addr);
 uint16_t net_addr_port(const struct net_addr *addr);
 void net_addr_set_port(struct net_addr *addr, uint16_t port);

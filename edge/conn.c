@@ -110,8 +110,9 @@ const char *conn_state_name(enum conn_state state)
 static void conn_log(const struct conn *c, enum log_level level, const char *event)
 {
 	char id[CLIENT_ID_MAX];
+	char address[NET_IP_TEXT_MAX];
 	LOG_AT(level, event, LOG_BYTES("conn", conn_client_id(c, id)),
-		LOG_STR("address", c->address), LOG_STR("user", c->identity.user),
+		LOG_BYTES("address", conn_address(c, address)), LOG_STR("user", c->identity.user),
 		LOG_STR("reason", close_reason_rule((enum close_reason)c->reason)->name),
 		LOG_UINT("queued", c->out.bytes));
 }
@@ -158,6 +159,12 @@ struct bytes conn_client_id(const struct conn *c, char out[CLIENT_ID_MAX])
 		(unsigned long long)c->number);
 	CHECK(len > 0 && len < CLIENT_ID_MAX);
 	return bytes_make(out, (size_t)len);
+}
+
+struct bytes conn_address(const struct conn *c, char out[NET_IP_TEXT_MAX])
+{
+	net_ip_format(&c->address, out);
+	return bytes_str(out);
 }
 
 struct rights_subject conn_subject(const struct conn *c)
@@ -375,7 +382,6 @@ static void conn_free(void *arg)
 	buf_fini(&c->in);
 	frame_unref(c->pong);
 	identity_fini(&c->identity);
-	free(c->address);
 	free(c);
 }
 
@@ -443,9 +449,10 @@ static void answer_http(struct conn *c, struct bytes response)
 static void refuse_http(struct conn *c, int status, const char *why)
 {
 	struct worker *w = c->worker;
+	char address[NET_IP_TEXT_MAX];
 	counter_add(&w->metrics.handshakes[handshake_result_of(status)], 1);
-	log_debug("handshake_refused", LOG_STR("address", c->address), LOG_INT("status", status),
-		LOG_STR("reason", why));
+	log_debug("handshake_refused", LOG_BYTES("address", conn_address(c, address)),
+		LOG_INT("status", status), LOG_STR("reason", why));
 	buf_reset(&w->out, WORKER_KEEP);
 	http_refuse(&w->out, status, why, status == 503 ? RETRY_AFTER_S : 0);
 	answer_http(c, buf_bytes(&w->out));
@@ -659,7 +666,8 @@ static enum close_reason identify(struct conn *c, struct bytes token)
 	}
 	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &c->identity);
 	if (result != AUTH_OK) {
-		log_debug("token_refused", LOG_STR("address", c->address),
+		char address[NET_IP_TEXT_MAX];
+		log_debug("token_refused", LOG_BYTES("address", conn_address(c, address)),
 			LOG_STR("reason", auth_result_text(result)));
 		return CLOSE_INVALID_TOKEN;
 	}
@@ -952,12 +960,12 @@ static void open_timer(struct conn *c)
 
 // ---- the beginning
 
-struct conn *conn_new(struct worker *worker, int fd, char *address)
+struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
 	c->worker = worker;
 	c->fd = fd;
-	c->address = address;
+	c->address = peer;
 	c->state = CONN_UPGRADE;
 	c->state_ms = worker_now(worker);
 	c->number = worker->next_number;

@@ -14,6 +14,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/loop.h"
+#include "common/net_ip.h"
 #include "common/wheel.h"
 #include "edge/auth.h"
 #include "edge/close_reason.h"
@@ -36,7 +37,7 @@ enum conn_state {
 	CONN_STATE_COUNT,
 };
 
-// 576 bytes: idle connections are paid for by the ten thousand, so it holds no buffer that is
+// 584 bytes: idle connections are paid for by the ten thousand, so it holds no buffer that is
 // not in use and one event; the second one exists only while the socket is full.
 struct conn {
 	struct worker *worker; // borrowed
@@ -70,7 +71,7 @@ struct conn {
 	struct frame *pong; // owned; waits for the one before it to leave
 	struct fib_member_list rooms;
 	struct identity identity;
-	char *address; // owned
+	struct net_ip address; // of the client, as far as is known
 	struct rate message_rate;
 	struct rate byte_rate;
 	struct rate ping_rate;
@@ -84,8 +85,8 @@ struct conn {
 };
 TAILQ_HEAD(conn_list, conn);
 
-// Takes over `fd` and `address` (free(3)).
-struct conn *conn_new(struct worker *worker, int fd, char *address);
+// Takes over `fd`.
+struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer);
 
 // Ends the connection for `reason`, in whatever state it is; once it is ending, further calls change
 // nothing, except that reasons without a close code cut it off at once.
@@ -115,5 +116,6 @@ void conn_rearm(struct conn *c);
 void conn_review_input(struct conn *c);
 
 struct bytes conn_client_id(const struct conn *c, char out[CLIENT_ID_MAX]);
+struct bytes conn_address(const struct conn *c, char out[NET_IP_TEXT_MAX]);
 struct rights_subject conn_subject(const struct conn *c);
 const char *conn_state_name(enum conn_state state);

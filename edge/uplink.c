@@ -224,6 +224,7 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 {
 	const struct identity *identity = &c->identity;
 	char id[CLIENT_ID_MAX];
+	char address[NET_IP_TEXT_MAX];
 	ProtobufCBinaryData *roles = NULL;
 	if (identity->n_roles > 0) {
 		roles = xmalloc(identity->n_roles * sizeof(roles[0]));
@@ -241,7 +242,7 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 	up.admin = identity->admin;
 	up.has_rights = identity->rights != NULL;
 	up.n_rights = up.has_rights ? rights_list(identity->rights, &up.rights) : 0;
-	up.address = pb_data(bytes_str(c->address));
+	up.address = pb_data(conn_address(c, address));
 	up.since_ms = c->since_wall_ms;
 	up.codec = pb_data(bytes_str(codec_json.name));
 	up.jti = pb_data(bytes_str(identity->jti));

@@ -315,10 +315,8 @@ static void on_accepted(void *arg, int fd, const struct net_addr *peer)
 		close(fd);
 		return;
 	}
-	char address[NET_ADDR_TEXT_MAX];
-	net_addr_format_host(peer, address);
 	net_set_nodelay(fd);
-	conn_new(w, fd, xstrdup(address));
+	conn_new(w, fd, net_ip_of(peer));
 }
 
 struct worker *worker_new(struct edge *edge, unsigned index)

@@ -779,7 +779,7 @@ static void an_idle_connection_is_small(void **state)
 	struct client c;
 	bench_init(&b);
 	client_open(&b, &c);
-	assert_true(sizeof(struct conn) <= 576);
+	assert_true(sizeof(struct conn) <= 584);
 	assert_null(c.conn->in.data);
 	assert_null(c.conn->write_io);
 	assert_null(c.conn->out.ring);
