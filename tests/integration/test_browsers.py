@@ -1,0 +1,163 @@
+"""Real browsers: a page written for any WebSocket server works unchanged."""
+
+import http.server
+import json
+import os
+import queue
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+from urllib.parse import quote
+
+from harness import DEADLINE_S, ROOT, TestCase
+
+PAGE = os.path.join(ROOT, "tests", "client", "browser.html")
+START_S = 60 * (DEADLINE_S / 10)  # a browser starts slowly on a busy machine
+
+
+class PageServer:
+    """Serves the page, and takes what it reports."""
+
+    def __init__(self):
+        self.reports = queue.Queue()
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                found = self.path.startswith("/page")
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.end_headers()
+                if found:
+                    with open(PAGE, "rb") as f:
+                        self.wfile.write(f.read())
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                owner.reports.put(json.loads(body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class BrowserTests:
+    """What each browser is put through."""
+
+    def argv(self, profile, url):
+        raise NotImplementedError
+
+    def setUp(self):
+        super().setUp()
+        self.page = PageServer()
+        self.addCleanup(self.page.close)
+
+    def browse(self, url):
+        profile = tempfile.mkdtemp(prefix="weir-browser-")
+        self.addCleanup(shutil.rmtree, profile, ignore_errors=True)
+        popen = subprocess.Popen(self.argv(profile, url), stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 start_new_session=True, env={**os.environ, "HOME": profile})
+
+        def end():
+            os.killpg(popen.pid, 9)
+            popen.wait()
+
+        self.addCleanup(end)
+
+    def open_page(self, cluster, **parameters):
+        words = {name: f"ws://127.0.0.1:{edge.address[1]}/?token={cluster.token(name)}"
+                 for name, edge in zip(("alice", "bob"), cluster.edges)}
+        words.update(parameters)
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in words.items())
+        self.browse(f"{self.page.origin}/page?{query}")
+
+    def until(self, name, event):
+        """All reports up to and with the first such."""
+        seen = []
+        while not seen or (seen[-1]["name"], seen[-1]["event"]) != (name, event):
+            try:
+                seen.append(self.page.reports.get(timeout=START_S))
+            except queue.Empty:
+                self.fail(f"no {event} of {name} after {seen}")
+        return seen
+
+    def messages(self, seen, name):
+        return [r["message"] for r in seen if r["name"] == name and r["event"] == "message"]
+
+    def test_a_page_talks_through_two_edges(self):
+        cluster = self.start_cluster(edges=2, edge={"allowed_origins": [self.page.origin]})
+        self.open_page(cluster)
+        seen = self.until("bob", "close")
+        self.assertEqual(seen[-1]["code"], 1000)
+        self.assertTrue(seen[-1]["clean"])
+        alice, bob = self.messages(seen, "alice"), self.messages(seen, "bob")
+        self.assertEqual(alice[0]["type"], "connected")
+        self.assertEqual(alice[0]["user"], "alice")
+        chats = [m for m in bob if m["type"] == "chat"]
+        self.assertEqual([m["text"][:8] for m in chats], ["Grüße, \U0001f30d", "long xxx"])
+        self.assertEqual({m["from"] for m in chats}, {alice[0]["clientId"]})
+        self.assertEqual(len(chats[1]["text"]), 70005)
+        self.assertEqual([m["type"] for m in alice if m["type"] in ("chat", "typing", "error")][:3],
+                         ["chat", "typing", "error"])
+        self.assertNotIn("typing", [m["type"] for m in bob])
+        errors = [m for m in alice if m["type"] == "error"]
+        self.assertEqual(errors[0]["message"], "Invalid message format")
+
+    def test_a_token_may_come_as_a_subprotocol(self):
+        cluster = self.start_cluster(edges=2, edge={"allowed_origins": [self.page.origin]})
+        self.open_page(cluster, bob=f"ws://127.0.0.1:{cluster.edges[1].address[1]}/",
+                       bearer=cluster.token("bob"))
+        opened = [r for r in self.until("bob", "close") if r["event"] == "open"]
+        self.assertEqual({r["name"]: r["protocol"] for r in opened},
+                         {"alice": "", "bob": "weir.v1.json"})
+
+    def test_without_a_token_the_page_is_told(self):
+        cluster = self.start_cluster(edges=2, edge={"allowed_origins": [self.page.origin]})
+        self.open_page(cluster, bob=f"ws://127.0.0.1:{cluster.edges[1].address[1]}/")
+        closed = self.until("bob", "close")[-1]
+        self.assertEqual(closed["code"], 4001)
+        self.assertEqual(json.loads(closed["reason"])["reason"], "missing_token")
+
+    def test_a_page_of_another_origin_does_not_get_in(self):
+        cluster = self.start_cluster(edges=2)
+        self.open_page(cluster)
+        seen = self.until("bob", "close")
+        self.assertEqual(seen[-1]["code"], 1006)
+        self.assertNotIn("open", [r["event"] for r in seen])
+
+
+@unittest.skipUnless(shutil.which("chromium"), "chromium is not installed (tests/run installs it)")
+class Chromium(BrowserTests, TestCase):
+    def argv(self, profile, url):
+        return ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+                "--no-first-run", "--disable-background-networking", "--disable-component-update",
+                "--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={profile}", url]
+
+
+@unittest.skipUnless(shutil.which("firefox-esr"),
+                     "firefox-esr is not installed (tests/run installs it)")
+class Firefox(BrowserTests, TestCase):
+    def argv(self, profile, url):
+        with open(os.path.join(profile, "user.js"), "w", encoding="utf-8") as f:
+            f.write('user_pref("browser.aboutwelcome.enabled", false);\n'
+                    'user_pref("datareporting.policy.dataSubmissionEnabled", false);\n'
+                    'user_pref("network.captive-portal-service.enabled", false);\n'
+                    'user_pref("network.connectivity-service.enabled", false);\n'
+                    'user_pref("app.normandy.enabled", false);\n')
+        return ["firefox-esr", "--headless", "--no-remote", "--profile", profile, url]
+
+
+if __name__ == "__main__":
+    unittest.main()
