@@ -506,9 +506,8 @@ static void withdraw(struct conn *c)
 
 static bool input_is_held(const struct conn *c)
 {
-	const struct worker *w = c->worker;
-	return c->out.bytes >= conf_of(c)->queue_limit / 2 || w->draining ||
-		(c->n_recoveries > 0 && w->link_up);
+	return c->out.bytes >= conf_of(c)->queue_limit / 2 || c->leaving ||
+		(c->n_recoveries > 0 && c->worker->link_up);
 }
 
 static bool wants_input(const struct conn *c)

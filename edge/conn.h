@@ -62,6 +62,7 @@ struct conn {
 	bool eof; // the peer's side is
 	bool pong_queued;
 	bool expiry_told;
+	bool leaving; // a drain hears it out; nothing more is read
 	uint16_t n_joining; // joins not answered yet
 	uint16_t n_recoveries; // requests not answered yet whose answer may be large
 	uint32_t n_rooms;

@@ -24,7 +24,6 @@
 
 enum {
 	STALL_MS = 1000,
-	DRAIN_ANSWERS_MS = 2000, // waits this long for answers before it closes its clients
 };
 
 // ---- time
@@ -100,50 +99,23 @@ static void look_at_links(struct worker *w)
 	}
 }
 
-// ---- the drain
+// ---- the end of all
 
-static bool is_waiting_for_answers(struct worker *w)
+static void begin_to_stop(struct worker *w)
 {
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
-		if (pending_oldest(&w->uplinks[i].pending) != NULL) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void begin_drain(struct worker *w)
-{
-	w->draining = true;
-	w->drain_ms = w->touched_ms;
+	w->stopping = true;
 	for (unsigned i = 0; i < w->n_listeners; i++) {
 		listener_free(w->listeners[i]);
 	}
 	w->n_listeners = 0;
-	review_all(w);
+	// The other half is for closing handshakes.
+	drain_begin(w, w->settings->conf.drain_timeout_ms / 2, 0);
 }
 
-static void close_all(struct worker *w)
+static void look_whether_done(struct worker *w)
 {
-	uint32_t cursor = 0;
-	struct conn *c;
-	w->closing = true;
-	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
-		conn_close(c, CLOSE_RESTART);
-	}
-}
-
-static void step_drain(struct worker *w)
-{
-	if (!w->draining || w->drained) {
-		return;
-	}
-	bool waited = w->touched_ms - w->drain_ms >= DRAIN_ANSWERS_MS;
-	if (!w->closing && (waited || !is_waiting_for_answers(w))) {
-		close_all(w);
-	}
-	if (w->closing && w->conns.n == 0) {
-		w->drained = true;
+	if (w->stopping && !w->done && w->conns.n == 0) {
+		w->done = true;
 		edge_worker_done(w->edge);
 	}
 }
@@ -152,9 +124,9 @@ static void on_control(void *arg)
 {
 	struct worker *w = arg;
 	worker_touch(w);
-	if (!w->draining && atomic_load(&w->edge->stopping)) {
-		begin_drain(w);
-		step_drain(w);
+	if (!w->stopping && atomic_load(&w->edge->stopping)) {
+		begin_to_stop(w);
+		look_whether_done(w);
 	}
 }
 
@@ -174,7 +146,8 @@ void worker_on_tick(struct worker *w)
 	}
 	wheel_advance(&w->wheel, worker_now(w), on_wheel, w);
 	look_at_links(w);
-	step_drain(w);
+	drain_step(w);
+	look_whether_done(w);
 }
 
 static void on_tick_timer(void *arg)
@@ -420,6 +393,7 @@ void worker_free(struct worker *w)
 	buf_fini(&w->records);
 	buf_fini(&w->out);
 	buf_fini(&w->decoded);
+	drain_fini(&w->drain);
 	settings_unref(w->settings);
 	settings_unref(atomic_load(&w->offered));
 	edge_metrics_fini(&w->metrics);

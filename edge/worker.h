@@ -13,6 +13,7 @@
 #include "common/wheel.h"
 #include "edge/conn.h"
 #include "edge/conn_table.h"
+#include "edge/drain.h"
 #include "edge/edge.h"
 #include "edge/edge_metrics.h"
 #include "edge/fib.h"
@@ -58,10 +59,9 @@ struct worker {
 	bool stalled; // since the last tick
 	bool renewed; // since the last tick: settings were replaced
 	bool link_up; // as of the last tick
-	bool draining;
-	bool closing; // all connections have been told to go
-	bool drained; // none is left
-	uint64_t drain_ms; // draining since
+	struct drain drain;
+	bool stopping; // takes nobody any more
+	bool done; // and nobody is left
 	int64_t stamp_ms; // of the first delivery of this turn that reached somebody; 0: none
 
 	struct edge_metrics metrics;

@@ -852,6 +852,77 @@ static void a_drain_does_not_wait_long(void **state)
 	bench_fini(&b);
 }
 
+static size_t count_closing(const struct client *clients, size_t n)
+{
+	size_t closing = 0;
+	for (size_t i = 0; i < n; i++) {
+		closing += clients[i].conn->state == CONN_CLOSING ? 1 : 0;
+	}
+	return closing;
+}
+
+static void a_drain_closes_in_batches_and_can_be_called_off(void **state)
+{
+	enum {
+		CLIENTS = 10
+	};
+	(void)state;
+	struct bench b;
+	struct client clients[CLIENTS];
+	bench_init(&b);
+	for (size_t i = 0; i < CLIENTS; i++) {
+		client_open(&b, &clients[i]);
+	}
+	drain_begin(b.w, 10000, 20); // 20 a second are 2 a tick
+	assert_int_equal(count_closing(clients, CLIENTS), 2);
+	bench_pass(&b, 100);
+	assert_int_equal(count_closing(clients, CLIENTS), 4);
+	// Whoever is not told yet goes on as before, and who is heard out comes back when it ends.
+	uint64_t req = ask(&b, &clients[9], "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
+	bench_pass(&b, 100);
+	assert_int_equal(count_closing(clients, CLIENTS), 4);
+	drain_end(b.w);
+	bench_pass(&b, 5000);
+	say_published(&b, &clients[9], req, 5);
+	bench_deliver(&b);
+	client_expect(&clients[9], "\"type\":\"ack\",\"id\":1");
+	for (size_t i = 4; i < CLIENTS; i++) {
+		assert_int_equal(clients[i].conn->state, CONN_OPEN);
+		ask(&b, &clients[i], "{\"type\":\"chat\",\"room\":\"r\",\"id\":2}");
+	}
+	for (size_t i = 0; i < CLIENTS; i++) {
+		client_close(&clients[i]);
+	}
+	bench_turn(&b);
+	bench_fini(&b);
+}
+
+static void a_drain_has_told_everybody_when_its_time_is_over(void **state)
+{
+	enum {
+		CLIENTS = 200 // more than one batch
+	};
+	(void)state;
+	struct bench b;
+	static struct client clients[CLIENTS];
+	bench_init(&b);
+	for (size_t i = 0; i < CLIENTS; i++) {
+		client_open(&b, &clients[i]);
+		router_forget();
+	}
+	drain_begin(b.w, 300, 0);
+	size_t first = count_closing(clients, CLIENTS);
+	assert_true(first > 0 && first < CLIENTS / 2);
+	bench_pass(&b, 300);
+	assert_int_equal(count_closing(clients, CLIENTS), CLIENTS);
+	for (size_t i = 0; i < CLIENTS; i++) {
+		client_close(&clients[i]);
+		bench_turn(&b);
+		router_forget();
+	}
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -882,6 +953,8 @@ int main(void)
 		cmocka_unit_test(a_token_does_not_live_longer_because_the_worker_stood_still),
 		cmocka_unit_test(a_drain_waits_for_answers_and_then_closes),
 		cmocka_unit_test(a_drain_does_not_wait_long),
+		cmocka_unit_test(a_drain_closes_in_batches_and_can_be_called_off),
+		cmocka_unit_test(a_drain_has_told_everybody_when_its_time_is_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
