@@ -476,6 +476,7 @@ void answer_record(struct worker *w, const struct inbox_record *record)
 		break;
 	case INBOX_MARK:
 	case INBOX_SESSION:
+	case INBOX_DRAIN:
 		CHECK(false); // these are for the worker itself
 	}
 }

@@ -149,6 +149,17 @@ static void on_gap(struct dispatch *d, const Weir__Link__V1__Gap *m)
 		});
 }
 
+static void on_drain(struct dispatch *d, const Weir__Link__V1__Drain *m)
+{
+	for (unsigned i = 0; i < d->n_workers; i++) {
+		inbox_record_append(&d->records[i],
+			&(struct inbox_record){ .kind = INBOX_DRAIN,
+				.link = d->link,
+				.epoch = m->active ? 1 : 0,
+				.seq = m->rate });
+	}
+}
+
 // The client that an answer is for; 0 if the item is not for one client.
 static uint64_t client_of(const link_item *item)
 {
@@ -186,6 +197,9 @@ static void on_item(struct dispatch *d, const link_item *item, struct bytes pack
 		return;
 	case WEIR__LINK__V1__ITEM__KIND_GAP:
 		on_gap(d, item->gap);
+		return;
+	case WEIR__LINK__V1__ITEM__KIND_DRAIN:
+		on_drain(d, item->drain);
 		return;
 	default:
 		break;

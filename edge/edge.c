@@ -135,6 +135,12 @@ void edge_worker_done(struct edge *edge)
 	}
 }
 
+bool edge_is_draining(const struct edge *edge)
+{
+	return atomic_load_explicit(&edge->stopping, memory_order_relaxed) ||
+		atomic_load_explicit(&edge->draining, memory_order_relaxed);
+}
+
 size_t edge_max_connections(const struct edge *edge, const struct settings *settings)
 {
 	uint64_t wanted = settings->conf.max_connections;
@@ -145,6 +151,9 @@ const char *edge_refusal(const struct edge *edge, const struct settings *setting
 {
 	if (atomic_load_explicit(&edge->stopping, memory_order_relaxed)) {
 		return "stopping";
+	}
+	if (atomic_load_explicit(&edge->draining, memory_order_relaxed)) {
+		return "draining";
 	}
 	if (atomic_load_explicit(&edge->n_open, memory_order_relaxed) >=
 		edge_max_connections(edge, settings)) {
@@ -166,7 +175,7 @@ const char *edge_refusal(const struct edge *edge, const struct settings *setting
 
 const char *edge_unready(const struct edge *edge, const struct settings *settings, uint64_t now_ms)
 {
-	if (atomic_load_explicit(&edge->stopping, memory_order_relaxed)) {
+	if (edge_is_draining(edge)) {
 		return "draining";
 	}
 	for (unsigned i = 0; i < edge->n_links; i++) {

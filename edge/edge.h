@@ -45,6 +45,7 @@ struct edge {
 	atomic_size_t n_sockets; // accepted and not closed
 	atomic_size_t n_open; // of them, WebSockets
 	atomic_bool stopping;
+	atomic_bool draining; // an operator sent its clients away and keeps others out
 	atomic_uint n_working; // workers that still have connections
 	struct loop_wake *all_done; // posted when the last of them has none; borrowed
 	struct counter reload_failed; // the main thread's
@@ -57,6 +58,8 @@ void edge_fini(struct edge *edge);
 // A worker of an edge that is stopping has no connection left.
 void edge_worker_done(struct edge *edge);
 
+// It sends its clients away, to stop or because an operator said so.
+bool edge_is_draining(const struct edge *edge);
 // How many clients it takes.
 size_t edge_max_connections(const struct edge *edge, const struct settings *settings);
 // NULL if a new client may come in now; else why not, as a word for the log and the answer.

@@ -19,6 +19,7 @@ enum inbox_kind {
 	INBOX_BROADCAST, // `frame` for every connection
 	INBOX_MARK, // end of BATCH `seq`
 	INBOX_SESSION, // a new session, number `seq`
+	INBOX_DRAIN, // `epoch` 1: send the clients away, `seq` a second; 0: no longer
 };
 
 struct inbox_record {

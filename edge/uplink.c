@@ -270,6 +270,16 @@ void uplink_client_down(struct uplink *up, uint64_t handle)
 	link_outbox_add_fact(&up->outbox, &item);
 }
 
+void uplink_edge_state(struct uplink *up, bool draining)
+{
+	Weir__Link__V1__EdgeState state = WEIR__LINK__V1__EDGE_STATE__INIT;
+	state.draining = draining;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_EDGE_STATE;
+	item.edge_state = &state;
+	link_outbox_add_fact(&up->outbox, &item);
+}
+
 void uplink_flush(struct uplink *up)
 {
 	if (up->outbox.entries.len > 0) {

@@ -64,6 +64,9 @@ bool uplink_is_recovery(const struct pending_entry *entry);
 void uplink_client_up(struct uplink *up, const struct conn *c);
 void uplink_client_down(struct uplink *up, uint64_t handle);
 
+// What the router shows of the edge; a session begins with false.
+void uplink_edge_state(struct uplink *up, bool draining);
+
 // Sends what the turn has gathered.
 void uplink_flush(struct uplink *up);
 

@@ -101,9 +101,18 @@ static void look_at_links(struct worker *w)
 
 // ---- the end of all
 
+// One worker speaks for the edge.
+static void tell_state(struct worker *w)
+{
+	for (unsigned i = 0; i < w->edge->n_links && w->index == 0; i++) {
+		uplink_edge_state(&w->uplinks[i], edge_is_draining(w->edge));
+	}
+}
+
 static void begin_to_stop(struct worker *w)
 {
 	w->stopping = true;
+	tell_state(w);
 	for (unsigned i = 0; i < w->n_listeners; i++) {
 		listener_free(w->listeners[i]);
 	}
@@ -185,6 +194,26 @@ static void on_session(struct worker *w, const struct inbox_record *record)
 {
 	struct snapshot snapshot = { .worker = w, .uplink = &w->uplinks[record->link] };
 	uplink_snapshot(snapshot.uplink, record->seq, next_announced, on_lost_request, &snapshot);
+	if (edge_is_draining(w->edge)) {
+		tell_state(w);
+	}
+}
+
+static void on_drain(struct worker *w, const struct inbox_record *record)
+{
+	bool active = record->epoch != 0;
+	if (w->stopping) {
+		return; // which is at least as much
+	}
+	if (atomic_exchange(&w->edge->draining, active) != active) {
+		log_info(active ? "draining" : "undrained", LOG_UINT("rate", record->seq));
+	}
+	if (active) {
+		drain_begin(w, w->settings->conf.drain_timeout_ms / 2, record->seq);
+	} else {
+		drain_end(w);
+	}
+	tell_state(w);
 }
 
 static void on_inbox(void *arg)
@@ -201,6 +230,8 @@ static void on_inbox(void *arg)
 			marks[record.link] = record.seq;
 		} else if (record.kind == INBOX_SESSION) {
 			on_session(w, &record);
+		} else if (record.kind == INBOX_DRAIN) {
+			on_drain(w, &record);
 		} else {
 			answer_record(w, &record);
 		}

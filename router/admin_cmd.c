@@ -150,7 +150,7 @@ static void edge_row(struct call *call, const void *object)
 	} else {
 		admin_reply_null(reply, "rttMs");
 	}
-	admin_reply_flag(reply, "draining", false);
+	admin_reply_flag(reply, "draining", edge->draining);
 	admin_reply_time(reply, "since", figures.since_ms);
 	text_or_null(reply, "version", figures.version);
 	admin_reply_end_row(reply);
@@ -645,6 +645,51 @@ static void cmd_kick(struct call *call)
 		(int)reason.len, (const char *)reason.data);
 }
 
+// "N/s", or N. False if it is not a rate that an edge can take.
+static bool drain_rate_of(struct bytes text, uint64_t *rate)
+{
+	*rate = 0;
+	if (text.data == NULL) {
+		return true;
+	}
+	size_t len = text.len;
+	if (len > 2 && memcmp(text.data + len - 2, "/s", 2) == 0) {
+		text.len -= 2;
+	}
+	return json_uint_decode(text, rate) && *rate > 0 && *rate <= UINT32_MAX;
+}
+
+static void drain(struct call *call, bool active)
+{
+	uint64_t rate = 0;
+	if (active && !drain_rate_of(call->options[0], &rate)) {
+		usage(call, "--rate takes a number of connections a second: 50/s");
+		return;
+	}
+	struct table_edge *edge = find_edge(call, call->words[0]);
+	if (edge == NULL) {
+		refuse(call, "no such edge");
+		return;
+	}
+	route_drain(call->ctx->route, edge, active, (uint32_t)rate);
+	admin_reply_text(call->reply, "edge", bytes_str(edge->name));
+	admin_reply_flag(call->reply, "draining", active);
+	admin_reply_number(call->reply, "connections", edge->n_clients);
+	admin_reply_end_row(call->reply);
+	buf_printf(&call->reply->audit, "edge=%s connections=%" PRIu32, edge->name,
+		edge->n_clients);
+}
+
+static void cmd_drain(struct call *call)
+{
+	drain(call, true);
+}
+
+static void cmd_undrain(struct call *call)
+{
+	drain(call, false);
+}
+
 // ---- the router itself
 
 static void cmd_status(struct call *call)
@@ -738,6 +783,10 @@ static const struct command commands[] = {
 		.changes = true },
 	{ "kick", "(--user U | --client C) [--reason TEXT]", "close connections", 0, 0, cmd_kick,
 		.options = { "user", "client", "reason" }, .changes = true },
+	{ "drain", "EDGE [--rate N/s]", "send the clients of an edge elsewhere, keep it empty", 1,
+		1, cmd_drain, .options = { "rate" }, .changes = true },
+	{ "undrain", "EDGE", "let clients come to an edge again", 1, 1, cmd_undrain,
+		.changes = true },
 	{ "memory", "", "say what takes memory", 0, 0, cmd_memory },
 	{ "version", "", "name and version of the router", 0, 0, cmd_version },
 	{ "help", "[COMMAND]", "list commands, or explain one", 0, 1, cmd_help },

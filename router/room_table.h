@@ -79,6 +79,7 @@ struct table_edge {
 	uint32_t n_rooms; // rooms with a member here
 	uint64_t n_memberships;
 	bool going; // being taken down: nothing is to be sent to it
+	bool draining; // it says that it sends its clients away
 	char *name; // owned
 	char *lobby; // owned; what policy.lobby points into
 	struct rights_policy policy;

@@ -1029,6 +1029,9 @@ static int dispatch(struct request *rq, const link_item *item)
 		return on_snapshot_end(rq);
 	case WEIR__LINK__V1__ITEM__KIND_CLIENT_STATS:
 		return on_client_stats(rq, item->client_stats);
+	case WEIR__LINK__V1__ITEM__KIND_EDGE_STATE:
+		rq->edge->draining = item->edge_state->draining;
+		return 0;
 	default:
 		return -EPROTO;
 	}
@@ -1058,6 +1061,17 @@ void route_sweep(struct route *r, uint64_t now_ms)
 	if (r->options.history_age_ms > 0) {
 		room_table_sweep(&r->table, now_ms, r->options.history_age_ms, SWEEP_MAX);
 	}
+}
+
+void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t rate)
+{
+	Weir__Link__V1__Drain drain = WEIR__LINK__V1__DRAIN__INIT;
+	drain.active = active;
+	drain.rate = rate;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DRAIN;
+	item.drain = &drain;
+	send(r, edge, &item);
 }
 
 void route_kick(struct route *r, const struct table_client *client, struct bytes reason)

@@ -94,6 +94,9 @@ void route_broadcast(struct route *r, const struct route_message *message, int64
 
 // Asks the client's edge to close it; it leaves its rooms when the edge says that it has.
 void route_kick(struct route *r, const struct table_client *client, struct bytes reason);
+// Has the edge send its clients away, `rate` a second (0: as it sees fit), and keep others out; or no
+// longer. What it makes of that it says itself (table_edge's `draining`).
+void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t rate);
 
 // What the router decides of a client that asks for a right; weirctl explains with it.
 struct rights_decision route_decide(const struct table_client *client, enum right right,

@@ -185,7 +185,8 @@ class Weirctl(ClusterTestCase):
 
     def test_what_is_unknown_exits_with_1(self):
         for words in (("edge", "no-such"), ("room", "no-such"), ("members", "no-such"),
-                      ("client", "no-such"), ("kick", "--client", "no-such")):
+                      ("client", "no-such"), ("kick", "--client", "no-such"),
+                      ("drain", "no-such"), ("undrain", "no-such")):
             with self.subTest(words=words):
                 out, err = self.assert_exit(REFUSED, *words)
                 self.assertNotEqual(out + err, "")
@@ -193,7 +194,8 @@ class Weirctl(ClusterTestCase):
     def test_bad_arguments_exit_with_2(self):
         for words in ((), ("no-such",), ("room",), ("room", "a", "b"), ("publish", "room"),
                       ("publish", "room", "{"), ("publish", "room", "[]"), ("kick",),
-                      ("rooms", "--limit", "x"), ("rooms", "--sort", "x"), ("help", "no-such"),
+                      ("rooms", "--limit", "x"), ("drain",), ("drain", "edge-1", "--rate", "0"),
+                      ("drain", "edge-1", "--rate", "1/m"), ("rooms", "--sort", "x"), ("help", "no-such"),
                       ("status", "--no-such")):
             with self.subTest(words=words):
                 code, out, err = self.cluster.weirctl(*words)

@@ -1,0 +1,87 @@
+"""weirctl drain and undrain: an edge is emptied, kept empty, and taken back."""
+
+import signal
+import time
+import unittest
+
+import rawhttp
+from harness import TestCase, wait_until
+from rawhttp import exchange, request
+from ws import handshake_fields
+
+CLIENTS = 40
+
+
+class Drain(TestCase):
+    expected_seconds = 6
+
+    def setUp(self):
+        super().setUp()
+        self.cluster = self.start_cluster(edges=2)
+        self.edge, self.other = self.cluster.edges
+
+    def drain(self, command="drain", *words):
+        rows = self.cluster.rows(command, "edge-1", *words)
+        self.assertEqual([row["edge"] for row in rows], ["edge-1"])
+        return rows[0]
+
+    def draining(self):
+        return {row["edge"]: row["draining"] for row in self.cluster.rows("edges")}
+
+    def wait_until_draining(self, expected):
+        wait_until(lambda: self.draining() == {"edge-1": expected, "edge-2": False},
+                   f"edge-1 says draining={expected}")
+
+    def upgrade(self):
+        target = f"/?token={self.cluster.token()}"
+        return exchange(self.edge.address, request(target, fields=handshake_fields()))
+
+    def test_clients_go_and_stay_away_until_undrain(self):
+        clients = [self.cluster.connect(0, f"user-{i}") for i in range(3)]
+        other = self.cluster.connect(1, "other")
+        for client in [*clients, other]:
+            client.join("room")
+        self.assertEqual(self.drain()["connections"], 3)
+        for client in clients:
+            said = client.expect_close(1012, "restart")
+            self.assertTrue(said["reconnect"])
+        self.wait_until_draining(True)
+        for address in (self.edge.ops, self.edge.address):
+            self.assertEqual(rawhttp.get(address, "/ready").status, 503)
+            self.assertEqual(rawhttp.get(address, "/health").status, 200)
+        refused = self.upgrade()
+        self.assertEqual(refused.status, 503)
+        self.assertIsNotNone(refused.one("Retry-After"))
+        wait_until(lambda: other.publish("room")["members"] == 1, "the others have left")
+        self.assertIs(self.drain("undrain")["draining"], False)
+        self.wait_until_draining(False)
+        self.edge.wait_until_ready()
+        back = self.cluster.connect(0, "user-0")
+        back.join("room")
+        self.assertEqual(back.publish("room")["members"], 2)
+
+    def test_a_rate_paces_it(self):
+        clients = [self.cluster.connect(0, f"user-{i}") for i in range(CLIENTS)]
+        started = time.monotonic()
+        self.drain("drain", "--rate", f"{CLIENTS // 2}/s")
+        for client in clients:
+            client.expect_close(1012, "restart")
+        self.assertGreater(time.monotonic() - started, 1.0)
+
+    def test_a_new_router_learns_that_an_edge_drains(self):
+        self.drain()
+        self.wait_until_draining(True)
+        self.cluster.router.kill()
+        self.cluster.restart_router()
+        wait_until(lambda: self.draining() == {"edge-1": True, "edge-2": False},
+                   "the edge has said it to the new router")
+
+    def test_a_drained_edge_stops_at_once(self):
+        self.drain()
+        self.wait_until_draining(True)
+        self.edge.signal(signal.SIGTERM)
+        self.assertEqual(self.edge.wait(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
