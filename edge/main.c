@@ -18,8 +18,10 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/net.h"
+#include "common/notify.h"
 #include "common/ops_http.h"
 #include "common/process.h"
+#include "common/watchdog.h"
 #include "edge/dispatch.h"
 #include "edge/edge.h"
 #include "edge/worker.h"
@@ -48,6 +50,8 @@ struct program {
 	struct loop_signal sigint;
 	struct loop_signal sighup;
 	struct loop_timer drain_timer;
+	struct notify notify;
+	struct watchdog watchdog;
 	struct buf ready; // the line that names what was bound
 };
 
@@ -258,6 +262,7 @@ static void on_stop_signal(void *arg)
 		_exit(0); // asked twice: at once
 	}
 	log_info("stopping", LOG_UINT("connections", atomic_load(&p->edge.n_open)));
+	notify_stopping(&p->notify);
 	loop_timer_start(&p->drain_timer, p->settings->conf.drain_timeout_ms);
 	for (unsigned i = 0; i < p->edge.n_workers; i++) {
 		worker_post(p->edge.workers[i]);
@@ -299,6 +304,7 @@ static void on_hangup(void *arg)
 	struct program *p = arg;
 	struct buf error = { 0 };
 	struct buf ignored = { 0 };
+	notify_reloading(&p->notify);
 	struct settings *fresh = load_anew(p, &error, &ignored);
 	if (fresh != NULL) {
 		use_settings(p, fresh);
@@ -307,6 +313,7 @@ static void on_hangup(void *arg)
 		counter_add(&p->edge.reload_failed, 1);
 		log_error("reload_failed", LOG_BYTES("error", buf_bytes(&error)));
 	}
+	notify_ready(&p->notify);
 	buf_fini(&error);
 	buf_fini(&ignored);
 }
@@ -318,6 +325,8 @@ static void tear_down(struct program *p)
 	loop_signal_stop(&p->sigint);
 	loop_signal_stop(&p->sighup);
 	loop_timer_stop(&p->drain_timer);
+	watchdog_stop(&p->watchdog);
+	notify_close(&p->notify);
 	for (unsigned i = 0; i < edge->n_workers; i++) {
 		worker_stop(edge->workers[i]);
 	}
@@ -381,6 +390,16 @@ static void start_threads(struct program *p)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+static void report_to_supervisor(struct program *p)
+{
+	notify_open(&p->notify);
+	for (unsigned i = 0; i < p->edge.n_workers; i++) {
+		watchdog_observe(&p->watchdog, &p->edge.workers[i]->pulse);
+	}
+	watchdog_start(&p->watchdog, p->loop, &p->notify);
+	notify_ready(&p->notify);
+}
+
 static int run(struct program *p)
 {
 	if (prepare(p) != 0) {
@@ -394,6 +413,7 @@ static int run(struct program *p)
 		log_warn("running_as_root", LOG_STR("hint", "option user"));
 	}
 	log_raw((const char *)p->ready.data);
+	report_to_supervisor(p);
 	loop_run(p->loop);
 	tear_down(p);
 	log_info("stopped");

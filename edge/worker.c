@@ -141,6 +141,7 @@ static void on_control(void *arg)
 
 void worker_on_tick(struct worker *w)
 {
+	watchdog_beat(&w->pulse);
 	worker_touch(w);
 	if (w->stalled) {
 		w->stalled = false;

@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/net.h"
+#include "common/watchdog.h"
 #include "common/wheel.h"
 #include "edge/conn.h"
 #include "edge/conn_table.h"
@@ -37,6 +38,7 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct loop_timer tick;
+	struct watchdog_pulse pulse; // beats with each tick
 	struct loop_wake *control; // posted when `edge->stopping` or `offered` changed
 	struct listener *listeners[WORKER_LISTENERS_MAX]; // owned
 	unsigned n_listeners;

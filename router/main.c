@@ -13,8 +13,10 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/net.h"
+#include "common/notify.h"
 #include "common/ops_http.h"
 #include "common/process.h"
+#include "common/watchdog.h"
 #include "proto/link_tls.h"
 #include "router/admin_server.h"
 #include "router/link_keys.h"
@@ -37,6 +39,8 @@ struct router {
 	struct loop_signal sigterm;
 	struct loop_signal sigint;
 	struct loop_signal sighup;
+	struct notify notify;
+	struct watchdog watchdog;
 	struct counter reload_failed;
 	struct link_keys keys;
 	struct nng_tls_config *tls; // for tls+tcp
@@ -189,6 +193,7 @@ static void on_hangup(void *arg)
 	struct link_keys keys = { 0 };
 	struct buf error = { 0 };
 	struct buf ignored = { 0 };
+	notify_reloading(&router->notify);
 	if (load_anew(router, &conf, &keys, &error, &ignored) == 0) {
 		use(router, &conf, &keys);
 		router_conf_fini(&conf);
@@ -197,6 +202,7 @@ static void on_hangup(void *arg)
 		counter_add(&router->reload_failed, 1);
 		log_error("reload_failed", LOG_BYTES("error", buf_bytes(&error)));
 	}
+	notify_ready(&router->notify);
 	buf_fini(&error);
 	buf_fini(&ignored);
 }
@@ -207,6 +213,7 @@ static void on_stop(void *arg)
 {
 	struct router *router = arg;
 	log_info("stopping");
+	notify_stopping(&router->notify);
 	loop_stop(router->loop);
 }
 
@@ -267,7 +274,10 @@ static int serve(struct router *router)
 		router->conf.admin, ops);
 	log_raw(line);
 	free(line);
+	watchdog_start(&router->watchdog, router->loop, &router->notify);
+	notify_ready(&router->notify);
 	loop_run(router->loop);
+	watchdog_stop(&router->watchdog);
 	loop_signal_stop(&router->sigterm);
 	loop_signal_stop(&router->sigint);
 	loop_signal_stop(&router->sighup);
@@ -282,6 +292,7 @@ static int run(struct router *router)
 	if (geteuid() == 0) {
 		log_warn("running_as_root");
 	}
+	notify_open(&router->notify);
 	router->loop = loop_new();
 	route_init(&router->route, &options, link_server_append, NULL);
 	int result = serve(router);
@@ -290,6 +301,7 @@ static int run(struct router *router)
 	link_server_free(router->links);
 	route_fini(&router->route);
 	loop_free(router->loop);
+	notify_close(&router->notify);
 	log_stop();
 	return result;
 }
