@@ -1,4 +1,4 @@
-// One client's life. The state table below tells it in five rows: what input means in a state, what
+// One client's life. The state table below tells it in six rows: what input means in a state, what
 // time does to it, and where it may go from there. conn_set_state() is the only writer of the state.
 //
 // Parsers never see the connection and the connection never parses: input goes to http_head and
@@ -30,6 +30,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/conn_command.h"
+#include "edge/proxy_header.h"
 #include "edge/worker.h"
 
 enum {
@@ -70,6 +71,13 @@ static void open_timer(struct conn *c);
 static void die(struct conn *c);
 
 static const struct state_rule rules[CONN_STATE_COUNT] = {
+	[CONN_PROXY] = {
+		.name = "proxy",
+		.next = 1 << CONN_UPGRADE | 1 << CONN_DEAD,
+		.input = ignore_input, // reads by itself, see read_proxy_header()
+		.deadline = upgrade_deadline,
+		.on_timer = upgrade_timer,
+	},
 	[CONN_UPGRADE] = {
 		.name = "upgrade",
 		.next = 1 << CONN_OPEN | 1 << CONN_LINGER | 1 << CONN_DEAD,
@@ -174,6 +182,11 @@ struct rights_subject conn_subject(const struct conn *c)
 		.admin = c->identity.admin,
 		.rights = c->identity.rights,
 	};
+}
+
+static bool is_upgrading(const struct conn *c)
+{
+	return c->state == CONN_PROXY || c->state == CONN_UPGRADE;
 }
 
 static void put_on_agenda(struct conn *c)
@@ -461,11 +474,17 @@ static void refuse_http(struct conn *c, int status, const char *why)
 static void close_upgrade(struct conn *c, enum close_reason reason)
 {
 	struct edge_metrics *m = &c->worker->metrics;
+	bool late = reason == CLOSE_HANDSHAKE_TIMEOUT;
 	c->reason = (uint8_t)reason;
 	if (reason == CLOSE_PEER_GONE) {
 		counter_add(&m->handshakes[HANDSHAKE_PEER_GONE], 1);
 		die(c);
-	} else if (reason == CLOSE_HANDSHAKE_TIMEOUT) {
+	} else if (c->state == CONN_PROXY) {
+		// A balancer is no reader of answers.
+		counter_add(&m->closes[reason], late ? 1 : 0);
+		counter_add(&m->handshakes[late ? HANDSHAKE_408 : HANDSHAKE_503], 1);
+		die(c);
+	} else if (late) {
 		counter_add(&m->closes[reason], 1);
 		refuse_http(c, 408, "the request did not arrive in time");
 	} else {
@@ -476,7 +495,7 @@ static void close_upgrade(struct conn *c, enum close_reason reason)
 void conn_close(struct conn *c, enum close_reason reason)
 {
 	const struct close_rule *rule = close_reason_rule(reason);
-	if (c->state == CONN_UPGRADE) {
+	if (is_upgrading(c)) {
 		close_upgrade(c, reason);
 	} else if (rule->code == 0) {
 		if (conn_is_open(c)) {
@@ -538,7 +557,7 @@ void conn_review_input(struct conn *c)
 		return;
 	}
 	bool wants = wants_input(c);
-	if (wants && c->in.len > 0 && c->state != CONN_UPGRADE) {
+	if (wants && c->in.len > 0 && !is_upgrading(c)) {
 		put_on_agenda(c); // what is kept comes first
 	} else {
 		set_reading(c, wants);
@@ -586,6 +605,38 @@ static void take_input(struct conn *c, uint8_t *data, size_t len)
 	buf_append(&c->in, data + used, len - used);
 }
 
+// Reads what the header still lacks and no more: what follows is for whoever comes next.
+static void read_proxy_header(struct conn *c)
+{
+	struct worker *w = c->worker;
+	struct proxy_header header;
+	size_t missing = proxy_header_missing(buf_bytes(&c->in));
+	ssize_t got = read(c->fd, buf_reserve(&c->in, missing), missing);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return;
+	}
+	if (got <= 0) {
+		conn_close(c, CLOSE_PEER_GONE);
+		return;
+	}
+	c->in.len += (size_t)got;
+	counter_add(&w->metrics.bytes_in, (uint64_t)got);
+	enum proxy_header_result result = proxy_header_parse(buf_bytes(&c->in), &header);
+	if (result == PROXY_HEADER_MORE) {
+		return;
+	}
+	if (result != PROXY_HEADER_OK) {
+		worker_refuse_proxy(w, &c->address, HANDSHAKE_400, proxy_header_text(result));
+		die(c);
+		return;
+	}
+	if (header.has_source) {
+		c->address = header.source;
+	}
+	buf_fini(&c->in);
+	conn_set_state(c, CONN_UPGRADE);
+}
+
 static void on_eof(struct conn *c)
 {
 	c->eof = true;
@@ -603,6 +654,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	struct worker *w = c->worker;
 	(void)what;
 	worker_touch(w);
+	if (c->state == CONN_PROXY) {
+		read_proxy_header(c);
+		return;
+	}
 	ssize_t got = read(fd, w->input, sizeof(w->input));
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
 		return;
@@ -772,10 +827,13 @@ static size_t upgrade_input(struct conn *c, uint8_t *data, size_t len)
 	}
 	if (status != 0) {
 		refuse_http(c, status, http_status_text(status));
-	} else if (!answer_page(c, &head)) {
+		return len;
+	}
+	c->address = client_addr_find(&c->worker->edge->trusted, c->address, &head);
+	if (!answer_page(c, &head)) {
 		try_upgrade(c, &head);
 	}
-	return status == 0 ? head.len : len;
+	return head.len;
 }
 
 static uint64_t upgrade_deadline(const struct conn *c)
@@ -965,7 +1023,7 @@ struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer)
 	c->worker = worker;
 	c->fd = fd;
 	c->address = peer;
-	c->state = CONN_UPGRADE;
+	c->state = worker->settings->conf.proxy_protocol ? CONN_PROXY : CONN_UPGRADE;
 	c->state_ms = worker_now(worker);
 	c->number = worker->next_number;
 	worker->next_number += worker->edge->n_workers;

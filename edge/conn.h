@@ -29,6 +29,7 @@
 struct worker;
 
 enum conn_state {
+	CONN_PROXY, // its PROXY header is arriving; with option proxy-protocol only
 	CONN_UPGRADE, // its request head is arriving
 	CONN_OPEN, // a client like any other
 	CONN_CLOSING, // a Close frame is on its way; waits for the peer's
@@ -72,7 +73,7 @@ struct conn {
 	struct frame *pong; // owned; waits for the one before it to leave
 	struct fib_member_list rooms;
 	struct identity identity;
-	struct net_ip address; // of the client, as far as is known
+	struct net_ip address; // the peer's; once a trusted proxy has named it, the client's
 	struct rate message_rate;
 	struct rate byte_rate;
 	struct rate ping_rate;

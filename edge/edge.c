@@ -111,6 +111,7 @@ int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fa
 		.fragments_max = EDGE_FRAGMENTS_MAX,
 	};
 	make_instance(edge->instance);
+	trusted_proxies_init(&edge->trusted, &conf->trusted_proxies);
 	init_codec(edge);
 	if (init_policy(edge, fault) != 0 || init_link_key(edge, fault) != 0) {
 		return -1;
@@ -122,6 +123,7 @@ void edge_fini(struct edge *edge)
 {
 	rights_unref(edge->policy.defaults);
 	conf_secret_free(&edge->link_key);
+	trusted_proxies_fini(&edge->trusted);
 	for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
 		link_tls_free(edge->link_tls[i]);
 	}

@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "edge/client_addr.h"
 #include "edge/codec.h"
 #include "edge/router_link.h"
 #include "edge/settings.h"
@@ -34,6 +35,7 @@ struct edge {
 	struct codec_options codec;
 	struct rights_policy policy;
 	struct ws_limits ws_limits;
+	struct trusted_proxies trusted;
 	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id
 	size_t possible_connections; // as descriptors allow
 

@@ -14,6 +14,7 @@
 
 #include "common/conf_check.h"
 #include "common/mem.h"
+#include "edge/client_addr.h"
 #include "edge/router_link.h"
 #include "proto/link_hello.h"
 #include "proto/names.h"
@@ -196,9 +197,9 @@ static const struct conf_option options[] = {
 		.max = 9, .help = "of zlib, 1 (little memory) to 9" },
 	{ "compression-threshold", CONF_SIZE, FIELD(compression_threshold), .def = "512",
 		.help = "bytes below which a message is not compressed" },
-	{ "trusted-proxies", CONF_LIST, FIELD(trusted_proxies), NOT_YET,
+	{ "trusted-proxies", CONF_LIST, FIELD(trusted_proxies), .check = trusted_proxies_check,
 		.help = "networks whose X-Forwarded-For is believed, CIDR" },
-	{ "proxy-protocol", CONF_BOOL, FIELD(proxy_protocol), NOT_YET,
+	{ "proxy-protocol", CONF_BOOL, FIELD(proxy_protocol),
 		.help = "demand a PROXY v2 header, from trusted-proxies only" },
 	{ "router-grace", CONF_DURATION, FIELD(router_grace_ms), RELOADABLE, .def = "30s",
 		.help = "time without a router in which clients are still accepted" },
@@ -280,6 +281,10 @@ static const char *complete(void *arg, const char **what)
 	if (conf->heartbeat_timeout_ms <= conf->heartbeat_interval_ms) {
 		*what = "must be longer than heartbeat-interval";
 		return "heartbeat-timeout";
+	}
+	if (conf->proxy_protocol && conf->trusted_proxies.n == 0) {
+		*what = "nobody could connect, it needs trusted-proxies";
+		return "proxy-protocol";
 	}
 	return NULL;
 }

@@ -310,6 +310,19 @@ struct frame *worker_render(struct worker *w, const struct client_event *event)
 
 // ---- life
 
+void worker_refuse_proxy(struct worker *w, const struct net_ip *peer, enum handshake_result result,
+	const char *why)
+{
+	uint32_t suppressed;
+	counter_add(&w->metrics.handshakes[result], 1);
+	if (log_limit_pass(&w->proxy_log, w->touched_ms, &suppressed)) {
+		char address[NET_IP_TEXT_MAX];
+		net_ip_format(peer, address);
+		log_info("proxy_refused", LOG_STR("address", address), LOG_STR("reason", why),
+			LOG_UINT("suppressed", suppressed));
+	}
+}
+
 static void on_accepted(void *arg, int fd, const struct net_addr *peer)
 {
 	struct worker *w = arg;
@@ -320,8 +333,14 @@ static void on_accepted(void *arg, int fd, const struct net_addr *peer)
 		close(fd);
 		return;
 	}
+	struct net_ip ip = net_ip_of(peer);
+	if (w->settings->conf.proxy_protocol && !trusted_proxies_have(&w->edge->trusted, &ip)) {
+		worker_refuse_proxy(w, &ip, HANDSHAKE_403, "not from trusted-proxies");
+		close(fd);
+		return;
+	}
 	net_set_nodelay(fd);
-	conn_new(w, fd, net_ip_of(peer));
+	conn_new(w, fd, ip);
 }
 
 struct worker *worker_new(struct edge *edge, unsigned index)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/net.h"
 #include "common/watchdog.h"
@@ -66,6 +67,7 @@ struct worker {
 	bool done; // and nobody is left
 	int64_t stamp_ms; // of the first delivery of this turn that reached somebody; 0: none
 
+	struct log_limit proxy_log;
 	struct edge_metrics metrics;
 	uint8_t input[WORKER_READ_MAX];
 };
@@ -100,6 +102,10 @@ static inline uint64_t worker_now(const struct worker *w)
 {
 	return w->touched_ms - w->stalled_ms;
 }
+
+// Counts and logs a connection that came without a proxy's word that could be believed.
+void worker_refuse_proxy(struct worker *w, const struct net_ip *peer, enum handshake_result result,
+	const char *why);
 
 // The link to the router that owns `room`.
 struct uplink *worker_link_for(struct worker *w, struct bytes room);

@@ -14,14 +14,17 @@ class EndOfStream(Exception):
 
 
 class Stream:
-    """A connected socket with a read buffer. Every wait has a deadline."""
+    """A connected socket with a read buffer. Every wait has a deadline. `source` is the address it
+    comes from, any of 127.0.0.0/8."""
 
-    def __init__(self, address, receive_buffer=None):
+    def __init__(self, address, receive_buffer=None, source=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(DEADLINE_S)
         try:
+            if source is not None:
+                self.socket.bind((source, 0))
             self.socket.connect(address)
         except OSError:
             self.socket.close()

@@ -88,14 +88,15 @@ def handshake_fields(key="dGhlIHNhbXBsZSBub25jZQ==", subprotocols=(), extra=()):
 class Client:
     """One connection, open once the constructor returns; raises Refused if the handshake fails.
 
-    `early` is sent in the same segment as the head of the handshake."""
+    `early` is sent in the same segment as the head of the handshake, behind it; `before` is sent
+    before anything else."""
 
     def __init__(self, address, target="/", token=None, subprotocols=(), fields=(),
-                 receive_buffer=None, early=b""):
+                 receive_buffer=None, early=b"", before=b"", source=None):
         if token is not None:
             target += ("&" if "?" in target else "?") + "token=" + quote(token, safe="")
         key = base64.b64encode(os.urandom(16)).decode("ascii")
-        self.stream = Stream(address, receive_buffer)
+        self.stream = Stream(address, receive_buffer, source)
         self.auto_pong = True
         self.inbox = []  # messages that came while an answer was waited for
         self.raw = None  # text of the last message read
@@ -103,8 +104,9 @@ class Client:
         self.next_id = 1
         self.fence_room = None
         try:
-            self.stream.send(request(target, fields=handshake_fields(key, subprotocols, fields),
-                                     host=f"{address[0]}:{address[1]}") + early)
+            head = request(target, fields=handshake_fields(key, subprotocols, fields),
+                           host=f"{address[0]}:{address[1]}")
+            self.stream.send(before + head + early)
             self.response = Response(self.stream.take_until(b"\r\n\r\n")[:-2])
             if self.response.status != 101:
                 self.response.body = self.stream.take_all()

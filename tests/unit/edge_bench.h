@@ -182,12 +182,14 @@ struct bench {
 	uint64_t mark;
 };
 
-static inline void bench_settings(struct bench *b)
+#define BENCH_OPTIONS                                                                              \
+	"--auth=none", "--listen=127.0.0.1:0", "--max-rooms-per-connection=10",                    \
+		"--rate-messages=0", "--queue-limit=64KiB"
+
+static inline void bench_settings(struct bench *b, const char *const *options)
 {
 	struct edge_conf conf;
-	assert_loads(&edge_conf_spec, &conf,
-		ARGS("--auth=none", "--listen=127.0.0.1:0", "--max-rooms-per-connection=10",
-			"--rate-messages=0", "--queue-limit=64KiB"));
+	assert_loads(&edge_conf_spec, &conf, options);
 	struct edge_fault fault;
 	struct settings *settings = settings_new(&conf, &fault);
 	assert_non_null(settings);
@@ -196,7 +198,7 @@ static inline void bench_settings(struct bench *b)
 	settings_unref(settings);
 }
 
-static inline void bench_init(struct bench *b)
+static inline void bench_init_with(struct bench *b, const char *const *options)
 {
 	bench_now_ms = 1000000;
 	log_set_level(LOG_ERROR);
@@ -205,7 +207,7 @@ static inline void bench_init(struct bench *b)
 	memset(&router, 0, sizeof(router));
 	router.status = (struct router_link_status){ .up = true, .admitted = true, .canary_ms = 1 };
 	memset(b, 0, sizeof(*b));
-	bench_settings(b);
+	bench_settings(b, options);
 	b->edge.possible_connections = 1000;
 	b->edge.n_links = 1;
 	b->edge.n_workers = 1;
@@ -217,6 +219,11 @@ static inline void bench_init(struct bench *b)
 	dispatch_init(&b->dispatch, &b->edge.codec, 0);
 	dispatch_add_worker(&b->dispatch, &b->w->inbox);
 	worker_on_tick(b->w);
+}
+
+static inline void bench_init(struct bench *b)
+{
+	bench_init_with(b, ARGS(BENCH_OPTIONS));
 }
 
 static inline void bench_fini(struct bench *b)

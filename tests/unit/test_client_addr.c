@@ -5,10 +5,12 @@
 #include "edge/client_addr.h"
 #include "tests/unit/test.h"
 
-static void trust(struct trusted_proxies *t, const char *a, const char *b)
+static void trust_some(struct trusted_proxies *t)
 {
-	char *items[] = { (char *)(uintptr_t)a, (char *)(uintptr_t)b };
-	const struct conf_list list = { .items = items, .n = 2 };
+	char v4[] = "10.0.0.0/8";
+	char v6[] = "::1";
+	char *items[] = { v4, v6 };
+	const struct conf_list list = { .items = items, .n = ARRAY_LEN(items) };
 	trusted_proxies_init(t, &list);
 }
 
@@ -26,7 +28,7 @@ static void assert_client(const char *peer, const char *fields, const char *expe
 	struct http_head head;
 	struct buf request = { 0 };
 	char found[NET_IP_TEXT_MAX];
-	trust(&t, "10.0.0.0/8", "::1");
+	trust_some(&t);
 	buf_printf(&request, "GET / HTTP/1.1\r\nHost: x\r\n%s\r\n", fields);
 	assert_int_equal(http_head_parse(buf_bytes(&request), &head), 0);
 	struct net_ip ip = client_addr_find(&t, ip_of(peer), &head);

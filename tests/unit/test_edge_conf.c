@@ -109,8 +109,6 @@ static void refuses_what_is_not_built(void **state)
 		"rate-bytes=1MiB/s",
 		"queue-total=1GiB",
 		"compression=shared",
-		"trusted-proxies=10.0.0.0/8",
-		"proxy-protocol",
 		"recorder-bytes=1MiB",
 		"demo",
 	};
@@ -163,6 +161,11 @@ static void refuses_values_of_the_wrong_form(void **state)
 			"handshake-timeout: \"0\" is too small, at least 100ms" },
 		{ "--heartbeat-timeout=30s",
 			"heartbeat-timeout: must be longer than heartbeat-interval" },
+		{ "--trusted-proxies=10.0.0.0/33",
+			"trusted-proxies: not a network (ADDRESS or ADDRESS/BITS, as 10.0.0.0/8 or "
+			"fd00::/8)" },
+		{ "--proxy-protocol",
+			"proxy-protocol: nobody could connect, it needs trusted-proxies" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char expected[256];
@@ -203,6 +206,9 @@ static void takes_values_of_the_right_form(void **state)
 		"--drain-timeout=0",
 		"--compression=off",
 		"--demo=no",
+		"--trusted-proxies=10.0.0.0/8",
+		"--trusted-proxies=fd00::/8",
+		"--proxy-protocol=no",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct edge_conf c;
