@@ -13,10 +13,10 @@ An event is a list that begins with a time in microseconds (one clock for all pr
   join     s id room since         since: null or [epoch, seq]
   leave    s id room
   hist     s id room before limit
-  msg      s room epoch seq n digest
+  msg      s room epoch seq n digest     digest: "SIZE/SUM" of the message as it was sent
   ack      s id room epoch seq duplicate
-  joined   s id room epoch seq recovered messages     id null: not asked for
-  left     s id room
+  joined   s id room epoch seq recovered messages     id null: not asked for, or answered late
+  left     s id room                                  the same
   gap      s room epoch from to
   history  s id room epoch seq messages               messages: [[seq, n, digest], ...]
   error    s id code outcome
@@ -55,8 +55,10 @@ SECOND = 1_000_000
 class Limits:
     """What the run was configured with."""
 
-    def __init__(self, history_messages=100, ghost_s=10, answer_s=20, growth=0.1, slack=None):
-        self.history_messages = history_messages  # so many are always kept
+    def __init__(self, history_messages=100, kept_bytes=100_000, ghost_s=10, answer_s=20,
+                 growth=0.1, slack=None):
+        self.history_messages = history_messages  # a room's newest so many are kept,
+        self.kept_bytes = kept_bytes  # if they come to no more than this
         self.ghost_s = ghost_s  # one who is gone may be listed for this long
         self.answer_s = answer_s  # a request may be unanswered for this long
         self.growth = growth  # the share by which memory may grow
@@ -82,12 +84,19 @@ class Session:
         self.places = {}
         self.left = {}  # room: time
         self.pending = {}  # id: Request
+        self.late = []  # those that were answered with "unknown" and may still be carried out
 
     def may(self, room):
         return self.allowed is None or room in self.allowed
 
     def asks(self, kind, room):
         return any(r.kind == kind and r.room == room for r in self.pending.values())
+
+    def take_late(self, kind, room):
+        found = next((r for r in self.late if r.kind == kind and r.room == room), None)
+        if found is not None:
+            self.late.remove(found)
+        return found
 
 
 class Request:
@@ -220,6 +229,16 @@ class Checker:
                      (n, digest), "to another")
         self.found[n].add((room, epoch, seq))
 
+    def kept(self, room, epoch, top, end):
+        """How many messages up to `end` of a room that stands at `top` must still be kept."""
+        log, size, n = self.logs[room, epoch], 0, 0
+        for seq in range(top, max(top - self.limits.history_messages, 0), -1):
+            size += int(log.get(seq, (None, f"{self.limits.kept_bytes}/"))[1].partition("/")[0])
+            if size > self.limits.kept_bytes:
+                break
+            n += seq <= end
+        return n
+
     def skip(self, invariant, s, room, place, to):
         """Nothing came between the session's place and `to`. finish() says whether that is right:
         what a session sends with echo:false does not come back to it."""
@@ -261,24 +280,27 @@ class Checker:
             return
         for one_seq, n, digest in messages or ():
             self.learn(room, epoch, one_seq, n, digest)
-        places = self.sessions[s].places
-        if ident is None:
-            place = self.place_of(s, room, "joined")
-            self.require(place is None or (recovered is False and not messages
-                                           and epoch != place.epoch),
-                         "I3", "session", s, "is told again that", room, "is new:", epoch)
-        else:
+        session = self.sessions[s]
+        place = session.places.get(room)
+        is_news = place is not None and place.epoch != epoch and recovered is False
+        if ident is not None:
             request = self.answered(s, ident, ("join",), room)
             if request is None:
                 return
+        elif is_news and not messages:
+            request = None
+        else:
+            request = session.take_late("join", room)
+            self.require(request is not None, "I3" if place else "I7", "session", s,
+                         "is told without having asked that it is in", room, epoch, seq)
+        if request is not None:
             self.judge_joined(s, request, epoch, seq, recovered, messages)
-            place = places.get(room)
-            if place is not None and place.epoch == epoch:
-                self.require(place.seq <= seq, "I3", "session", s, "joins", room, "at", seq,
-                             "but had", place.seq)
-                if not recovered:
-                    self.skip("I1", s, room, place, seq + 1)
-        places[room] = Place(epoch, seq, self.now)
+        if place is not None and place.epoch == epoch:
+            self.require(place.seq <= seq, "I3", "session", s, "joins", room, "at", seq, "but had",
+                         place.seq)
+            if not recovered:
+                self.skip("I1", s, room, place, seq + 1)
+        session.places[room] = Place(epoch, seq, self.now)
 
     def judge_joined(self, s, request, epoch, seq, recovered, messages):
         room, since = request.room, request.details
@@ -294,14 +316,19 @@ class Checker:
             return
         self.require(recovered is (None if since is None else False) and not messages, "I1",
                      "session", s, "joins", room, "since", since, "with", recovered, messages)
-        kept = since is not None and since[0] == epoch and (
-            0 <= seq - since[1] <= self.limits.history_messages)
-        self.require(not kept, "I1", "session", s, "does not recover", room, epoch, "from", since,
-                     "to", seq, "though that is kept")
+        possible = since is not None and since[0] == epoch and (
+            0 <= seq - since[1] <= self.kept(room, epoch, seq, seq))
+        self.require(not possible, "I1", "session", s, "does not recover", room, epoch, "from",
+                     since, "to", seq, "though that is kept")
 
     def on_left(self, s, ident, room):
-        request = self.answered(s, ident, ("leave",), room)
         session = self.sessions[s]
+        if ident is None:
+            request = session.take_late("leave", room)
+            self.require(request is not None, "I8", "session", s, "left", room,
+                         "without having asked")
+        else:
+            request = self.answered(s, ident, ("leave",), room)
         place = session.places.pop(room, None)
         session.left[room] = self.now
         if not self.require(place is not None, "I6", "session", s, "leaves", room,
@@ -323,8 +350,7 @@ class Checker:
         before, limit = request.details
         end = seq if before is None else min(before - 1, seq)
         got = [one[0] for one in messages]
-        kept = min(end, self.limits.history_messages - (seq - end))
-        self.require(min(kept, limit) <= len(got) <= limit
+        self.require(min(self.kept(room, epoch, seq, end), limit) <= len(got) <= limit
                      and got == list(range(end - len(got) + 1, end + 1)), "I5",
                      "session", s, "asks for", limit, "of", room, epoch, "before", before, "of",
                      seq, "and gets", got)
@@ -361,6 +387,8 @@ class Checker:
             return
         self.require(code != "forbidden" or not self.sessions[s].may(request.room), "I7",
                      "session", s, "may not", request.kind, request.room)
+        if outcome == "unknown":
+            self.sessions[s].late.append(request)
         if request.kind == "pub":
             self.require(code != "unavailable" or outcome in ("none", "unknown"), "I8",
                          "session", s, "is told", code, "with outcome", outcome)

@@ -16,7 +16,7 @@ def published(seq, n, *listeners, epoch="E1", room="tea", sender=None, ident=Non
               echo=True):
     """Events of one publish: asked, heard by `listeners`, acked."""
     events = [["pub", sender, ident or f"p{n}", room, n, key, echo]]
-    events += [["msg", s, room, epoch, seq, n, f"#{n}"] for s in listeners]
+    events += [["msg", s, room, epoch, seq, n, f"9/{n}"] for s in listeners]
     return events + [["ack", sender, ident or f"p{n}", room, epoch, seq, False]]
 
 
@@ -31,7 +31,7 @@ def opened(*sessions):
 
 def kept(*seqs):
     """Messages of an answer, as published() makes them."""
-    return [[seq, f"m{seq}", f"#m{seq}"] for seq in seqs]
+    return [[seq, f"m{seq}", f"9/m{seq}"] for seq in seqs]
 
 
 def conversation():
@@ -99,6 +99,14 @@ class Good(unittest.TestCase):
         self.assert_good(events + opened(3)
                          + joined(3, 10, since=["E1", 4], recovered=False))
 
+    def test_what_is_too_large_to_be_kept(self):
+        events = conversation() + [["close", 2, None], ["pub", 1, "x", "tea", "x", None, True],
+                                   ["msg", 1, "tea", "E1", 5, "x", "900000/x"],
+                                   ["ack", 1, "x", "tea", "E1", 5, False]]
+        events += opened(3) + joined(3, 5, since=["E1", 4], recovered=False)
+        self.assert_good(events + [["hist", 1, "h", "tea", None, 5],
+                                   ["history", 1, "h", "tea", "E1", 5, []]])
+
     def test_a_gap_that_is_told(self):
         events = conversation() + published(5, "m5", 1, sender=1)
         events += published(6, "m6", 1, sender=1) + [["gap", 2, "tea", "E1", 5, 6]]
@@ -106,7 +114,7 @@ class Good(unittest.TestCase):
 
     def test_the_router_takes_its_last_words_with_it(self):
         events = conversation() + [["pub", 1, "x", "tea", "x", None, True],
-                                   ["msg", 1, "tea", "E1", 5, "x", "#x"],
+                                   ["msg", 1, "tea", "E1", 5, "x", "9/x"],
                                    ["ack", 1, "x", "tea", "E1", 5, False]]
         events += new_router()
         self.assert_good(events + published(1, "y", 1, 2, epoch="E2", sender=2) + [["settled"]])
@@ -114,16 +122,16 @@ class Good(unittest.TestCase):
     def test_an_unknown_outcome_either_way(self):
         events = conversation() + [["pub", 1, "a", "tea", "a", None, True],
                                    ["pub", 1, "b", "tea", "b", None, True],
-                                   ["msg", 1, "tea", "E1", 5, "a", "#a"],
-                                   ["msg", 2, "tea", "E1", 5, "a", "#a"],
+                                   ["msg", 1, "tea", "E1", 5, "a", "9/a"],
+                                   ["msg", 2, "tea", "E1", 5, "a", "9/a"],
                                    ["error", 1, "a", "unavailable", "unknown"],
                                    ["error", 1, "b", "unavailable", "unknown"]]
         self.assert_good(events + [["settled"]])
 
     def test_a_key_that_is_tried_again(self):
         events = conversation() + [["pub", 1, "a", "tea", "a", "k", True],
-                                   ["msg", 1, "tea", "E1", 5, "a", "#a"],
-                                   ["msg", 2, "tea", "E1", 5, "a", "#a"],
+                                   ["msg", 1, "tea", "E1", 5, "a", "9/a"],
+                                   ["msg", 2, "tea", "E1", 5, "a", "9/a"],
                                    ["close", 1, None], *opened(3),
                                    ["pub", 3, "a", "tea", "a", "k", True],
                                    ["ack", 3, "a", "tea", "E1", 5, True]]
@@ -131,7 +139,7 @@ class Good(unittest.TestCase):
 
     def test_a_key_that_is_tried_again_with_a_new_router(self):
         events = conversation() + [["pub", 1, "a", "tea", "a", "k", True],
-                                   ["msg", 2, "tea", "E1", 5, "a", "#a"]]
+                                   ["msg", 2, "tea", "E1", 5, "a", "9/a"]]
         events += new_router() + [["error", 1, "a", "unavailable", "unknown"]]
         events += published(1, "a", 1, 2, epoch="E2", sender=1, ident="again", key="k")
         self.assert_good(events + [["settled"]])
@@ -150,6 +158,21 @@ class Good(unittest.TestCase):
         events = conversation() + [["leave", 2, "l", "tea"], ["left", 2, "l", "tea"]]
         events += published(5, "m5", 1, sender=1) + joined(2, 5, ident="j2")
         self.assert_good(events + published(6, "m6", 1, 2, sender=1) + [["settled"]])
+
+    def test_a_join_and_a_leave_that_are_carried_out_late(self):
+        events = conversation() + opened(3) + [
+            ["join", 3, "j", "tea", None], ["error", 3, "j", "unavailable", "unknown"],
+            ["leave", 2, "l", "tea"], ["error", 2, "l", "unavailable", "unknown"],
+            ["joined", 3, None, "tea", "E1", 4, None, None], ["left", 2, None, "tea"]]
+        self.assert_good(events + published(5, "m5", 1, 3, sender=1) + [["settled"]])
+
+    def test_a_late_join_that_recovers_and_one_of_a_member(self):
+        events = conversation() + opened(3) + [
+            ["join", 3, "j", "tea", ["E1", 2]], ["error", 3, "j", "unavailable", "unknown"],
+            ["join", 2, "k", "tea", None], ["error", 2, "k", "unavailable", "unknown"],
+            ["joined", 3, None, "tea", "E1", 4, True, kept(3, 4)],
+            ["joined", 2, None, "tea", "E1", 4, None, None]]
+        self.assert_good(events + published(5, "m5", 1, 2, 3, sender=1) + [["settled"]])
 
     def test_joining_twice(self):
         events = conversation() + joined(2, 4, ident="j2")
@@ -222,37 +245,37 @@ class Planted(unittest.TestCase):
     def test_i1_the_ack_comes_before_the_message(self):
         self.assert_found("I1", conversation() + [
             ["pub", 1, "x", "tea", "x", None, True], ["ack", 1, "x", "tea", "E1", 5, False],
-            ["msg", 1, "tea", "E1", 5, "x", "#x"], ["msg", 2, "tea", "E1", 5, "x", "#x"]])
+            ["msg", 1, "tea", "E1", 5, "x", "9/x"], ["msg", 2, "tea", "E1", 5, "x", "9/x"]])
 
     # I2
 
     def test_i2_the_same_message_again(self):
-        self.assert_found("I2", conversation() + [["msg", 2, "tea", "E1", 4, "m4", "#m4"]])
+        self.assert_found("I2", conversation() + [["msg", 2, "tea", "E1", 4, "m4", "9/m4"]])
 
     def test_i2_an_old_message_again(self):
-        self.assert_found("I2", conversation() + [["msg", 2, "tea", "E1", 2, "m2", "#m2"]])
+        self.assert_found("I2", conversation() + [["msg", 2, "tea", "E1", 2, "m2", "9/m2"]])
 
     def test_i2_live_what_the_recovery_had(self):
         events = conversation() + opened(3) + joined(
             3, 4, since=["E1", 2], recovered=True, messages=kept(3, 4))
-        self.assert_found("I2", events + [["msg", 3, "tea", "E1", 4, "m4", "#m4"]])
+        self.assert_found("I2", events + [["msg", 3, "tea", "E1", 4, "m4", "9/m4"]])
 
     # I3
 
     def test_i3_two_messages_at_one_place(self):
         events = opened(1, 2) + joined(1, 0) + joined(2, 0) + [
             ["pub", 1, "a", "tea", "a", None, True], ["pub", 2, "b", "tea", "b", None, True],
-            ["msg", 1, "tea", "E1", 1, "a", "#a"], ["msg", 2, "tea", "E1", 1, "b", "#b"]]
+            ["msg", 1, "tea", "E1", 1, "a", "9/a"], ["msg", 2, "tea", "E1", 1, "b", "9/b"]]
         self.assert_found("I3", events)
 
     def test_i3_other_bytes_for_another_member(self):
         events = opened(1, 2) + joined(1, 0) + joined(2, 0) + published(1, "a", 1, sender=1)
-        self.assert_found("I3", events + [["msg", 2, "tea", "E1", 1, "a", "#other"]])
+        self.assert_found("I3", events + [["msg", 2, "tea", "E1", 1, "a", "9/other"]])
 
     def test_i3_other_bytes_in_history(self):
         self.assert_found("I3", conversation() + [
             ["hist", 1, "h", "tea", None, 1],
-            ["history", 1, "h", "tea", "E1", 4, [[4, "m4", "#other"]]]])
+            ["history", 1, "h", "tea", "E1", 4, [[4, "m4", "9/other"]]]])
 
     def test_i3_a_hole(self):
         events = conversation() + published(5, "m5", 1, sender=1)
@@ -260,7 +283,7 @@ class Planted(unittest.TestCase):
 
     def test_i3_a_hole_that_only_an_ack_shows(self):
         events = conversation() + [["pub", 1, "x", "tea", "x", None, True],
-                                   ["msg", 1, "tea", "E1", 6, "x", "#x"]]
+                                   ["msg", 1, "tea", "E1", 6, "x", "9/x"]]
         self.assert_found("I3", events)
 
     def test_i3_a_gap_that_leaves_some_out(self):
@@ -274,12 +297,12 @@ class Planted(unittest.TestCase):
 
     def test_i3_what_was_said_to_be_lost_comes_after_all(self):
         events = conversation() + published(5, "m5", 1, sender=1) + [["gap", 2, "tea", "E1", 5, 5]]
-        self.assert_found("I3", events + [["msg", 2, "tea", "E1", 5, "m5", "#m5"]])
+        self.assert_found("I3", events + [["msg", 2, "tea", "E1", 5, "m5", "9/m5"]])
 
     def test_i3_a_new_epoch_without_a_word(self):
         events = conversation() + new_router()[:-1]
         events += published(1, "y", 1, epoch="E2", sender=1)
-        self.assert_found("I3", events + [["msg", 2, "tea", "E2", 1, "y", "#y"]])
+        self.assert_found("I3", events + [["msg", 2, "tea", "E2", 1, "y", "9/y"]])
 
     def test_i3_the_new_epoch_is_told_twice(self):
         self.assert_found("I3", conversation() + new_router() + new_router()[-1:])
@@ -293,19 +316,19 @@ class Planted(unittest.TestCase):
     def test_i4_two_messages_of_one_sender_change_places(self):
         events = opened(1, 2) + joined(2, 0) + [["pub", 1, "a", "tea", "a", None, True],
                                                 ["pub", 1, "b", "tea", "b", None, True],
-                                                ["msg", 2, "tea", "E1", 1, "b", "#b"],
-                                                ["msg", 2, "tea", "E1", 2, "a", "#a"]]
+                                                ["msg", 2, "tea", "E1", 1, "b", "9/b"],
+                                                ["msg", 2, "tea", "E1", 2, "a", "9/a"]]
         self.assert_found("I4", events)
 
     def test_i4_a_later_message_is_in_an_earlier_epoch(self):
         events = conversation() + [["pub", 1, "a", "tea", "a", None, True],
                                    ["pub", 1, "b", "tea", "b", None, True],
                                    ["pub", 1, "c", "tea", "c", None, True],
-                                   ["msg", 1, "tea", "E1", 5, "a", "#a"],
-                                   ["msg", 2, "tea", "E1", 5, "a", "#a"],
-                                   ["msg", 1, "tea", "E1", 6, "c", "#c"],
-                                   ["msg", 2, "tea", "E1", 6, "c", "#c"]]
-        self.assert_found("I4", events + new_router() + [["msg", 1, "tea", "E2", 1, "b", "#b"]])
+                                   ["msg", 1, "tea", "E1", 5, "a", "9/a"],
+                                   ["msg", 2, "tea", "E1", 5, "a", "9/a"],
+                                   ["msg", 1, "tea", "E1", 6, "c", "9/c"],
+                                   ["msg", 2, "tea", "E1", 6, "c", "9/c"]]
+        self.assert_found("I4", events + new_router() + [["msg", 1, "tea", "E2", 1, "b", "9/b"]])
 
     # I5
 
@@ -360,11 +383,20 @@ class Planted(unittest.TestCase):
         events = opened(1, 2) + joined(1, 0) + [["join", 2, "j", "tea", None]]
         self.assert_found("I7", events + published(1, "m1", 1, 2, sender=1))
 
+    def test_i7_joined_without_having_asked(self):
+        self.assert_found("I7", conversation() + opened(3) + [
+            ["joined", 3, None, "tea", "E1", 4, None, None]])
+
+    def test_i7_joined_though_the_outcome_was_none(self):
+        self.assert_found("I7", conversation() + opened(3) + [
+            ["join", 3, "j", "tea", None], ["error", 3, "j", "unavailable", "none"],
+            ["joined", 3, None, "tea", "E1", 4, None, None]])
+
     def test_i7_a_forbidden_room_is_joined(self):
         self.assert_found("I7", opened(1) + joined(1, 0, room="cellar"))
 
     def test_i7_a_forbidden_room_is_heard(self):
-        self.assert_found("I7", opened(1) + [["msg", 1, "cellar", "E1", 1, "x", "#x"],
+        self.assert_found("I7", opened(1) + [["msg", 1, "cellar", "E1", 1, "x", "9/x"],
                                              ["pub", 1, "x", "cellar", "x", None, True]])
 
     def test_i7_a_forbidden_room_shows_its_history(self):
@@ -382,13 +414,13 @@ class Planted(unittest.TestCase):
 
     def test_i8_published_twice(self):
         events = conversation() + published(5, "m5", 1, 2, sender=1)
-        self.assert_found("I8", events + [["msg", 1, "tea", "E1", 6, "m5", "#again"],
-                                          ["msg", 2, "tea", "E1", 6, "m5", "#again"]])
+        self.assert_found("I8", events + [["msg", 1, "tea", "E1", 6, "m5", "9/again"],
+                                          ["msg", 2, "tea", "E1", 6, "m5", "9/again"]])
 
     def test_i8_published_though_the_outcome_was_none(self):
         self.assert_found("I8", conversation() + [
             ["pub", 1, "a", "tea", "a", None, True], ["error", 1, "a", "unavailable", "none"],
-            ["msg", 1, "tea", "E1", 5, "a", "#a"], ["msg", 2, "tea", "E1", 5, "a", "#a"]])
+            ["msg", 1, "tea", "E1", 5, "a", "9/a"], ["msg", 2, "tea", "E1", 5, "a", "9/a"]])
 
     def test_i8_one_key_published_twice_in_one_epoch(self):
         events = conversation() + published(5, "a", 1, 2, sender=1, key="k")
@@ -396,9 +428,9 @@ class Planted(unittest.TestCase):
 
     def test_i8_one_unknown_outcome_comes_with_both_routers(self):
         events = conversation() + [["pub", 1, "a", "tea", "a", None, True],
-                                   ["msg", 1, "tea", "E1", 5, "a", "#a"],
-                                   ["msg", 2, "tea", "E1", 5, "a", "#a"], *new_router(),
-                                   ["msg", 1, "tea", "E2", 1, "a", "#a"],
+                                   ["msg", 1, "tea", "E1", 5, "a", "9/a"],
+                                   ["msg", 2, "tea", "E1", 5, "a", "9/a"], *new_router(),
+                                   ["msg", 1, "tea", "E2", 1, "a", "9/a"],
                                    ["error", 1, "a", "unavailable", "unknown"]]
         self.assert_found("I8", events)
 
@@ -412,6 +444,9 @@ class Planted(unittest.TestCase):
     def test_i8_never_answered(self):
         self.assert_found("I8", conversation() + [
             ["pub", 1, "x", "tea", "x", None, True], 21, ["settled"]])
+
+    def test_i8_left_without_having_asked(self):
+        self.assert_found("I8", conversation() + [["left", 2, None, "tea"]])
 
     def test_i8_a_duplicate_of_nothing(self):
         self.assert_found("I8", conversation() + [["pub", 1, "x", "tea", "x", "k", True],
@@ -427,7 +462,7 @@ class Planted(unittest.TestCase):
 
     def test_i8_a_message_in_another_room(self):
         self.assert_found("I8", conversation() + joined(1, 0, room="milk", ident="j2") + [
-            ["pub", 1, "x", "tea", "x", None, True], ["msg", 1, "milk", "E1", 1, "x", "#x"]])
+            ["pub", 1, "x", "tea", "x", None, True], ["msg", 1, "milk", "E1", 1, "x", "9/x"]])
 
     # I9, I10
 
@@ -463,7 +498,7 @@ class Report(unittest.TestCase):
         self.assertIn("not judged", lines[8])
 
     def test_a_breach_is_told_with_its_time(self):
-        lines, good = report(judge(conversation() + [["msg", 2, "tea", "E1", 4, "m4", "#m4"]]))
+        lines, good = report(judge(conversation() + [["msg", 2, "tea", "E1", 4, "m4", "9/m4"]]))
         self.assertFalse(good)
         self.assertIn("BROKEN 1x", lines[1])
         self.assertRegex(lines[2], r"^ +0\.\d{6} session 2 gets tea E1 4 again")

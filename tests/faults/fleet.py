@@ -1,0 +1,576 @@
+"""The clients of the fault suite: one process, one thread, hundreds of WebSocket clients.
+
+Each client behaves as a good program would: it connects to any edge, joins its rooms with `since`,
+publishes with ids and sometimes with keys, tries keyed messages again until it knows what became of
+them, asks for history, leaves, comes back. Everything it asks and hears is written to a recording
+(checker.py lists the events) at the moment it is sent or read; nothing is judged here.
+
+Orders come as JSON lines on standard input, and some are answered on standard output:
+
+  {"do": "run", "rate": N}               act, N times a second in all
+  {"do": "slow", "count": N, "seconds": S, "room": R}   N clients do not read, and R is flooded
+  {"do": "drop", "share": X}             this part of all clients breaks off
+  {"do": "quiet", "within": S}           stop acting; answers {"quiet": ""} when all is answered,
+                                         joined and delivered, else what is missing
+  {"do": "burst", "count": N, "within": S}   N messages in each room, all delivered: as above
+  {"do": "end"}                          close the recording
+
+What the clients do is drawn from the seed; when they do it is not, because they wait for answers.
+"""
+
+import json
+import os
+import random
+import selectors
+import socket
+import struct
+import sys
+import time
+import zlib
+from collections import deque
+
+TICK_S = 0.01
+READ_MAX = 65536
+TYPE = "chat"
+LARGE = "x" * 16000
+SLUGGISH_BUFFER = 8192  # of the kernel, of clients that may be told not to read
+decoder = json.JSONDecoder()
+
+
+def now_us():
+    return time.monotonic_ns() // 1000
+
+
+def client_frame(payload, opcode=1):
+    """Masked with zeros: allowed, and nothing to compute."""
+    n = len(payload)
+    if n < 126:
+        return bytes((0x80 | opcode, 0x80 | n)) + b"\0\0\0\0" + payload
+    return struct.pack(">BBH", 0x80 | opcode, 0x80 | 126, n) + b"\0\0\0\0" + payload
+
+
+def server_frames(data):
+    """[(opcode, payload), ...] of the whole frames at the front, and how long these are."""
+    found, at = [], 0
+    while len(data) - at >= 2:
+        head, n = 2, data[at + 1]
+        if n == 126:
+            head = 4
+        elif n == 127:
+            head = 10
+        if len(data) - at < head:
+            break
+        if head > 2:
+            n = int.from_bytes(data[at + 2:at + head], "big")
+        if len(data) - at < head + n:
+            break
+        found.append((data[at] & 15, bytes(data[at + head:at + head + n])))
+        at += head + n
+    return found, at
+
+
+def digest_of(text):
+    return f"{len(text)}/{zlib.crc32(text):08x}"
+
+
+def messages_in(text):
+    """[[seq, n, digest], ...] of the list in an answer; the digest is of the bytes as they came."""
+    mark = '"messages":['
+    at = text.find(mark)
+    if at < 0:
+        return None
+    at += len(mark)
+    found = []
+    while text[at] != "]":
+        message, end = decoder.raw_decode(text, at)
+        found.append([message["seq"], message["n"], digest_of(text[at:end].encode())])
+        at = end + (text[end] == ",")
+    return found
+
+
+class Session:
+    """One connection, from the handshake to its end."""
+
+    def __init__(self, fleet, client, address):
+        self.fleet = fleet
+        self.client = client
+        self.number = fleet.next_session()
+        self.state = "shaking"  # then "greeting", "open"
+        self.received = bytearray()
+        self.unsent = bytearray()
+        self.pending = {}  # id: what was asked
+        self.next_id = 1
+        self.interest = 0
+        self.sock = socket.socket()
+        if client.sluggish:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLUGGISH_BUFFER)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.setblocking(False)
+        self.sock.connect_ex(address)
+        self.unsent += (
+            f"GET /?autojoin=0 HTTP/1.1\r\nHost: fleet\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            f"Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {client.token}\r\n\r\n").encode()
+        self.watch()
+
+    # ---- bytes
+
+    def watch(self):
+        wanted = selectors.EVENT_READ if not self.client.paused else 0
+        if self.unsent:
+            wanted |= selectors.EVENT_WRITE
+        if wanted == self.interest:
+            return
+        if self.interest and wanted:
+            self.fleet.selector.modify(self.sock, wanted, self)
+        elif wanted:
+            self.fleet.selector.register(self.sock, wanted, self)
+        else:
+            self.fleet.selector.unregister(self.sock)
+        self.interest = wanted
+
+    def on_ready(self, events):
+        try:
+            if events & selectors.EVENT_WRITE:
+                self.flush()
+            if events & selectors.EVENT_READ:
+                data = self.sock.recv(READ_MAX)
+                if not data:
+                    self.end(None)
+                    return
+                self.received += data
+                self.take()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.end(None)
+
+    def flush(self):
+        if self.unsent:
+            try:
+                del self.unsent[:self.sock.send(self.unsent)]
+            except BlockingIOError:
+                pass
+        self.watch()
+
+    def take(self):
+        if self.state == "shaking":
+            head, mark, rest = self.received.partition(b"\r\n\r\n")
+            if not mark:
+                return
+            if not head.startswith(b"HTTP/1.1 101 "):
+                self.end(None)
+                return
+            self.received = bytearray(rest)
+            self.state = "greeting"
+        frames, used = server_frames(self.received)
+        del self.received[:used]
+        for opcode, payload in frames:
+            if self.state == "over":
+                return
+            if opcode == 1:
+                self.on_text(payload)
+            elif opcode == 9:
+                self.unsent += client_frame(payload, 10)
+                self.flush()
+            elif opcode == 8:
+                self.end(struct.unpack(">H", payload[:2])[0] if payload else 1005)
+                return
+
+    def end(self, code):
+        """It is over; what was not answered is known to be unknown."""
+        if self.state == "over":
+            return
+        if self.state == "open":
+            self.fleet.record("close", self.number, code)
+        self.state = "over"
+        if self.interest:
+            self.fleet.selector.unregister(self.sock)
+            self.interest = 0
+        self.sock.close()
+        self.client.on_end(self)
+
+    # ---- asking
+
+    def ask(self, kind, room, message, record, **about):
+        if self.state == "over":
+            return
+        ident = self.next_id
+        self.next_id += 1
+        self.pending[ident] = {"kind": kind, "room": room, **about}
+        self.fleet.record(kind, self.number, ident, room, *record)
+        message = {"type": kind if kind != "hist" else "history", "room": room, "id": ident,
+                   **message}
+        self.unsent += client_frame(json.dumps(message).encode())
+        try:
+            self.flush()
+        except OSError:
+            self.end(None)
+
+    def join(self, room, since=None):
+        extra = {"since": {"epoch": since[0], "seq": since[1]}} if since else {}
+        self.ask("join", room, extra, [since])
+
+    def leave(self, room):
+        self.ask("leave", room, {}, [])
+
+    def history(self, room, before, limit):
+        extra = {} if before is None else {"before": before}
+        self.ask("hist", room, {**extra, "limit": limit}, [before, limit])
+
+    def publish(self, room, n, key=None, echo=True, pad=""):
+        message = {"type": TYPE, "n": n}
+        if pad:
+            message["pad"] = pad
+        if key is not None:
+            message["key"] = key
+        if not echo:
+            message["echo"] = False
+        self.ask("pub", room, message, [n, key, echo], n=n, key=key, echo=echo, pad=pad)
+
+    def ping(self):
+        self.pending["ping"] = {"kind": "ping", "room": None}
+        self.unsent += client_frame(b'{"type":"ping","id":"ping"}')
+        try:
+            self.flush()
+        except OSError:
+            self.end(None)
+
+    # ---- hearing
+
+    def on_text(self, payload):
+        message = json.loads(payload)
+        kind = message["type"]
+        record, number = self.fleet.record, self.number
+        room = message.get("room")
+        if kind == TYPE:
+            record("msg", number, room, message["epoch"], message["seq"], message["n"],
+                   digest_of(payload))
+            self.client.stands(room, message["epoch"], message["seq"])
+        elif kind == "connected":
+            self.state = "open"
+            record("open", number, message["clientId"], message["user"], self.client.allowed)
+            self.client.on_open(self)
+        elif kind == "gap":
+            record("gap", number, room, message["epoch"], message["from"], message["to"])
+            self.client.stands(room, message["epoch"], message["to"])
+        elif kind == "joined" and "id" not in message:
+            record("joined", number, None, room, message["epoch"], message["seq"],
+                   message.get("recovered"), messages_in(payload.decode()))
+            self.client.on_joined(message)
+        elif kind == "left" and "id" not in message:
+            record("left", number, None, room)
+            self.client.on_left(self, room)
+        else:
+            self.on_answer(kind, message, payload)
+
+    def on_answer(self, kind, message, payload):
+        record, number = self.fleet.record, self.number
+        room, ident = message.get("room"), message.get("id")
+        if kind == "pong":
+            pass
+        elif kind == "ack":
+            record("ack", number, ident, room, message["epoch"], message["seq"],
+                   message.get("duplicate", False))
+        elif kind == "joined":
+            record("joined", number, ident, room, message["epoch"], message["seq"],
+                   message.get("recovered"), messages_in(payload.decode()))
+        elif kind == "left":
+            record("left", number, ident, room)
+        elif kind == "history":
+            # A room that nobody has spoken of yet has no epoch.
+            record("history", number, ident, room, message.get("epoch"), message.get("seq", 0),
+                   messages_in(payload.decode()) or [])
+        elif kind == "error":
+            record("error", number, ident, message["code"], message.get("outcome"))
+        else:
+            raise AssertionError(f"unexpected: {payload[:200]}")
+        asked = self.pending.pop(ident, None)
+        if asked is not None:
+            self.client.on_answer(self, kind, message, asked)
+
+
+class Client:
+    """One user with a token: what it wants to be in, where it stands, what it must try again."""
+
+    def __init__(self, fleet, who):
+        self.fleet = fleet
+        self.user = who["user"]
+        self.token = who["token"]
+        self.allowed = who["allowed"]
+        self.home = who["home"]
+        self.sluggish = who["sluggish"]
+        self.paused = False
+        self.session = None
+        self.connect_at = 0.0
+        self.rooms = set()
+        self.cursors = {}  # room: (epoch, seq), kept over sessions
+        self.again = deque()  # keyed publishes whose outcome is not known
+        self.again_at = 0.0
+
+    def is_home(self):
+        s = self.session
+        return (s is not None and s.state == "open" and not s.pending and not self.again
+                and not self.paused and self.rooms == set(self.home))
+
+    def stands(self, room, epoch, seq):
+        known = self.cursors.get(room)
+        if known is None or known[0] != epoch or known[1] < seq:
+            self.cursors[room] = (epoch, seq)
+
+    def on_tick(self, now):
+        if self.session is None:
+            if now >= self.connect_at:
+                self.connect_at = now + 15
+                self.session = Session(self.fleet, self, self.fleet.pick_edge())
+            return
+        if self.session.state != "open":
+            if now >= self.connect_at:  # no greeting for 15 s
+                self.session.end(None)
+        elif self.again and now >= self.again_at and self.rooms:
+            asked = self.again.popleft()
+            self.session.publish(asked["room"], asked["n"], asked["key"], asked["echo"],
+                                 asked["pad"])
+
+    def on_open(self, session):
+        for room in self.home:
+            session.join(room, self.cursors.get(room))
+
+    def on_end(self, session):
+        self.session = None
+        self.rooms = set()
+        self.connect_at = time.monotonic() + self.fleet.rng.uniform(0.05, 0.6)
+        for asked in session.pending.values():
+            if asked.get("key") is not None:
+                self.again.append(asked)
+
+    def on_answer(self, session, kind, message, asked):
+        room = asked["room"]
+        if kind == "joined":
+            self.on_joined(message)
+        elif kind == "left":
+            self.on_left(session, room)
+        elif kind == "error" and message["code"] == "unavailable":
+            if asked.get("key") is not None:
+                self.again.append(asked)
+                self.again_at = time.monotonic() + self.fleet.rng.uniform(0.1, 1)
+            elif asked["kind"] == "join":
+                session.join(room, self.cursors.get(room))
+
+    def on_joined(self, message):
+        self.rooms.add(message["room"])
+        self.cursors[message["room"]] = (message["epoch"], message["seq"])
+
+    def on_left(self, session, room):
+        """Nobody leaves for good here."""
+        self.rooms.discard(room)
+        missed = self.fleet.rng.random() < 0.7
+        session.join(room, self.cursors.get(room) if missed else None)
+
+    def pause(self, paused):
+        self.paused = paused
+        if self.session is not None:
+            self.session.watch()
+
+
+class Fleet:
+    def __init__(self, setup, out):
+        self.rng = random.Random(setup["seed"])
+        self.edges = [tuple(address) for address in setup["edges"]]
+        self.rooms = setup["rooms"]
+        self.out = out
+        self.selector = selectors.DefaultSelector()
+        self.sessions = 0
+        self.n_messages = 0
+        self.rate = 0
+        self.owed = 0.0
+        self.last = time.monotonic()
+        self.floods = []  # (until, room, sender)
+        self.wakes = []  # (time, client)
+        self.clients = [Client(self, who) for who in setup["clients"]]
+
+    def record(self, kind, *words):
+        self.out.write(json.dumps([now_us(), kind, *words], separators=(",", ":")) + "\n")
+
+    def next_session(self):
+        self.sessions += 1
+        return self.sessions
+
+    def pick_edge(self):
+        return self.rng.choice(self.edges)
+
+    def name_message(self, session):
+        self.n_messages += 1
+        return f"{session.number}.{self.n_messages}"
+
+    # ---- what clients do
+
+    def act(self):
+        client = self.rng.choice(self.clients)
+        s = client.session
+        if s is None or s.state != "open" or client.paused or len(s.pending) > 40:
+            return
+        dice = self.rng.random()
+        mine = sorted(client.rooms)
+        if dice < 0.82:
+            room = self.rng.choice(mine if mine and dice < 0.76 else client.allowed)
+            keyed = self.rng.random() < 0.3
+            n = self.name_message(s)
+            pad = "y" * self.rng.choice([0, 0, 0, 0, 50, 200, 2000])
+            s.publish(room, n, "k" + n if keyed else None, self.rng.random() >= 0.1, pad)
+        elif dice < 0.88:
+            before = self.rng.choice([None, None, self.rng.randint(1, 300)])
+            s.history(self.rng.choice(client.allowed), before, self.rng.choice([1, 10, 50, 100]))
+        elif dice < 0.92 and mine:
+            s.leave(self.rng.choice(mine))
+        elif dice < 0.94 and mine:
+            room = self.rng.choice(mine)
+            s.join(room, self.rng.choice([None, client.cursors[room]]))
+        elif dice < 0.96:
+            s.end(None)
+        else:
+            self.act_forbidden(client, s)
+
+    def act_forbidden(self, client, s):
+        room = self.rng.choice([r for r in self.rooms if r not in client.allowed])
+        what = self.rng.randrange(3)
+        if what == 0:
+            s.join(room, self.rng.choice([None, ["0123456789abcdef", 1]]))
+        elif what == 1:
+            s.history(room, None, 10)
+        else:
+            s.publish(room, self.name_message(s))
+
+    def flood(self, now):
+        self.floods = [one for one in self.floods if one[0] > now]
+        for _, room, client in self.floods:
+            s = client.session
+            if s is not None and s.state == "open" and len(s.pending) < 10:
+                s.publish(room, self.name_message(s), pad=LARGE)
+
+    def tick(self):
+        now = time.monotonic()
+        self.owed = min(self.owed + self.rate * (now - self.last), self.rate)
+        self.last = now
+        while self.owed >= 1:
+            self.owed -= 1
+            self.act()
+        self.flood(now)
+        for client in self.clients:
+            client.on_tick(now)
+        for when, client in self.wakes:
+            if when <= now:
+                client.pause(False)
+        self.wakes = [one for one in self.wakes if one[0] > now]
+
+    def turn(self):
+        for key, events in self.selector.select(TICK_S):
+            key.data.on_ready(events)
+        self.tick()
+
+    def turn_until(self, condition, deadline):
+        while not condition() and time.monotonic() < deadline:
+            self.turn()
+        return condition()
+
+    # ---- orders
+
+    def do_run(self, rate):
+        self.rate = rate
+
+    def do_slow(self, count, seconds, room):
+        sluggish = [c for c in self.clients if c.sluggish and room in c.home]
+        for client in self.rng.sample(sluggish, min(count, len(sluggish))):
+            client.pause(True)
+            self.wakes.append((time.monotonic() + seconds, client))
+        senders = [c for c in self.clients if room in c.home and not c.sluggish]
+        self.floods.append((time.monotonic() + seconds / 2, room, self.rng.choice(senders)))
+
+    def do_drop(self, share):
+        for client in self.rng.sample(self.clients, int(len(self.clients) * share)):
+            if client.session is not None:
+                client.session.end(None)
+
+    def at_home_in(self, room):
+        return [c for c in self.clients if room in c.home]
+
+    def missing(self):
+        """What keeps the fleet from being quiet, "" for nothing."""
+        for client in self.clients:
+            if not client.is_home():
+                s = client.session
+                return (f"{client.user}: " + (f"session {s.number} is {s.state}, waits for "
+                        f"{list(s.pending.values())[:3]}, in {sorted(client.rooms)}" if s else
+                                              "not connected"))
+        for room in self.rooms:
+            places = {c.cursors[room] for c in self.at_home_in(room)}
+            if len(places) > 1:
+                return f"{room}: members stand at {sorted(places)}"
+        return ""
+
+    def publish_everywhere(self, count, deadline):
+        """`count` messages to each room, heard by all; then each connection is asked for a sign of
+        life, which comes after everything its edge counted before."""
+        for room in self.rooms:
+            senders = self.at_home_in(room)
+            for i in range(count):
+                s = senders[i % len(senders)].session
+                s.publish(room, self.name_message(s))
+        if self.turn_until(lambda: not self.missing(), deadline):
+            for client in self.clients:
+                client.session.ping()
+            self.turn_until(lambda: not self.missing(), deadline)
+        return self.missing()
+
+    def do_quiet(self, within):
+        self.rate = 0
+        self.floods = []
+        deadline = time.monotonic() + within
+        everybody = self.clients
+        why = ""
+        if not self.turn_until(lambda: all(c.is_home() for c in everybody), deadline):
+            why = self.missing()
+        return {"quiet": why or self.publish_everywhere(1, deadline)}
+
+    def do_burst(self, count, within):
+        return {"quiet": self.publish_everywhere(count, time.monotonic() + within)}
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as f:
+        setup = json.load(f)
+    with open(setup["recording"], "w", encoding="utf-8") as out:
+        fleet = Fleet(setup, out)
+        os.set_blocking(0, False)
+        orders = bytearray()
+        fleet.selector.register(0, selectors.EVENT_READ, Orders(orders))
+        while True:
+            fleet.turn()
+            while b"\n" in orders:
+                line, _, rest = bytes(orders).partition(b"\n")
+                orders[:] = rest
+                order = json.loads(line)
+                what = order.pop("do")
+                if what == "end":
+                    return
+                answer = getattr(fleet, "do_" + what)(**order)
+                out.flush()
+                if answer is not None:
+                    print(json.dumps(answer), flush=True)
+
+
+class Orders:
+    """Standard input, in the place of a session."""
+
+    def __init__(self, into):
+        self.into = into
+
+    def on_ready(self, _events):
+        data = os.read(0, READ_MAX)
+        if not data:
+            sys.exit("nobody gives orders any more")
+        self.into += data
+
+
+if __name__ == "__main__":
+    main()
