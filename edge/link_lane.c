@@ -161,11 +161,26 @@ static void compact(struct link_queue *queue)
 	}
 }
 
+bool link_lane_tell(struct link_lane *lane, struct link_window *window)
+{
+	struct link_queue *queue = &lane->snapshot;
+	struct entry entry;
+	struct bytes element;
+	if (lane->held) {
+		return false;
+	}
+	while (queue_next(queue, queue->at, &entry, &element) && entry.req == 0) {
+		if (!link_window_add(window, element)) {
+			compact(queue);
+			return false;
+		}
+		queue->at += entry.entry_len;
+	}
+	return true;
+}
+
 bool link_lane_pump(struct link_lane *lane, struct link_window *window, uint64_t now_ms)
 {
-	if (lane->held) {
-		return true;
-	}
 	bool done = pump_queue(lane, &lane->snapshot, window, now_ms) &&
 		pump_queue(lane, &lane->queue, window, now_ms);
 	compact(&lane->snapshot);

@@ -44,8 +44,11 @@ void link_lane_take(struct link_lane *lane, struct link_outbox *outbox, bool fac
 void link_lane_hold(struct link_lane *lane);
 // The worker's snapshot for the new session: takes over the entries and lets the lane go.
 void link_lane_release(struct link_lane *lane, struct link_outbox *snapshot);
-// Moves entries into the window while it has room, leaving out requests whose deadline has passed.
-// False if the window is full.
+// Moves the facts of the snapshot into the window. False while they are not all there: the worker has
+// not told them, or the window is full.
+bool link_lane_tell(struct link_lane *lane, struct link_window *window);
+// Then: moves all entries into the window while it has room, leaving out requests whose deadline has
+// passed. False if the window is full.
 bool link_lane_pump(struct link_lane *lane, struct link_window *window, uint64_t now_ms);
 // Bytes of entries waiting.
 size_t link_lane_bytes(const struct link_lane *lane);

@@ -121,18 +121,28 @@ static void end_session(struct router_link *link)
 	hold_lanes(link);
 }
 
+// Requests wait until every worker's snapshot has gone ahead: one that reached the router between two
+// of them would act on a room of which it does not know all members yet.
+static void pump_lanes(struct router_link *link)
+{
+	uint64_t now_ms = clock_mono_ms();
+	struct link_window *window = &link->session.window;
+	bool going = true;
+	for (unsigned i = 0; i < link->options.n_workers; i++) {
+		going = link_lane_tell(&link->lanes[i], window) && going;
+	}
+	for (unsigned i = 0; i < link->options.n_workers && going; i++) {
+		going = link_lane_pump(&link->lanes[i], window, now_ms);
+	}
+}
+
 // Closes a BATCH with what has gathered, unless a write is under way: then on_drained() will.
 static void pump(struct router_link *link)
 {
 	if (link->state != STATE_READY || link_conn_is_writing(link->conn)) {
 		return;
 	}
-	uint64_t now_ms = clock_mono_ms();
-	for (unsigned i = 0; i < link->options.n_workers; i++) {
-		if (!link_lane_pump(&link->lanes[i], &link->session.window, now_ms)) {
-			break;
-		}
-	}
+	pump_lanes(link);
 	link_window_close(&link->session.window);
 	update_queued(link);
 }
@@ -229,6 +239,7 @@ static void pack_hello(const struct router_link *link, struct buf *out)
 	hello.default_rights = refs;
 	hello.lobby = pb_data(policy->lobby);
 	hello.lobby_publish = (uint32_t)policy->lobby_publish;
+	hello.workers = link->options.n_workers;
 	uint8_t *at = buf_reserve(out, weir__link__v1__hello__get_packed_size(&hello));
 	out->len += weir__link__v1__hello__pack(&hello, at);
 	free(refs);

@@ -476,7 +476,8 @@ static void begin_session(struct link_server *server, struct edge_link *edge,
 		route_edge_down(server->route, edge->table, clock_mono_ms());
 	}
 	edge_link_begin(edge);
-	edge->table = route_edge_up(server->route, edge, pb_bytes(hello->name), policy);
+	edge->table =
+		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
 }
 
 static void welcome(struct peer *peer, const Weir__Link__V1__Hello *hello,

@@ -86,6 +86,7 @@ struct table_edge {
 	void *link; // the caller's
 	struct buf replays; // the caller's, freed with the edge
 	uint64_t replay_bytes; // the caller's
+	uint32_t snapshots_due; // the caller's: workers that have not told their places yet
 };
 
 // How many of a room's members one edge holds; a room has one per edge with members.

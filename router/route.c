@@ -310,9 +310,11 @@ static void leave(struct route *r, struct membership *m, uint64_t now_ms)
 // ---- edges and clients
 
 struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
-	const struct rights_policy *policy)
+	const struct rights_policy *policy, uint32_t n_workers)
 {
-	return room_table_edge_add(&r->table, name, policy, link);
+	struct table_edge *edge = room_table_edge_add(&r->table, name, policy, link);
+	edge->snapshots_due = n_workers;
+	return edge;
 }
 
 static void client_gone(struct route *r, struct table_client *client, uint64_t now_ms)
@@ -523,9 +525,9 @@ static int on_join(struct request *rq, const Weir__Link__V1__Join *join)
 	return 0;
 }
 
-// The edge's members of the room have missed what begins at `from`. It is brought when its worker has
-// named all places, so that a member is told of a new epoch before its first message; until then what
-// is live waits too, in the log.
+// The edge's members of the room have missed what begins at `from`. It is brought when all workers
+// have named their places, so that a member is told of a new epoch before its first message; until
+// then what is live waits too, in the log.
 static void ask_replay(struct table_edge *edge, struct table_room *room, uint64_t from)
 {
 	struct room_edge *re = room_edge_find(room, edge);
@@ -562,7 +564,9 @@ static void rejoin(struct request *rq, const Weir__Link__V1__Place *place)
 		const struct message_list none = { 0 };
 		send_joined(rq, joining.membership, RECOVERY_IMPOSSIBLE, seen, &none);
 	}
-	if (seen < room->seq) {
+	// Another worker may be further behind: what came live before it has said so would be a hole to
+	// its members.
+	if (seen < room->seq || rq->edge->snapshots_due > 0) {
 		ask_replay(rq->edge, room, seen + 1);
 	}
 	if (joining.user_came) {
@@ -600,9 +604,13 @@ static void replay(struct request *rq, struct table_room *room, uint64_t from)
 	}
 }
 
-// A worker of the edge has named all its places: what they have missed follows, then what is live.
+// A worker of the edge has named all its places. After the last one what they have missed follows,
+// then what is live.
 static int on_snapshot_end(struct request *rq)
 {
+	if (rq->edge->snapshots_due > 0 && --rq->edge->snapshots_due > 0) {
+		return 0;
+	}
 	const struct buf *names = &rq->edge->replays;
 	for (size_t at = 0; at < names->len;) {
 		struct bytes name = bytes_make(names->data + at + 1, names->data[at]);

@@ -56,9 +56,9 @@ void route_fini(struct route *r);
 void route_set_options(struct route *r, const struct route_options *options);
 
 // A session with an edge begins: it holds no client yet. `link` comes back as edge->link; name and
-// policy (from HELLO) are copied.
+// policy (from HELLO) are copied. `n_workers` of it will tell their places; 0: it did not say.
 struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
-	const struct rights_policy *policy);
+	const struct rights_policy *policy, uint32_t n_workers);
 // The session is over: its clients leave their rooms, the members elsewhere are told, and `edge` is
 // freed. An edge that has to announce everything anew goes down and up again.
 void route_edge_down(struct route *r, struct table_edge *edge, uint64_t now_ms);

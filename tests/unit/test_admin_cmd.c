@@ -56,8 +56,8 @@ static int setup(void **state)
 	struct rights *defaults = rights_new();
 	assert_true(rights_add(defaults, RIGHT_ALL, bytes_str("*")));
 	const struct rights_policy policy = { .defaults = defaults };
-	rig->edges[0] = route_edge_up(&rig->route, &rig->sent[0], bytes_str("one"), &policy);
-	rig->edges[1] = route_edge_up(&rig->route, &rig->sent[1], bytes_str("two"), &policy);
+	rig->edges[0] = route_edge_up(&rig->route, &rig->sent[0], bytes_str("one"), &policy, 0);
+	rig->edges[1] = route_edge_up(&rig->route, &rig->sent[1], bytes_str("two"), &policy, 0);
 	rights_unref(defaults);
 	rig->ctx = (struct admin_context){
 		.route = &rig->route,

@@ -102,14 +102,73 @@ static void stands_still_until_the_snapshot_is_there_and_sends_it_first(void **s
 	link_lane_hold(&lane);
 	link_outbox_add_request(&outbox, down_item(1), 1, 100);
 	link_lane_take(&lane, &outbox, true);
-	assert_true(link_lane_pump(&lane, &w, 0));
+	assert_false(link_lane_tell(&lane, &w));
 	assert_string_equal(sent(&w), "");
 	link_outbox_add_fact(&snapshot, down_item(9));
 	link_lane_release(&lane, &snapshot);
+	assert_true(link_lane_tell(&lane, &w));
 	assert_true(link_lane_pump(&lane, &w, 0));
 	assert_string_equal(sent(&w), "9 1");
 	link_lane_fini(&lane);
 	link_outbox_fini(&outbox);
+	link_outbox_fini(&snapshot);
+	link_window_fini(&w);
+}
+
+static void tells_the_facts_of_a_snapshot_without_what_is_asked_again(void **state)
+{
+	(void)state;
+	struct link_window w;
+	struct link_lane lane = { 0 };
+	struct link_outbox outbox = { 0 };
+	struct link_outbox snapshot = { 0 };
+	link_window_init(&w);
+	link_lane_hold(&lane);
+	link_outbox_add_fact(&outbox, down_item(4));
+	link_outbox_add_fact(&snapshot, down_item(1));
+	link_outbox_add_fact(&snapshot, down_item(2));
+	link_outbox_add_request(&snapshot, down_item(3), 1, 100);
+	link_lane_release(&lane, &snapshot);
+	link_lane_take(&lane, &outbox, true);
+	assert_true(link_lane_tell(&lane, &w));
+	assert_true(link_lane_tell(&lane, &w));
+	assert_string_equal(sent(&w), "1 2");
+	assert_true(link_lane_pump(&lane, &w, 0));
+	assert_string_equal(sent(&w), "3 4");
+	link_lane_fini(&lane);
+	link_outbox_fini(&outbox);
+	link_outbox_fini(&snapshot);
+	link_window_fini(&w);
+}
+
+static void tells_a_snapshot_that_is_larger_than_the_window(void **state)
+{
+	(void)state;
+	enum {
+		N = LINK_WINDOW_FRAMES * 100
+	};
+	struct link_window w;
+	struct link_lane lane = { 0 };
+	struct link_outbox snapshot = { 0 };
+	link_window_init(&w);
+	for (uint64_t i = 1; i <= N; i++) {
+		link_outbox_add_fact(&snapshot, down_item(i));
+	}
+	link_lane_release(&lane, &snapshot);
+	bool was_full = false;
+	size_t n = 0;
+	for (bool done = false; !done;) {
+		done = link_lane_tell(&lane, &w);
+		was_full = was_full || !done;
+		const char *text = sent(&w);
+		n += *text != '\0';
+		for (; *text != '\0'; text++) {
+			n += *text == ' ';
+		}
+	}
+	assert_true(was_full);
+	assert_int_equal(n, N);
+	link_lane_fini(&lane);
 	link_outbox_fini(&snapshot);
 	link_window_fini(&w);
 }
@@ -179,6 +238,8 @@ int main(void)
 		cmocka_unit_test(moves_a_turn_into_the_window_in_order),
 		cmocka_unit_test(leaves_out_a_request_past_its_deadline),
 		cmocka_unit_test(stands_still_until_the_snapshot_is_there_and_sends_it_first),
+		cmocka_unit_test(tells_the_facts_of_a_snapshot_without_what_is_asked_again),
+		cmocka_unit_test(tells_a_snapshot_that_is_larger_than_the_window),
 		cmocka_unit_test(keeps_requests_and_drops_facts_when_the_session_ends),
 		cmocka_unit_test(waits_for_a_full_window_and_loses_nothing),
 	};

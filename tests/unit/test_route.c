@@ -37,7 +37,7 @@ static void append(void *arg, struct table_edge *edge, struct bytes element)
 static struct table_edge *edge_up(struct rig *rig, unsigned e, const struct rights_policy *policy)
 {
 	const char name[] = { (char)('a' + e), '\0' };
-	rig->edges[e] = route_edge_up(&rig->route, &rig->out[e], bytes_str(name), policy);
+	rig->edges[e] = route_edge_up(&rig->route, &rig->out[e], bytes_str(name), policy, 0);
 	return rig->edges[e];
 }
 
@@ -1204,6 +1204,15 @@ static void takes_the_end_of_a_snapshot(void **state)
 	assert_quiet(rig, EDGE_A);
 }
 
+static void a_session_waits_for_the_snapshots_of_all_workers(void **state)
+{
+	struct rig *rig = *state;
+	const struct rights_policy policy = { 0 };
+	struct table_edge *edge =
+		route_edge_up(&rig->route, &rig->out[EDGE_A], bytes_str("x"), &policy, 3);
+	assert_int_equal(edge->snapshots_due, 3);
+}
+
 // ---- what is kept
 
 static int setup_kept(void **state)
@@ -1315,6 +1324,32 @@ static void brings_an_edge_what_it_missed_once_and_holds_live_messages_back(void
 	snapshot_end(rig, EDGE_B);
 	publish(rig, EDGE_A, 1, "r");
 	for (uint64_t seq = 3; seq <= 6; seq++) {
+		assert_int_equal(next_delivery(rig, EDGE_B)->seq, seq);
+	}
+	assert_quiet(rig, EDGE_B);
+}
+
+// What is live must not overtake what one worker's members have missed because another worker, whose
+// members have missed nothing, was faster to say where they stand.
+static void holds_live_messages_back_until_the_last_worker_has_told(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	publish(rig, EDGE_A, 1, "r");
+	publish(rig, EDGE_A, 1, "r");
+	uint64_t epoch = epoch_of(rig, "r");
+	forget_output(rig);
+	rig->edges[EDGE_B]->snapshots_due = 2;
+	client_up(rig, EDGE_B, 1, "bob");
+	rejoin(rig, EDGE_B, 1, "r", epoch, 2);
+	snapshot_end(rig, EDGE_B);
+	publish(rig, EDGE_A, 1, "r");
+	assert_quiet(rig, EDGE_B);
+	client_up(rig, EDGE_B, 2, "cid");
+	rejoin(rig, EDGE_B, 2, "r", epoch, 1);
+	snapshot_end(rig, EDGE_B);
+	publish(rig, EDGE_A, 1, "r");
+	for (uint64_t seq = 2; seq <= 4; seq++) {
 		assert_int_equal(next_delivery(rig, EDGE_B)->seq, seq);
 	}
 	assert_quiet(rig, EDGE_B);
@@ -1535,10 +1570,12 @@ int main(void)
 		KEPT_TEST(recovers_what_is_kept_all_or_nothing),
 		KEPT_TEST(pages_through_the_history_backwards),
 		KEPT_TEST(brings_an_edge_what_it_missed_once_and_holds_live_messages_back),
+		KEPT_TEST(holds_live_messages_back_until_the_last_worker_has_told),
 		KEPT_TEST(tells_of_a_new_epoch_and_then_brings_all_of_it),
 		KEPT_TEST(starts_a_new_epoch_over_where_not_all_of_it_is_kept),
 		KEPT_TEST(publishes_a_key_once),
 		RIG_TEST(takes_the_end_of_a_snapshot),
+		RIG_TEST(a_session_waits_for_the_snapshots_of_all_workers),
 		RIG_TEST(forgets_an_empty_room_after_the_history_age),
 		RIG_TEST(refuses_a_client_that_cannot_be),
 		RIG_TEST(refuses_a_right_that_cannot_be),
