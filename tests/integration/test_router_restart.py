@@ -210,6 +210,37 @@ class RouterAway(TestCase):
         newcomer.wait_for("joined", id="j", room="room")
 
 
+class RouterStandsStill(TestCase):
+    """For longer than requests wait, and not long enough to lose the link."""
+
+    expected_seconds = 4
+
+    def setUp(self):
+        self.cluster = self.start_cluster(edges=1, router={"link_timeout": "120s"},
+                                          edge={"publish_timeout": "1s", "lobby": ""})
+        self.client = self.cluster.connect()
+        self.client.join("old")
+        self.cluster.router.signal(signal.SIGSTOP)
+
+    def ask_in_vain(self, **fields):
+        error = self.client.ask_for("error", **fields)
+        self.assertEqual((error["code"], error["outcome"]), ("unavailable", "unknown"))
+
+    def test_a_join_of_unknown_outcome_is_told_when_it_is_carried_out(self):
+        self.ask_in_vain(type="join", room="new")
+        self.cluster.router.signal(signal.SIGCONT)
+        self.client.expect("joined", room="new", id=None, recovered=None)
+        self.client.publish("new", "in")
+        self.client.expect("chat", room="new", text="in")
+
+    def test_a_leave_of_unknown_outcome_is_told_when_it_is_carried_out(self):
+        self.ask_in_vain(type="leave", room="old")
+        self.cluster.router.signal(signal.SIGCONT)
+        self.client.expect("left", room="old", id=None)
+        self.client.publish("old", "out")
+        self.client.expect_nothing()
+
+
 class QueueFull(TestCase):
     def test_a_full_publish_queue_answers_at_once(self):
         cluster = self.start_cluster(edges=1, edge={"publish_queue": "64KiB", "lobby": "",
