@@ -1,6 +1,6 @@
-// Two kinds of record. One is for a single client: it is unpacked here, because the `id` that the
-// client gave its request lives in this worker's pending table. The other is a rendered frame for a
-// room: each member that is owed it gets a reference.
+// Two kinds of record. One is an item: it is unpacked here, because the `id` that a client gave its
+// request lives in this worker's pending table, and because what is a gap depends on what was here
+// before. The other is a rendered frame for a room: each member that is owed it gets a reference.
 //
 // Memberships follow the router's answers whether or not somebody still waits for them. A join that
 // was answered after its deadline has made the client a member, so the client is told (`joined`
@@ -330,6 +330,40 @@ static void on_kick(struct worker *w, const Weir__Link__V1__Kick *m)
 	}
 }
 
+// Moves the room past what is lost. Workers stand at different places and members have joined at
+// different ones, so each is told of its own part: what it has had is not lost.
+static void on_gap(struct worker *w, const Weir__Link__V1__Gap *m)
+{
+	struct fib_room *room = fib_find(&w->fib, pb_bytes(m->room));
+	if (room == NULL || m->epoch != room->epoch || m->to <= room->last_seq) {
+		return;
+	}
+	struct client_event event = {
+		.kind = EVENT_GAP,
+		.room = fib_room_name(room),
+		.epoch = m->epoch,
+		.to_seq = m->to,
+		.reason = pb_bytes(m->reason),
+	};
+	uint64_t first = m->from > room->last_seq ? m->from : room->last_seq + 1;
+	struct frame *f = NULL; // for as long as members need the same
+	const struct fib_member *member;
+	room->last_seq = m->to;
+	LIST_FOREACH (member, &room->members, in_room) {
+		uint64_t from = member->join_seq < first ? first : member->join_seq + 1;
+		if (from > m->to) {
+			continue;
+		}
+		if (f == NULL || from != event.from_seq) {
+			frame_unref(f);
+			event.from_seq = from;
+			f = worker_render(w, &event);
+		}
+		conn_send(member->conn, frame_ref(f, 1));
+	}
+	frame_unref(f);
+}
+
 static void on_item(struct worker *w, const struct inbox_record *record)
 {
 	struct uplink *up = uplink_of(w, record);
@@ -357,6 +391,9 @@ static void on_item(struct worker *w, const struct inbox_record *record)
 	case WEIR__LINK__V1__ITEM__KIND_KICK:
 		on_kick(w, item->kick);
 		break;
+	case WEIR__LINK__V1__ITEM__KIND_GAP:
+		on_gap(w, item->gap);
+		break;
 	default:
 		break;
 	}
@@ -371,11 +408,6 @@ static bool wants_message(const struct fib_member *member, const struct inbox_re
 {
 	const struct conn *c = member->conn;
 	return c->handle != record->except && (record->seq == 0 || member->join_seq < record->seq);
-}
-
-static bool wants_gap(const struct fib_member *member, const struct inbox_record *record)
-{
-	return member->join_seq < record->seq;
 }
 
 static bool wants_member_event(const struct fib_member *member, const struct inbox_record *record)
@@ -425,15 +457,6 @@ static void on_delivery(struct worker *w, struct fib_room *room, const struct in
 	}
 }
 
-static void on_gap(struct fib_room *room, const struct inbox_record *record)
-{
-	if (record->seq > 0 && advance(room, record)) {
-		send_to_room(room, record, wants_gap);
-	} else {
-		frame_unref(record->frame);
-	}
-}
-
 static void on_broadcast(struct worker *w, const struct inbox_record *record)
 {
 	uint32_t cursor = 0;
@@ -453,8 +476,6 @@ static void on_room_record(struct worker *w, const struct inbox_record *record)
 		frame_unref(record->frame);
 	} else if (record->kind == INBOX_DELIVERY) {
 		on_delivery(w, room, record);
-	} else if (record->kind == INBOX_GAP) {
-		on_gap(room, record);
 	} else {
 		send_to_room(room, record, wants_member_event);
 	}
@@ -467,7 +488,6 @@ void answer_record(struct worker *w, const struct inbox_record *record)
 		on_item(w, record);
 		break;
 	case INBOX_DELIVERY:
-	case INBOX_GAP:
 	case INBOX_MEMBER:
 		on_room_record(w, record);
 		break;

@@ -1,8 +1,9 @@
 // Runs on whatever thread the link reads with, one call at a time, and touches nothing that a worker
 // owns but the inboxes. An item that is for one client goes to that client's worker as it came, to be
-// unpacked again there: rendering it needs the client's own `id`, which only the worker has. All that
-// goes to members of a room is rendered here and sent to every worker, because the room tables are
-// the workers' and asking them would take a lock a message.
+// unpacked again there: rendering it needs the client's own `id`, which only the worker has. A gap
+// goes to all workers in the same way, because each must cut off what its members have had. All else
+// for members of a room is rendered here and sent to every worker, because the room tables are the
+// workers' and asking them would take a lock a message.
 //
 // A batch is all or nothing: records are gathered aside and put into the inboxes only when its last
 // item was understood, so a malformed one leaves no trace and the link may be cut and resumed.
@@ -129,24 +130,15 @@ static void on_member_event(struct dispatch *d, const Weir__Link__V1__MemberEven
 		});
 }
 
-static void on_gap(struct dispatch *d, const Weir__Link__V1__Gap *m)
+// Each worker makes of it what it means there.
+static void on_gap(struct dispatch *d, struct bytes packed)
 {
-	struct client_event event = {
-		.kind = EVENT_GAP,
-		.room = pb_bytes(m->room),
-		.epoch = m->epoch,
-		.from_seq = m->from,
-		.to_seq = m->to,
-		.reason = pb_bytes(m->reason),
-	};
-	to_all(d,
-		&(struct inbox_record){
-			.kind = INBOX_GAP,
-			.frame = render(d, &event, TYPE_GAP),
-			.epoch = m->epoch,
-			.seq = m->to,
-			.text = event.room,
-		});
+	for (unsigned i = 0; i < d->n_workers; i++) {
+		inbox_record_append(&d->records[i],
+			&(struct inbox_record){ .kind = INBOX_ITEM,
+				.link = d->link,
+				.text = packed });
+	}
 }
 
 static void on_drain(struct dispatch *d, const Weir__Link__V1__Drain *m)
@@ -196,7 +188,7 @@ static void on_item(struct dispatch *d, const link_item *item, struct bytes pack
 		on_member_event(d, item->member_event);
 		return;
 	case WEIR__LINK__V1__ITEM__KIND_GAP:
-		on_gap(d, item->gap);
+		on_gap(d, packed);
 		return;
 	case WEIR__LINK__V1__ITEM__KIND_DRAIN:
 		on_drain(d, item->drain);

@@ -12,9 +12,8 @@
 #include "edge/frame.h"
 
 enum inbox_kind {
-	INBOX_ITEM, // text: a packed item that is for one client of this worker
+	INBOX_ITEM, // text: a packed item, for one client of this worker or a gap
 	INBOX_DELIVERY, // a message of `room` rendered in `frame`
-	INBOX_GAP, // likewise; moves the room's position to `seq`
 	INBOX_MEMBER, // likewise; not for connections of `user`
 	INBOX_BROADCAST, // `frame` for every connection
 	INBOX_MARK, // end of BATCH `seq`

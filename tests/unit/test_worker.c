@@ -471,6 +471,37 @@ static void a_gap_is_told_to_those_who_miss_something(void **state)
 	bench_fini(&b);
 }
 
+static void a_gap_leaves_out_what_has_come(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct client old;
+	struct client later;
+	bench_init(&b);
+	client_open(&b, &old);
+	client_open(&b, &later);
+	join(&b, &old, "r", 1, 2);
+	say_delivery(&b, "r", 1, 3, "three", 0);
+	say_delivery(&b, "r", 1, 4, "four", 0);
+	join(&b, &later, "r", 1, 6);
+	say_gap(&b, "r", 1, 3, 9); // as another worker needs it
+	bench_deliver(&b);
+	client_expect(&old, "three");
+	client_expect(&old, "four");
+	client_expect(&old, "\"from\":5,\"to\":9,\"reason\":\"link\"}");
+	client_expect_nothing(&old);
+	client_expect(&later, "\"from\":7,\"to\":9,");
+	client_expect_nothing(&later);
+	say_gap(&b, "r", 1, 3, 9);
+	say_gap(&b, "r", 2, 10, 12);
+	say_gap(&b, "elsewhere", 1, 10, 12);
+	bench_deliver(&b);
+	client_expect_nothing(&old);
+	client_close(&old);
+	client_close(&later);
+	bench_fini(&b);
+}
+
 static void a_new_epoch_is_told_once_and_counts_from_there(void **state)
 {
 	(void)state;
@@ -940,6 +971,7 @@ int main(void)
 		cmocka_unit_test(a_member_gets_what_came_after_it_joined),
 		cmocka_unit_test(who_is_left_out_is_left_out_and_ephemeral_ones_have_no_place),
 		cmocka_unit_test(a_gap_is_told_to_those_who_miss_something),
+		cmocka_unit_test(a_gap_leaves_out_what_has_come),
 		cmocka_unit_test(a_new_epoch_is_told_once_and_counts_from_there),
 		cmocka_unit_test(a_recovery_too_large_for_the_queue_is_none),
 		cmocka_unit_test(nothing_comes_after_left),
