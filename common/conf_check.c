@@ -1,8 +1,9 @@
-// The forms of addresses and URLs. Nothing is resolved or opened here: whether a value works shows
-// when it is put to use, and is then told by conf_fault().
+// The forms of addresses and URLs, and whether a user exists. Nothing is resolved or opened here: whether
+// an address works shows when it is put to use, and is then told by conf_fault().
 
 #include "common/conf_check.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,11 @@ const char *conf_check_address(const char *value)
 		       "localhost)";
 	}
 	return NULL;
+}
+
+const char *conf_check_user(const char *value)
+{
+	return getpwnam(value) != NULL ? NULL : "no such user";
 }
 
 // "NAME:PORT"; addresses are net_addr_parse()'s.

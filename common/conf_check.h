@@ -6,6 +6,8 @@
 
 // "HOST:PORT", as net_addr_parse() takes it.
 const char *conf_check_address(const char *value);
+// A user of this machine. From one thread only (getpwnam).
+const char *conf_check_user(const char *value);
 // "tcp://HOST:PORT", HOST also a name, or "ipc://PATH". To dial, the port may not be 0.
 const char *conf_check_dial_url(const char *value);
 const char *conf_check_listen_url(const char *value);

@@ -284,6 +284,18 @@ static int serve(struct router *router)
 	return 0;
 }
 
+// Before anything is bound, so that sockets of ipc URLs belong to that user; no port of a router needs
+// root.
+static int become_user(struct router *router)
+{
+	const char *user = router->conf.user;
+	const char *why;
+	if (user[0] == '\0') {
+		return 0;
+	}
+	return process_become(user, &why) == 0 ? 0 : fail(router, "user", user, why);
+}
+
 static int run(struct router *router)
 {
 	const struct route_options options = route_options_of(&router->conf);
@@ -326,6 +338,9 @@ int main(int argc, char **argv)
 	case CONF_RUN:
 		process_prepare();
 		result = load_files(&router);
+		if (result == 0) {
+			result = become_user(&router);
+		}
 		if (result == 0) {
 			result = run(&router);
 		}

@@ -109,7 +109,8 @@ static const struct conf_option options[] = {
 		.help = "loopback address of the web interface; empty: none" },
 	{ "name", CONF_STRING, FIELD(name), .check = check_name, .shown = "router and process id",
 		.help = "of this router" },
-	{ "user", CONF_STRING, FIELD(user), NOT_YET, .help = "user to become after binding" },
+	{ "user", CONF_STRING, FIELD(user), .check = conf_check_user,
+		.help = "user to become when the key files are read, before binding" },
 
 	{ "store", CONF_STRING, FIELD(store), .def = "memory", .check = check_store,
 		.help = "where history is kept, memory or file:DIR; file is not available yet" },

@@ -117,6 +117,10 @@ class CommandLine(OptionsTestCase):
                 self.refused_router(f"{option.replace('_', '-')}: .*not available yet",
                                     **{option: value})
 
+    def test_an_unknown_user_is_refused(self):
+        self.refused_edge("user: .*no such user", user="no-such-user")
+        self.refused_router("user: .*no such user", user="no-such-user")
+
     def test_help_names_every_option_with_its_default(self):
         for program, some in ((EDGE_BIN, {"listen": "0.0.0.0:8080", "max-message": "102400",
                                           "queue-limit": "1048576", "lobby": "lobby"}),

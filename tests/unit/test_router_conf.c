@@ -49,7 +49,6 @@ static void refuses_what_is_not_built(void **state)
 	(void)state;
 	static const char *const rows[] = {
 		"ui-listen=127.0.0.1:8081",
-		"user=weir",
 		"store=file:/var/lib/weir",
 		"store-fsync=commit",
 		"max-connections-per-user=5 reject",
