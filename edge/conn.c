@@ -406,6 +406,9 @@ static void die(struct conn *c)
 		return;
 	}
 	conn_set_state(c, CONN_DEAD);
+	if (c->counted) {
+		edge_release(w->edge, &c->address, w->touched_ms);
+	}
 	loop_io_stop(&c->read_io);
 	stop_waiting_for_socket(c);
 	drop_queue(c, false);
@@ -467,7 +470,7 @@ static void refuse_http(struct conn *c, int status, const char *why)
 	log_debug("handshake_refused", LOG_BYTES("address", conn_address(c, address)),
 		LOG_INT("status", status), LOG_STR("reason", why));
 	buf_reset(&w->out, WORKER_KEEP);
-	http_refuse(&w->out, status, why, status == 503 ? RETRY_AFTER_S : 0);
+	http_refuse(&w->out, status, why, RETRY_AFTER_S);
 	answer_http(c, buf_bytes(&w->out));
 }
 
@@ -605,6 +608,17 @@ static void take_input(struct conn *c, uint8_t *data, size_t len)
 	buf_append(&c->in, data + used, len - used);
 }
 
+// A trusted proxy, who is not counted, has named the client.
+static void take_address(struct conn *c, struct net_ip address)
+{
+	struct worker *w = c->worker;
+	c->address = address;
+	if (!c->counted && c->admission == ADMISSION_OK) {
+		c->admission = (uint8_t)edge_admit(w->edge, w->settings, &c->address, w->touched_ms,
+			&c->counted);
+	}
+}
+
 // Reads what the header still lacks and no more: what follows is for whoever comes next.
 static void read_proxy_header(struct conn *c)
 {
@@ -631,7 +645,7 @@ static void read_proxy_header(struct conn *c)
 		return;
 	}
 	if (header.has_source) {
-		c->address = header.source;
+		take_address(c, header.source);
 	}
 	buf_fini(&c->in);
 	conn_set_state(c, CONN_UPGRADE);
@@ -768,9 +782,23 @@ static void welcome(struct conn *c, bool autojoin)
 	conn_log(c, LOG_DEBUG, "opened");
 }
 
+static bool is_admitted(struct conn *c)
+{
+	if (c->admission == ADMISSION_OK) {
+		return true;
+	}
+	bool fast = c->admission == ADMISSION_TOO_FAST;
+	refuse_http(c, fast ? 429 : 503,
+		fast ? "too fast from one address" : "too many from one address");
+	return false;
+}
+
 static void try_upgrade(struct conn *c, const struct http_head *head)
 {
 	struct worker *w = c->worker;
+	if (!is_admitted(c)) {
+		return;
+	}
 	const char *why = edge_refusal(w->edge, w->settings, w->touched_ms);
 	if (why != NULL) {
 		refuse_http(c, 503, why);
@@ -829,7 +857,7 @@ static size_t upgrade_input(struct conn *c, uint8_t *data, size_t len)
 		refuse_http(c, status, http_status_text(status));
 		return len;
 	}
-	c->address = client_addr_find(&c->worker->edge->trusted, c->address, &head);
+	take_address(c, client_addr_find(&c->worker->edge->trusted, c->address, &head));
 	if (!answer_page(c, &head)) {
 		try_upgrade(c, &head);
 	}
@@ -1017,12 +1045,15 @@ static void open_timer(struct conn *c)
 
 // ---- the beginning
 
-struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer)
+struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer, enum admission admission,
+	bool counted)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
 	c->worker = worker;
 	c->fd = fd;
 	c->address = peer;
+	c->admission = (uint8_t)admission;
+	c->counted = counted;
 	c->state = worker->settings->conf.proxy_protocol ? CONN_PROXY : CONN_UPGRADE;
 	c->state_ms = worker_now(worker);
 	c->number = worker->next_number;

@@ -16,6 +16,7 @@
 #include "common/loop.h"
 #include "common/net_ip.h"
 #include "common/wheel.h"
+#include "edge/address_limits.h"
 #include "edge/auth.h"
 #include "edge/close_reason.h"
 #include "edge/codec.h"
@@ -64,6 +65,8 @@ struct conn {
 	bool pong_queued;
 	bool expiry_told;
 	bool leaving; // a drain hears it out; nothing more is read
+	bool counted; // against the limits of `address`
+	uint8_t admission; // enum admission
 	uint16_t n_joining; // joins not answered yet
 	uint16_t n_recoveries; // requests not answered yet whose answer may be large
 	uint32_t n_rooms;
@@ -87,8 +90,9 @@ struct conn {
 };
 TAILQ_HEAD(conn_list, conn);
 
-// Takes over `fd`.
-struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer);
+// Takes over `fd`, and the count of `peer` if it is counted.
+struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer, enum admission admission,
+	bool counted);
 
 // Ends the connection for `reason`, in whatever state it is; once it is ending, further calls change
 // nothing, except that reasons without a close code cut it off at once.

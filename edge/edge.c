@@ -110,6 +110,7 @@ int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fa
 		.message_max = conf->max_message,
 		.fragments_max = EDGE_FRAGMENTS_MAX,
 	};
+	address_limits_init(&edge->addresses);
 	make_instance(edge->instance);
 	trusted_proxies_init(&edge->trusted, &conf->trusted_proxies);
 	init_codec(edge);
@@ -124,6 +125,7 @@ void edge_fini(struct edge *edge)
 	rights_unref(edge->policy.defaults);
 	conf_secret_free(&edge->link_key);
 	trusted_proxies_fini(&edge->trusted);
+	address_limits_fini(&edge->addresses);
 	for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
 		link_tls_free(edge->link_tls[i]);
 	}
@@ -147,6 +149,25 @@ size_t edge_max_connections(const struct edge *edge, const struct settings *sett
 {
 	uint64_t wanted = settings->conf.max_connections;
 	return wanted > 0 ? wanted : edge->possible_connections;
+}
+
+enum admission edge_admit(struct edge *edge, const struct settings *settings,
+	const struct net_ip *ip, uint64_t now_ms, bool *counted)
+{
+	uint64_t max = settings->conf.max_connections_per_ip;
+	const struct conf_rate *rate = &settings->conf.accept_rate;
+	*counted = false;
+	if ((max == 0 && rate->per_s == 0) || trusted_proxies_have(&edge->trusted, ip)) {
+		return ADMISSION_OK;
+	}
+	enum admission admission = address_enter(&edge->addresses, ip, max, rate, now_ms);
+	*counted = admission != ADMISSION_FLOOD;
+	return admission;
+}
+
+void edge_release(struct edge *edge, const struct net_ip *ip, uint64_t now_ms)
+{
+	address_leave(&edge->addresses, ip, now_ms);
 }
 
 const char *edge_refusal(const struct edge *edge, const struct settings *settings, uint64_t now_ms)

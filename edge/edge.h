@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "edge/address_limits.h"
 #include "edge/client_addr.h"
 #include "edge/codec.h"
 #include "edge/router_link.h"
@@ -36,6 +37,7 @@ struct edge {
 	struct rights_policy policy;
 	struct ws_limits ws_limits;
 	struct trusted_proxies trusted;
+	struct address_limits addresses;
 	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id
 	size_t possible_connections; // as descriptors allow
 
@@ -64,6 +66,11 @@ void edge_worker_done(struct edge *edge);
 bool edge_is_draining(const struct edge *edge);
 // How many clients it takes.
 size_t edge_max_connections(const struct edge *edge, const struct settings *settings);
+// Counts a connection from `ip` against the limits of its address, and says whether it may become a
+// client. `*counted`: edge_release() must follow when it goes. Trusted proxies are not counted.
+MUST_CHECK enum admission edge_admit(struct edge *edge, const struct settings *settings,
+	const struct net_ip *ip, uint64_t now_ms, bool *counted);
+void edge_release(struct edge *edge, const struct net_ip *ip, uint64_t now_ms);
 // NULL if a new client may come in now; else why not, as a word for the log and the answer.
 const char *edge_refusal(const struct edge *edge, const struct settings *settings, uint64_t now_ms);
 // NULL if /ready is 200; else the reason it states.

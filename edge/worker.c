@@ -339,8 +339,15 @@ static void on_accepted(void *arg, int fd, const struct net_addr *peer)
 		close(fd);
 		return;
 	}
+	bool counted;
+	enum admission admission = edge_admit(w->edge, w->settings, &ip, w->touched_ms, &counted);
+	if (admission == ADMISSION_FLOOD) {
+		counter_add(&w->metrics.handshakes[HANDSHAKE_503], 1);
+		close(fd);
+		return;
+	}
 	net_set_nodelay(fd);
-	conn_new(w, fd, ip);
+	conn_new(w, fd, ip, admission, counted);
 }
 
 struct worker *worker_new(struct edge *edge, unsigned index)

@@ -7,7 +7,10 @@ import socket
 import time
 import unittest
 
-from harness import TestCase
+import rawhttp
+from harness import DEADLINE_S, TestCase, metrics_of, wait_until
+from rawhttp import request
+from ws import handshake_fields
 
 TICKS_S = os.sysconf("SC_CLK_TCK")
 
@@ -35,6 +38,53 @@ class Rates(TestCase):
         self.assertEqual(bob.publish("room", "mine is another")["type"], "ack")
         self.assertEqual(bob.expect("chat")["text"], "x" * 20000)
         self.assertEqual(bob.expect("chat")["text"], "mine is another")
+
+
+class Addresses(TestCase):
+    def try_upgrade(self, cluster, source="127.0.0.1", fields=()):
+        """The status of an upgrade from that address; the connection is closed again."""
+        edge = cluster.edges[0]
+        target = f"/?token={cluster.token()}"
+        with socket.create_connection(edge.address, source_address=(source, 0)) as peer:
+            peer.sendall(request(target, fields=handshake_fields(extra=fields)))
+            peer.settimeout(DEADLINE_S)
+            return int(peer.recv(4096).split()[1])
+
+    def test_an_address_has_so_many_connections(self):
+        cluster = self.start_cluster(edges=1, edge={"max_connections_per_ip": "2"})
+        first, second = cluster.connect(), cluster.connect()
+        self.assertEqual(self.try_upgrade(cluster), 503)
+        self.assertEqual(self.try_upgrade(cluster, "127.0.0.2"), 101)
+        first.close()
+        wait_until(lambda: self.try_upgrade(cluster) == 101, "one has left")
+        second.ask_for("pong", type="ping")
+        self.assertEqual(rawhttp.get(cluster.edges[0].address, "/health").status, 200)
+
+    def test_who_only_connects_holds_a_bounded_number(self):
+        cluster = self.start_cluster(edges=1, edge={"max_connections_per_ip": "1"})
+        edge = cluster.edges[0]
+        sockets = [socket.create_connection(edge.address) for _ in range(100)]
+        self.addCleanup(lambda: [one.close() for one in sockets])
+        name = 'weir_edge_handshakes_total{result="503"}'
+        wait_until(lambda: metrics_of(edge.ops).get(name, 0) >= 100 - 18, "most are cut off")
+        cluster.connect(source="127.0.0.2")
+
+    def test_new_connections_of_an_address_come_at_a_rate(self):
+        cluster = self.start_cluster(edges=1, edge={"accept_rate": "1/s burst 3"})
+        statuses = [self.try_upgrade(cluster) for _ in range(50)]
+        self.assertEqual(statuses[:3], [101, 101, 101])
+        self.assertEqual(set(statuses), {101, 429})
+        self.assertEqual(self.try_upgrade(cluster, "127.0.0.2"), 101)
+
+    def test_behind_a_proxy_the_client_counts_and_not_the_proxy(self):
+        cluster = self.start_cluster(edges=1, edge={"max_connections_per_ip": "1",
+                                                    "trusted_proxies": "127.0.0.1"})
+        there = [cluster.open(token=cluster.token(), fields=[("X-Forwarded-For", f"192.0.2.{i}")])
+                 for i in range(5)]
+        for client in there:
+            client.expect("connected")
+        self.assertEqual(self.try_upgrade(cluster, fields=[("X-Forwarded-For", "192.0.2.1")]), 503)
+        self.assertEqual(self.try_upgrade(cluster, fields=[("X-Forwarded-For", "192.0.2.9")]), 101)
 
 
 class Descriptors(TestCase):

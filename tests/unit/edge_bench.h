@@ -291,7 +291,8 @@ static inline void client_connect(struct bench *b, struct client *c)
 	worker_touch(b->w);
 	*c = (struct client){
 		.fd = fds[0],
-		.conn = conn_new(b->w, fds[1], net_ip_v4((const uint8_t[]){ 192, 0, 2, 1 })),
+		.conn = conn_new(b->w, fds[1], net_ip_v4((const uint8_t[]){ 192, 0, 2, 1 }),
+			ADMISSION_OK, false),
 	};
 }
 

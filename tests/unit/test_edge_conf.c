@@ -103,8 +103,6 @@ static void refuses_what_is_not_built(void **state)
 		"tls-client-ca=/c",
 		"tls-ticket-key-file=/t",
 		"jwks-file=/j",
-		"max-connections-per-ip=10",
-		"accept-rate=10/s",
 		"queue-total=1GiB",
 		"compression=shared",
 		"recorder-bytes=1MiB",
