@@ -92,8 +92,10 @@ class Session:
     def asks(self, kind, room):
         return any(r.kind == kind and r.room == room for r in self.pending.values())
 
-    def take_late(self, kind, room):
-        found = next((r for r in self.late if r.kind == kind and r.room == room), None)
+    def take_late(self, kind, room, with_since=False):
+        """The request that is carried out now; some of the older ones may never be."""
+        found = next((r for r in self.late if r.kind == kind and r.room == room
+                      and (r.details is not None) == with_since), None)
         if found is not None:
             self.late.remove(found)
         return found
@@ -290,7 +292,7 @@ class Checker:
         elif is_news and not messages:
             request = None
         else:
-            request = session.take_late("join", room)
+            request = session.take_late("join", room, recovered is not None)
             self.require(request is not None, "I3" if place else "I7", "session", s,
                          "is told without having asked that it is in", room, epoch, seq)
         if request is not None:
