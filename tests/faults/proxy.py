@@ -25,6 +25,7 @@ class Proxy:
         self.refusing = False
         self.gates = {direction: threading.Event() for direction in DIRECTIONS}
         self.bytes_per_s = None
+        self.lifetime_s = None
         self.damage = {direction: None for direction in DIRECTIONS}
         self.open_gates()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -62,9 +63,15 @@ class Proxy:
         """"flip": one bit of the next bytes; "cut": the end after a part of them."""
         self.damage[direction] = how
 
+    def flap(self, lifetime_s):
+        """No connection lives for longer."""
+        self.lifetime_s = lifetime_s
+        self.cut()
+
     def heal(self):
         self.refusing = False
         self.bytes_per_s = None
+        self.lifetime_s = None
         self.damage = {direction: None for direction in DIRECTIONS}
         self.open_gates()
 
@@ -86,6 +93,8 @@ class Proxy:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.links.append(link)
+            if self.lifetime_s is not None:
+                threading.Timer(self.lifetime_s, end, [link]).start()
             for direction, source, sink in (("up", near, far), ("down", far, near)):
                 threading.Thread(target=self._carry, args=(link, direction, source, sink),
                                  daemon=True).start()

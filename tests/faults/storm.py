@@ -148,6 +148,11 @@ class Storm:
         self.proxy_fault(self.rng.choice(STALLS_S), "stalls both ways",
                          lambda proxy: proxy.stall("up", "down"))
 
+    def fault_flapping_link(self):
+        lifetime = self.rng.choice((0.02, 0.2))
+        self.proxy_fault(self.rng.choice((1, 5)), f"breaks every {lifetime:g} s",
+                         lambda proxy: proxy.flap(lifetime))
+
     def fault_slow_link(self):
         rate = self.rng.choice((4000, 32000))
         self.proxy_fault(SLOW_LINK_S, f"carries {rate} B/s", lambda proxy: proxy.slow_down(rate))
