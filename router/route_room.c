@@ -1,0 +1,477 @@
+// Who is in which room and what it has seen of it: joins with their recovery, leaves, snapshots of edges
+// and the replay of what their members have missed, presence and history.
+//
+// Recovery is all or nothing, and so is replay for one room: what cannot be brought whole is a refusal
+// or a gap, never a part. Every answer that holds messages is bounded, far below a frame.
+
+#include <stdlib.h>
+
+#include "common/mem.h"
+#include "proto/names.h"
+#include "router/route_parts.h"
+
+enum {
+	PRESENCE_USERS_MAX = 1000, // listed in one answer
+	PRESENCE_BYTES_MAX = 256 << 10, // of their names
+	RECOVERY_BYTES_MAX = 512 << 10, // of the messages in one answer
+	REPLAY_BYTES_MAX = 1 << 20, // of what one snapshot brings back to an edge
+	HISTORY_LIMIT_MAX = 100,
+	MESSAGE_OVERHEAD = 64, // of one message in an answer, besides its texts
+};
+
+enum recovery {
+	RECOVERY_NOT_ASKED,
+	RECOVERY_COMPLETE,
+	RECOVERY_IMPOSSIBLE,
+};
+
+// ---- kept messages
+
+// Messages of a room as an answer carries them; they borrow from its log.
+struct message_list {
+	Weir__Link__V1__Message *items; // owned, free(3); the references lie in the same block
+	Weir__Link__V1__Message **refs;
+	size_t n;
+};
+
+static uint64_t message_size(const struct store_message *m)
+{
+	return MESSAGE_OVERHEAD + m->type.len + m->from.len + m->user.len + m->username.len +
+		m->body.len;
+}
+
+// The messages `from` .. `to`, all of which are kept.
+static void list_messages(struct message_list *list, const struct table_room *room, uint64_t from,
+	uint64_t to)
+{
+	size_t n = from <= to ? (size_t)(to - from + 1) : 0;
+	list->items = xcalloc(n, sizeof(*list->items) + sizeof(*list->refs));
+	list->refs = (Weir__Link__V1__Message **)(void *)(list->items + n);
+	for (list->n = 0; list->n < n; list->n++) {
+		struct store_message message;
+		Weir__Link__V1__Message *m = &list->items[list->n];
+		CHECK(store_read(&room->log, from + list->n, &message));
+		weir__link__v1__message__init(m);
+		m->seq = message.seq;
+		m->timestamp_ms = message.timestamp_ms;
+		m->type = pb_data(message.type);
+		m->from = pb_data(message.from);
+		m->user = pb_data(message.user);
+		m->username = pb_data(message.username);
+		m->body = pb_data(message.body);
+		list->refs[list->n] = m;
+	}
+}
+
+// The last `limit` messages before `before`, as far back as they are kept and fit one answer.
+static void list_page(struct message_list *list, const struct table_room *room,
+	const Weir__Link__V1__HistoryRequest *request)
+{
+	uint64_t limit = request->limit;
+	uint64_t end = request->has_before && request->before <= room->seq ? request->before
+									   : room->seq + 1;
+	uint64_t from = end;
+	uint64_t bytes = 0;
+	struct store_message message;
+	limit = limit > HISTORY_LIMIT_MAX ? HISTORY_LIMIT_MAX : limit;
+	while (from > 0 && end - from < limit && store_read(&room->log, from - 1, &message)) {
+		bytes += message_size(&message);
+		if (bytes > RECOVERY_BYTES_MAX) {
+			break;
+		}
+		from--;
+	}
+	if (end > from) {
+		list_messages(list, room, from, end - 1);
+	}
+}
+
+// ---- out
+
+// `seq` is where the client stands afterwards; what it has missed up to there is in `list`.
+static void send_joined(const struct route_request *rq, const struct membership *m,
+	enum recovery recovery, uint64_t seq, const struct message_list *list)
+{
+	const struct table_room *room = m->room;
+	Weir__Link__V1__Joined joined = WEIR__LINK__V1__JOINED__INIT;
+	joined.client = rq->client->handle;
+	joined.req = rq->req;
+	joined.room = pb_data(room_name(room));
+	joined.epoch = room->epoch;
+	joined.seq = seq;
+	joined.n_messages = list->n;
+	joined.messages = list->refs;
+	joined.members = room->n_members;
+	joined.recovery = recovery;
+	joined.presence = m->presence;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
+	item.joined = &joined;
+	route_send(rq->r, rq->edge, &item);
+}
+
+// The members between two seqs of a room on this edge have missed what lies between.
+static void send_gap(const struct route_request *rq, const struct table_room *room, uint64_t from,
+	const char *reason)
+{
+	Weir__Link__V1__Gap gap = WEIR__LINK__V1__GAP__INIT;
+	gap.room = pb_data(room_name(room));
+	gap.epoch = room->epoch;
+	gap.from = from;
+	gap.to = room->seq;
+	gap.reason = pb_data(bytes_str(reason));
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_GAP;
+	item.gap = &gap;
+	route_send(rq->r, rq->edge, &item);
+}
+
+static void encode_member_event(struct route *r, const struct table_room *room,
+	const struct table_client *client, bool joined)
+{
+	Weir__Link__V1__MemberEvent event = WEIR__LINK__V1__MEMBER_EVENT__INIT;
+	event.room = pb_data(room_name(room));
+	event.joined = joined;
+	event.user = pb_data(user_name(client->user));
+	event.username = pb_data(bytes_str(client->username));
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT;
+	item.member_event = &event;
+	route_encode(r, &item);
+}
+
+// The first connection of the client's user came to the room, or the last one left it. `n_members`
+// counts that one.
+static void announce(struct route *r, const struct table_room *room,
+	const struct table_client *client, bool joined, uint32_t n_members)
+{
+	uint64_t max = r->options.presence_events_max;
+	if (max > 0 && n_members > max) {
+		return;
+	}
+	bool encoded = false;
+	for (uint32_t i = 0; i < room->n_edges; i++) {
+		if (room->edges[i].n_presence == 0) {
+			continue;
+		}
+		if (!encoded) {
+			encode_member_event(r, room, client, joined);
+			encoded = true;
+		}
+		route_append_encoded(r, room->edges[i].edge);
+	}
+}
+
+void route_leave(struct route *r, struct membership *m, uint64_t now_ms)
+{
+	struct table_room *room = m->room;
+	const struct table_client *client = m->client;
+	uint32_t n_members = room->n_members;
+	if (room_table_leave(&r->table, m, now_ms)) {
+		announce(r, room, client, false, n_members);
+	}
+}
+
+static bool may_join(const struct table_client *client, struct bytes room, bool presence)
+{
+	return route_may(client, RIGHT_JOIN, room) &&
+		(!presence || route_may(client, RIGHT_PRESENCE, room));
+}
+
+// ---- joins
+
+// True if every message after `seq` is kept, and they come to at most `max` bytes.
+static bool can_bring(const struct table_room *room, uint64_t seq, uint64_t max)
+{
+	struct store_message message;
+	uint64_t bytes = 0;
+	if (seq > room->seq || (seq < room->seq && !store_read(&room->log, seq + 1, &message))) {
+		return false;
+	}
+	for (uint64_t at = seq + 1; at <= room->seq && bytes <= max; at++) {
+		CHECK(store_read(&room->log, at, &message)); // a log has no hole
+		bytes += message_size(&message);
+	}
+	return bytes <= max;
+}
+
+static enum recovery recovery_of(struct route *r, const Weir__Link__V1__Join *join,
+	struct table_room *room, uint64_t now_ms)
+{
+	if (!join->has_since) {
+		return RECOVERY_NOT_ASKED;
+	}
+	store_trim(&r->store, &room->log, now_ms);
+	return join->since_epoch == room->epoch &&
+			can_bring(room, join->since_seq, RECOVERY_BYTES_MAX)
+		? RECOVERY_COMPLETE
+		: RECOVERY_IMPOSSIBLE;
+}
+
+static enum refusal try_join(const struct route_request *rq, struct bytes room, bool presence,
+	struct room_joining *joining)
+{
+	if (!room_name_valid(room)) {
+		return REFUSAL_BAD_ROOM;
+	}
+	if (!may_join(rq->client, room, presence)) {
+		return REFUSAL_FORBIDDEN;
+	}
+	enum room_result result =
+		room_table_join(&rq->r->table, rq->client, room, presence, rq->now_ms, joining);
+	return result == ROOM_JOINED || result == ROOM_ALREADY_IN ? REFUSAL_NONE : REFUSAL_LIMIT;
+}
+
+int route_on_join(struct route_request *rq, const Weir__Link__V1__Join *join)
+{
+	struct room_joining joining;
+	enum refusal refusal = try_join(rq, pb_bytes(join->room), join->presence, &joining);
+	if (refusal != REFUSAL_NONE) {
+		route_refuse(rq, join->automatic ? REFUSAL_SILENT : refusal);
+		return 0;
+	}
+	struct table_room *room = joining.room;
+	enum recovery recovery = recovery_of(rq->r, join, room, rq->now_ms);
+	struct message_list list = { 0 };
+	if (recovery == RECOVERY_COMPLETE) {
+		list_messages(&list, room, join->since_seq + 1, room->seq);
+	}
+	send_joined(rq, joining.membership, recovery, room->seq, &list);
+	free(list.items);
+	if (joining.user_came) {
+		announce(rq->r, joining.room, rq->client, true, joining.room->n_members);
+	}
+	return 0;
+}
+
+// ---- snapshots: an edge's members are in their rooms already
+
+// The edge's members of the room have missed what begins at `from`. It is brought when all workers
+// have named their places, so that a member is told of a new epoch before its first message; until
+// then what is live waits too, in the log.
+static void ask_replay(struct table_edge *edge, struct table_room *room, uint64_t from)
+{
+	struct room_edge *re = room_edge_find(room, edge);
+	if (re->replay_from == 0) {
+		buf_append_byte(&edge->replays, (uint8_t)room->name_len);
+		buf_append_bytes(&edge->replays, room_name(room));
+	}
+	if (re->replay_from == 0 || from < re->replay_from) {
+		re->replay_from = from;
+	}
+}
+
+// The client was a member before this session and has seen the room up to (epoch, seq).
+static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
+{
+	struct room_joining joining;
+	enum refusal refusal = try_join(rq, pb_bytes(place->room), place->presence, &joining);
+	if (refusal != REFUSAL_NONE) {
+		counter_add(&rq->r->counters.rejected[refusal], 1);
+		route_send_left(rq, pb_bytes(place->room),
+			refusal == REFUSAL_FORBIDDEN ? "forbidden" : NULL);
+		return;
+	}
+	struct table_room *room = joining.room;
+	bool same = place->epoch == room->epoch && place->seq <= room->seq;
+	uint64_t seen = same ? place->seq : 0;
+	store_trim(&rq->r->store, &room->log, rq->now_ms);
+	if (!same && !can_bring(room, 0, REPLAY_BYTES_MAX)) {
+		seen = room->seq;
+	}
+	if (same) {
+		joining.membership->join_seq = place->join_seq;
+	} else {
+		const struct message_list none = { 0 };
+		send_joined(rq, joining.membership, RECOVERY_IMPOSSIBLE, seen, &none);
+	}
+	// Another worker may be further behind: what came live before it has said so would be a hole to
+	// its members.
+	if (seen < room->seq || rq->edge->snapshots_due > 0) {
+		ask_replay(rq->edge, room, seen + 1);
+	}
+	if (joining.user_came) {
+		announce(rq->r, room, rq->client, true, room->n_members);
+	}
+}
+
+// What one room's members on the edge have missed, or that it is gone.
+static void replay(struct route_request *rq, struct table_room *room, uint64_t from)
+{
+	uint64_t left = REPLAY_BYTES_MAX - rq->edge->replay_bytes;
+	store_trim(&rq->r->store, &room->log, rq->now_ms);
+	if (!can_bring(room, from - 1, left)) {
+		send_gap(rq, room, from, store_first(&room->log) > from ? "trimmed" : "link");
+		return;
+	}
+	for (uint64_t seq = from; seq <= room->seq; seq++) {
+		struct store_message message;
+		Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+		CHECK(store_read(&room->log, seq, &message));
+		rq->edge->replay_bytes += message_size(&message);
+		delivery.room = pb_data(room_name(room));
+		delivery.epoch = room->epoch;
+		delivery.seq = seq;
+		delivery.timestamp_ms = message.timestamp_ms;
+		delivery.type = pb_data(message.type);
+		delivery.from = pb_data(message.from);
+		delivery.user = pb_data(message.user);
+		delivery.username = pb_data(message.username);
+		delivery.body = pb_data(message.body);
+		link_item item = WEIR__LINK__V1__ITEM__INIT;
+		item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
+		item.delivery = &delivery;
+		route_send(rq->r, rq->edge, &item);
+	}
+}
+
+// A worker of the edge has named all its places. After the last one what they have missed follows,
+// then what is live.
+int route_on_snapshot_end(struct route_request *rq)
+{
+	if (rq->edge->snapshots_due > 0 && --rq->edge->snapshots_due > 0) {
+		return 0;
+	}
+	const struct buf *names = &rq->edge->replays;
+	for (size_t at = 0; at < names->len;) {
+		struct bytes name = bytes_make(names->data + at + 1, names->data[at]);
+		struct table_room *room = room_table_find(&rq->r->table, name);
+		struct room_edge *re = room != NULL ? room_edge_find(room, rq->edge) : NULL;
+		at += 1 + name.len;
+		if (re != NULL && re->replay_from > 0) {
+			uint64_t from = re->replay_from;
+			re->replay_from = 0;
+			replay(rq, room, from);
+		}
+	}
+	buf_reset(&rq->edge->replays, 0);
+	return 0;
+}
+
+int route_on_rejoin(struct route_request *rq, const Weir__Link__V1__Rejoin *message)
+{
+	for (size_t i = 0; i < message->n_places; i++) {
+		rejoin(rq, message->places[i]);
+	}
+	return 0;
+}
+
+// ---- leaves
+
+int route_on_leave(struct route_request *rq, const Weir__Link__V1__Leave *message)
+{
+	struct bytes name = pb_bytes(message->room);
+	if (!room_name_valid(name)) {
+		route_refuse(rq, REFUSAL_BAD_ROOM);
+		return 0;
+	}
+	const struct table_room *room = room_table_find(&rq->r->table, name);
+	struct membership *m = room != NULL ? membership_find(room, rq->client) : NULL;
+	if (m == NULL) {
+		route_refuse(rq, REFUSAL_NOT_MEMBER);
+		return 0;
+	}
+	route_send_left(rq, name, NULL);
+	route_leave(rq->r, m, rq->now_ms);
+	return 0;
+}
+
+// ---- questions
+
+struct user_list {
+	Weir__Link__V1__PresentUser users[PRESENCE_USERS_MAX];
+	Weir__Link__V1__PresentUser *members[PRESENCE_USERS_MAX];
+};
+
+// Lists the first users by their joining, within bounds that keep the answer far below a frame.
+// Their connections are counted from the user's side, so that a question about a large room does not
+// walk it all.
+static void list_users(struct route *r, const struct table_room *room, struct user_list *list,
+	Weir__Link__V1__Presence *presence)
+{
+	presence->members = list->members;
+	room_table_begin_sight(&r->table);
+	size_t bytes = 0;
+	const struct membership *m;
+	TAILQ_FOREACH (m, &room->members, in_room) {
+		size_t n = presence->n_members;
+		if (n == PRESENCE_USERS_MAX || bytes > PRESENCE_BYTES_MAX) {
+			break;
+		}
+		if (!room_table_first_sight(&r->table, m->client->user)) {
+			continue;
+		}
+		Weir__Link__V1__PresentUser *user = &list->users[n];
+		weir__link__v1__present_user__init(user);
+		user->user = pb_data(user_name(m->client->user));
+		user->username = pb_data(bytes_str(m->client->username));
+		user->clients = room_user_count(room, m->client->user);
+		list->members[n] = user;
+		presence->n_members++;
+		bytes += user->user.len + user->username.len;
+	}
+}
+
+int route_on_presence(struct route_request *rq, const Weir__Link__V1__PresenceRequest *message)
+{
+	struct bytes name = pb_bytes(message->room);
+	if (!room_name_valid(name)) {
+		route_refuse(rq, REFUSAL_BAD_ROOM);
+		return 0;
+	}
+	if (!route_may(rq->client, RIGHT_PRESENCE, name)) {
+		route_refuse(rq, REFUSAL_FORBIDDEN);
+		return 0;
+	}
+	Weir__Link__V1__Presence presence = WEIR__LINK__V1__PRESENCE__INIT;
+	presence.client = rq->client->handle;
+	presence.req = rq->req;
+	presence.room = message->room;
+	const struct table_room *room = room_table_find(&rq->r->table, name);
+	struct user_list *list = NULL;
+	if (room != NULL) {
+		presence.users = room->n_users;
+		presence.connections = room->n_members;
+		list = xmalloc(sizeof(*list));
+		list_users(rq->r, room, list, &presence);
+	}
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PRESENCE;
+	item.presence = &presence;
+	route_send(rq->r, rq->edge, &item);
+	free(list);
+	return 0;
+}
+
+int route_on_history(struct route_request *rq, const Weir__Link__V1__HistoryRequest *message)
+{
+	struct bytes name = pb_bytes(message->room);
+	if (!room_name_valid(name)) {
+		route_refuse(rq, REFUSAL_BAD_ROOM);
+		return 0;
+	}
+	if (!route_may(rq->client, RIGHT_HISTORY, name)) {
+		route_refuse(rq, REFUSAL_FORBIDDEN);
+		return 0;
+	}
+	Weir__Link__V1__History history = WEIR__LINK__V1__HISTORY__INIT;
+	history.client = rq->client->handle;
+	history.req = rq->req;
+	history.room = message->room;
+	struct message_list list = { 0 };
+	struct table_room *room = room_table_find(&rq->r->table, name);
+	if (room != NULL) {
+		store_trim(&rq->r->store, &room->log, rq->now_ms);
+		history.epoch = room->epoch;
+		history.seq = room->seq;
+		list_page(&list, room, message);
+	}
+	history.n_messages = list.n;
+	history.messages = list.refs;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_HISTORY;
+	item.history = &history;
+	route_send(rq->r, rq->edge, &item);
+	free(list.items);
+	return 0;
+}
