@@ -42,8 +42,22 @@ require_packages() {
 	[ ${#missing[@]} = 0 ] && return
 	say "installing: ${missing[*]}"
 	as_root apt-get -qq update
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null
+	install_without_starting "${missing[@]}"
+}
+
+# A package that brings a service also starts it, unless policy-rc.d (invoke-rc.d(8)) says no.
+install_without_starting() {
+	# shellcheck disable=SC2016
+	as_root sh -c '
+		policy=/usr/sbin/policy-rc.d
+		if [ ! -e "$policy" ]; then
+			trap "rm -f $policy" EXIT
+			trap "exit 1" INT TERM
+			printf "#!/bin/sh\nexit 101\n" >"$policy" && chmod 755 "$policy"
+		fi
+		DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq -y --no-install-recommends install "$@" >/dev/null
+	' sh "$@"
 }
 
 # configure FOLDER MESON-OPTION...: makes a build folder, or brings its rules up to date. One that was
