@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "edge/rate.h"
+#include "common/rate.h"
 
 enum {
 	V6_NETWORK_LEN = 8,

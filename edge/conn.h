@@ -15,6 +15,7 @@
 #include "common/bytes.h"
 #include "common/loop.h"
 #include "common/net_ip.h"
+#include "common/rate.h"
 #include "common/wheel.h"
 #include "edge/address_limits.h"
 #include "edge/auth.h"
@@ -23,7 +24,6 @@
 #include "edge/fib.h"
 #include "edge/frame.h"
 #include "edge/out_queue.h"
-#include "edge/rate.h"
 #include "edge/ws_session.h"
 #include "proto/names.h"
 

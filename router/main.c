@@ -147,6 +147,10 @@ static struct route_options route_options_of(const struct router_conf *conf)
 	return (struct route_options){
 		.max_rooms = conf->max_rooms,
 		.max_members_per_room = conf->max_members_per_room,
+		.max_connections_per_user = strtoull(conf->max_connections_per_user, NULL, 10),
+		.newest_wins = strstr(conf->max_connections_per_user, "newest-wins") != NULL,
+		.rate_user = conf->rate_user,
+		.rate_fanout = conf->rate_fanout,
 		.presence_events_max = conf->presence_events_max,
 		.history_age_ms = conf->history_age_ms,
 		.history_messages = conf_limit(conf->history_messages),

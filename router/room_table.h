@@ -19,6 +19,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/map.h"
+#include "common/rate.h"
 #include "proto/rights.h"
 #include "router/store.h"
 
@@ -46,6 +47,8 @@ struct table_user {
 	uint32_t n_clients;
 	uint64_t n_memberships; // of all its clients
 	uint64_t seen; // scratch of room_table_first_sight()
+	struct rate messages; // the caller's
+	struct rate fanout; // the caller's
 	uint16_t name_len;
 	char name[]; // NUL-terminated
 };
@@ -64,6 +67,7 @@ struct table_client {
 	uint32_t n_rooms;
 	bool admin;
 	bool compressed;
+	bool replaced; // the caller's: told to go, for a newer one
 	const char **roles; // ends with NULL; owned: one block that holds the texts below as well
 	const char *id;
 	const char *username; // NULL if none

@@ -215,6 +215,56 @@ static void leave_forbidden_rooms(const struct route_request *rq)
 	}
 }
 
+static void kick(struct route *r, struct table_edge *edge, uint64_t handle, struct bytes reason)
+{
+	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
+	kick.client = handle;
+	kick.reason = pb_data(reason);
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_KICK;
+	item.kick = &kick;
+	route_send(r, edge, &item);
+}
+
+// Of those that were not told to go already: how many, and which has been here longest.
+static uint64_t count_connections(const struct table_user *user, struct table_client **oldest)
+{
+	uint64_t n = 0;
+	struct table_client *client;
+	*oldest = NULL;
+	LIST_FOREACH (client, &user->clients, in_user) {
+		if (client->replaced) {
+			continue;
+		}
+		n++;
+		if (*oldest == NULL || client->since_ms < (*oldest)->since_ms) {
+			*oldest = client;
+		}
+	}
+	return n;
+}
+
+// One more connection of that user comes. False if it has been told to go; it is not known then, and
+// what it still says is ignored.
+static bool make_room(struct route_request *rq, uint64_t handle, struct bytes name)
+{
+	const struct route_options *options = &rq->r->options;
+	const struct table_user *user = room_table_user_find(&rq->r->table, name);
+	struct table_client *oldest;
+	if (options->max_connections_per_user == 0 || user == NULL ||
+		count_connections(user, &oldest) < options->max_connections_per_user) {
+		return true;
+	}
+	if (!options->newest_wins) {
+		counter_add(&rq->r->counters.rejected[REFUSAL_LIMIT], 1);
+		kick(rq->r, rq->edge, handle, bytes_str("overloaded"));
+		return false;
+	}
+	oldest->replaced = true;
+	kick(rq->r, oldest->edge, oldest->handle, bytes_str("replaced"));
+	return true;
+}
+
 // A client announced again has renewed its token, or is part of a snapshot: what is known of it is
 // replaced.
 static int on_client_up(struct route_request *rq, const Weir__Link__V1__ClientUp *up)
@@ -238,6 +288,9 @@ static int on_client_up(struct route_request *rq, const Weir__Link__V1__ClientUp
 		.compressed = up->compressed,
 		.since_ms = up->since_ms,
 	};
+	if (known == NULL && !make_room(rq, up->client, facts.user)) {
+		return 0;
+	}
 	if (!client_up_rights(up, &facts.rights)) {
 		return -EPROTO;
 	}
@@ -387,11 +440,5 @@ void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t
 
 void route_kick(struct route *r, const struct table_client *client, struct bytes reason)
 {
-	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
-	kick.client = client->handle;
-	kick.reason = pb_data(reason);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_KICK;
-	item.kick = &kick;
-	route_send(r, client->edge, &item);
+	kick(r, client->edge, client->handle, reason);
 }

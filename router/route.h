@@ -3,11 +3,13 @@
 // goes to a sink. One thread.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/check.h"
+#include "common/conf.h"
 #include "common/metrics.h"
 #include "proto/link_items.h"
 #include "proto/rights.h"
@@ -18,6 +20,10 @@
 struct route_options {
 	uint64_t max_rooms; // 0: no limit
 	uint64_t max_members_per_room; // 0: no limit
+	uint64_t max_connections_per_user; // 0: no limit
+	bool newest_wins; // beyond it the oldest goes, not the one that comes
+	struct conf_rate rate_user; // messages of a user, all connections together
+	struct conf_rate rate_fanout; // connections that a user's messages reach
 	uint64_t presence_events_max; // larger rooms announce nobody; 0: no limit
 	uint64_t
 		history_age_ms; // how long messages, and a room's epoch and seq, are kept; 0: for ever

@@ -121,6 +121,16 @@ static void keep(struct route *r, struct table_room *room, const struct route_me
 	}
 }
 
+// What reaches more connections than its user may ever save up for passes when nothing was used.
+static bool within_rates(const struct route *r, struct table_user *user, uint64_t reached,
+	uint64_t now_ms)
+{
+	const struct conf_rate *messages = &r->options.rate_user;
+	const struct conf_rate *fanout = &r->options.rate_fanout;
+	return rate_take(&user->messages, messages->per_s, messages->burst, 1, now_ms) &&
+		rate_take(&user->fanout, fanout->per_s, fanout->burst, reached, now_ms);
+}
+
 enum refusal route_publish(struct route *r, const struct route_message *message, uint64_t now_ms,
 	int64_t wall_ms, struct route_result *result)
 {
@@ -130,6 +140,10 @@ enum refusal route_publish(struct route *r, const struct route_message *message,
 	struct table_room *room = room_table_open(&r->table, message->room, now_ms);
 	if (room == NULL) {
 		return REFUSAL_LIMIT;
+	}
+	if (message->from != NULL &&
+		!within_rates(r, message->from->user, room->n_members, now_ms)) {
+		return REFUSAL_RATE_LIMITED;
 	}
 	if (room->last_ms < wall_ms) {
 		room->last_ms = wall_ms;
@@ -231,6 +245,10 @@ int route_on_broadcast(struct route_request *rq, const Weir__Link__V1__Broadcast
 	}
 	if (!rq->client->admin) {
 		route_refuse(rq, REFUSAL_FORBIDDEN);
+		return 0;
+	}
+	if (!within_rates(rq->r, rq->client->user, rq->r->table.n_clients, rq->now_ms)) {
+		route_refuse(rq, REFUSAL_RATE_LIMITED);
 		return 0;
 	}
 	struct route_result result;

@@ -31,8 +31,9 @@ class Rates(TestCase):
         alice, bob = cluster.connect(), cluster.connect(user="bob")
         for client in (alice, bob):
             client.join("room")
-        # More than may ever be saved up, so it passes alone; then nothing does for long.
-        self.assertEqual(alice.publish("room", "x" * 20000)["type"], "ack")
+        # More than may ever be saved up, so it passes when nothing is used; then nothing for long.
+        wait_until(lambda: alice.ask(type="chat", room="room", text="x" * 20000)["type"] == "ack",
+                   "the bytes of the join are paid for")
         refusal = alice.ask_for("error", type="chat", room="room", text="y")
         self.assertEqual(refusal["code"], "rate_limited")
         self.assertEqual(bob.publish("room", "mine is another")["type"], "ack")
@@ -85,6 +86,40 @@ class Addresses(TestCase):
             client.expect("connected")
         self.assertEqual(self.try_upgrade(cluster, fields=[("X-Forwarded-For", "192.0.2.1")]), 503)
         self.assertEqual(self.try_upgrade(cluster, fields=[("X-Forwarded-For", "192.0.2.9")]), 101)
+
+
+class Users(TestCase):
+    def test_beyond_its_connections_a_user_is_refused_on_every_edge(self):
+        cluster = self.start_cluster(router={"max_connections_per_user": "2 reject"})
+        first, second = cluster.connect(0), cluster.connect(1)
+        for client in (first, second):
+            client.join("room")
+        late = cluster.open(1, cluster.token())
+        said = late.expect_close(1013, "overloaded")
+        self.assertTrue(said["reconnect"])
+        cluster.connect(1, "bob")
+        first.close()
+        wait_until(lambda: cluster.rows("status")[0]["members"] == 1, "it has left")
+        again = cluster.connect(1)
+        self.assertEqual(again.join("room")["members"], 2)
+
+    def test_the_newest_connection_wins_where_that_is_asked_for(self):
+        cluster = self.start_cluster(router={"max_connections_per_user": "1 newest-wins"})
+        first = cluster.connect(0)
+        first.join("room")
+        second = cluster.connect(1)
+        said = first.expect_close(4005, "replaced")
+        self.assertFalse(said["reconnect"])
+        second.join("room")
+
+    def test_a_user_publishes_at_a_rate_over_all_connections(self):
+        cluster = self.start_cluster(router={"rate_user": "1/s burst 3"})
+        clients = [cluster.connect(i % 2) for i in range(2)]
+        answers = [clients[i % 2].ask(type="chat", room="room", text="x")["type"]
+                   for i in range(30)]
+        self.assertEqual(answers[:3], ["ack"] * 3)
+        self.assertIn("error", answers)
+        self.assertEqual(cluster.connect(0, "bob").publish("room")["type"], "ack")
 
 
 class Descriptors(TestCase):

@@ -651,6 +651,109 @@ static void holds_the_limits_of_rooms_and_members(void **state)
 	rig_fini(&rig);
 }
 
+// ---- limits of users
+
+static void assert_kicked(struct rig *rig, unsigned e, uint64_t handle, const char *reason)
+{
+	const link_item *item = next(rig, e);
+	assert_non_null(item);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_KICK);
+	assert_int_equal(item->kick->client, handle);
+	assert_pb_equal(item->kick->reason, reason);
+}
+
+static void since_up(struct rig *rig, unsigned e, uint64_t handle, const char *user,
+	int64_t since_ms)
+{
+	struct client_up m;
+	make_client_up(&m, handle, user)->since_ms = since_ms;
+	say(rig, e, &m.item);
+}
+
+static void refuses_one_connection_too_many_of_a_user(void **state)
+{
+	(void)state;
+	const struct route_options options = { .max_connections_per_user = 2 };
+	struct rig rig;
+	rig_init(&rig, &options);
+	client_up(&rig, EDGE_A, 1, "ann");
+	client_up(&rig, EDGE_B, 1, "ann");
+	client_up(&rig, EDGE_A, 2, "ann");
+	assert_kicked(&rig, EDGE_A, 2, "overloaded");
+	client_up(&rig, EDGE_A, 3, "bob");
+	join(&rig, EDGE_A, 2, "r"); // said before it heard: nobody knows it
+	client_down(&rig, EDGE_A, 2);
+	client_up(&rig, EDGE_A, 1, "ann"); // a renewed token is no new connection
+	assert_quiet(&rig, EDGE_A);
+	client_down(&rig, EDGE_B, 1);
+	client_up(&rig, EDGE_A, 4, "ann");
+	assert_quiet(&rig, EDGE_A);
+	assert_int_equal(rig.route.table.n_members, 0);
+	rig_fini(&rig);
+}
+
+static void lets_the_newest_connection_of_a_user_win(void **state)
+{
+	(void)state;
+	const struct route_options options = { .max_connections_per_user = 2, .newest_wins = true };
+	struct rig rig;
+	rig_init(&rig, &options);
+	since_up(&rig, EDGE_A, 1, "ann", 2000);
+	since_up(&rig, EDGE_B, 1, "ann", 1000); // announced later, but here for longer
+	since_up(&rig, EDGE_A, 2, "ann", 3000);
+	assert_kicked(&rig, EDGE_B, 1, "replaced");
+	since_up(&rig, EDGE_A, 3, "ann", 4000); // nobody is told twice
+	assert_kicked(&rig, EDGE_A, 1, "replaced");
+	assert_quiet(&rig, EDGE_B);
+	join(&rig, EDGE_A, 3, "r");
+	next_joined(&rig, EDGE_A);
+	rig_fini(&rig);
+}
+
+static void limits_what_a_user_publishes_over_all_connections(void **state)
+{
+	(void)state;
+	const struct route_options options = { .rate_user = { .per_s = 1, .burst = 2 } };
+	struct rig rig;
+	rig_init(&rig, &options);
+	client_up(&rig, EDGE_A, 1, "ann");
+	client_up(&rig, EDGE_B, 1, "ann");
+	client_up(&rig, EDGE_B, 2, "bob");
+	publish(&rig, EDGE_A, 1, "r");
+	next_published(&rig, EDGE_A);
+	publish(&rig, EDGE_B, 1, "r");
+	next_published(&rig, EDGE_B);
+	publish(&rig, EDGE_A, 1, "r");
+	assert_refused(&rig, EDGE_A, REFUSAL_RATE_LIMITED);
+	publish(&rig, EDGE_B, 2, "r");
+	next_published(&rig, EDGE_B);
+	rig.now_ms += 1000;
+	publish(&rig, EDGE_A, 1, "r");
+	assert_int_equal(next_published(&rig, EDGE_A)->seq, 4); // what was refused took no number
+	rig_fini(&rig);
+}
+
+static void limits_how_many_connections_a_user_reaches(void **state)
+{
+	(void)state;
+	const struct route_options options = { .rate_fanout = { .per_s = 2, .burst = 2 } };
+	struct rig rig;
+	rig_init(&rig, &options);
+	client_up(&rig, EDGE_A, 1, "ann");
+	for (uint64_t handle = 2; handle <= 5; handle++) {
+		client_up(&rig, EDGE_B, handle, "bob");
+		join(&rig, EDGE_B, handle, "r");
+	}
+	publish(&rig, EDGE_A, 1, "r"); // four are more than may ever be saved up
+	next_published(&rig, EDGE_A);
+	publish(&rig, EDGE_A, 1, "r");
+	assert_refused(&rig, EDGE_A, REFUSAL_RATE_LIMITED);
+	rig.now_ms += 2000;
+	publish(&rig, EDGE_A, 1, "r");
+	next_published(&rig, EDGE_A);
+	rig_fini(&rig);
+}
+
 // ---- leave, presence
 
 static void answers_a_leave(void **state)
@@ -1535,6 +1638,10 @@ int main(void)
 		RIG_TEST(refuses_an_automatic_join_silently),
 		RIG_TEST(lets_a_user_into_the_own_room_only),
 		cmocka_unit_test(holds_the_limits_of_rooms_and_members),
+		cmocka_unit_test(refuses_one_connection_too_many_of_a_user),
+		cmocka_unit_test(lets_the_newest_connection_of_a_user_win),
+		cmocka_unit_test(limits_what_a_user_publishes_over_all_connections),
+		cmocka_unit_test(limits_how_many_connections_a_user_reaches),
 		RIG_TEST(answers_a_leave),
 		RIG_TEST(says_not_member_of_an_unknown_room),
 		RIG_TEST(announces_first_and_last_connections_of_a_user),
