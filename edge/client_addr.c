@@ -112,3 +112,12 @@ struct net_ip client_addr_find(const struct trusted_proxies *t, struct net_ip pe
 	}
 	return chain.has_proxy ? chain.proxy : peer;
 }
+
+bool client_came_by_tls(const struct trusted_proxies *t, struct net_ip peer,
+	const struct http_head *head)
+{
+	struct bytes proto;
+	return trusted_proxies_have(t, &peer) &&
+		http_head_find(head, "x-forwarded-proto", &proto) == 1 &&
+		http_token_equal(proto, "https");
+}

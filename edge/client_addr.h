@@ -1,5 +1,5 @@
 // Whose address a connection's is: the peer's, or, if the peer is a proxy that is trusted, the one it
-// names in the request. Pure.
+// names in the request; and whether that proxy was asked over TLS. Pure.
 #pragma once
 
 #include <stdbool.h>
@@ -25,4 +25,8 @@ bool trusted_proxies_have(const struct trusted_proxies *t, const struct net_ip *
 // The client behind `peer`: the right-most address of X-Forwarded-For that is not itself a trusted
 // proxy's, else X-Real-IP, else the farthest proxy; `peer` if that is not trusted.
 struct net_ip client_addr_find(const struct trusted_proxies *t, struct net_ip peer,
+	const struct http_head *head);
+
+// True if `peer` is trusted and says that the client came to it by TLS.
+bool client_came_by_tls(const struct trusted_proxies *t, struct net_ip peer,
 	const struct http_head *head);

@@ -793,7 +793,8 @@ static bool is_admitted(struct conn *c)
 	return false;
 }
 
-static void try_upgrade(struct conn *c, const struct http_head *head)
+// `by_tls`: so the client came to the proxy before us.
+static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tls)
 {
 	struct worker *w = c->worker;
 	if (!is_admitted(c)) {
@@ -806,7 +807,9 @@ static void try_upgrade(struct conn *c, const struct http_head *head)
 	}
 	struct upgrade_request request;
 	buf_reset(&w->decoded, WORKER_KEEP);
-	int status = http_upgrade_check(head, &w->settings->upgrade, &request, &w->decoded);
+	struct upgrade_policy policy = w->settings->upgrade;
+	policy.tls = by_tls;
+	int status = http_upgrade_check(head, &policy, &request, &w->decoded);
 	if (status != 101) {
 		refuse_http(c, status, http_status_text(status));
 		return;
@@ -857,9 +860,11 @@ static size_t upgrade_input(struct conn *c, uint8_t *data, size_t len)
 		refuse_http(c, status, http_status_text(status));
 		return len;
 	}
-	take_address(c, client_addr_find(&c->worker->edge->trusted, c->address, &head));
+	const struct trusted_proxies *trusted = &c->worker->edge->trusted;
+	bool by_tls = client_came_by_tls(trusted, c->address, &head);
+	take_address(c, client_addr_find(trusted, c->address, &head));
 	if (!answer_page(c, &head)) {
-		try_upgrade(c, &head);
+		try_upgrade(c, &head, by_tls);
 	}
 	return head.len;
 }

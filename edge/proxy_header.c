@@ -4,9 +4,9 @@
 //
 //     signature (12) | version, command | family, transport | length (2) | addresses | TLVs
 //
-// Strict where the specification says that the receiver must drop, because what we misread would
-// become the address that is logged, limited and shown: unknown versions, commands and families,
-// datagrams, addresses cut short, TLVs that do not fill the rest exactly, a wrong or a second CRC32C.
+// Strict wherever the specification demands or allows it, because what we misread would become the
+// address that is logged, limited and shown: unknown versions, commands and families, datagrams,
+// addresses cut short, TLVs that do not fill the rest exactly, a wrong or a second CRC32C.
 // Lenient where it says so: LOCAL, UNSPEC and unix addresses mean "no address to tell", and of
 // the first two the rest of the header is skipped unread, since nobody can say where its TLVs begin.
 // TLVs other than the checksum are passed over; nobody here has a use for them.

@@ -5,6 +5,7 @@ import struct
 import unittest
 
 import rawhttp
+import ws
 from harness import ClusterTestCase, metrics_of, wait_until
 
 PROXY = "127.0.0.1"  # trusted
@@ -65,6 +66,15 @@ class Fields(AddressTestCase):
     def test_a_stranger_is_not_believed(self):
         self.assert_address([("X-Forwarded-For", "198.51.100.1"), ("X-Real-IP", "198.51.100.1")],
                             STRANGER, source=STRANGER)
+
+    def test_pages_of_the_same_host_are_its_own_also_if_tls_ends_at_the_proxy(self):
+        page = ("Origin", "https://%s:%d" % self.cluster.edges[0].address)
+        self.connect(fields=[page, ("X-Forwarded-Proto", "https")]).close()
+        for source, fields in ((PROXY, [page]),
+                               (STRANGER, [page, ("X-Forwarded-Proto", "https")])):
+            with self.assertRaises(ws.Refused) as refused:
+                self.connect(fields=fields, source=source)
+            self.assertEqual(refused.exception.response.status, 403)
 
     def test_the_log_names_the_client(self):
         edge = self.cluster.edges[0]

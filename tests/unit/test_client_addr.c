@@ -150,6 +150,35 @@ static void of_trusted_hops_alone_the_farthest_is_the_client(void **state)
 	assert_rows("10.0.0.1", rows, ARRAY_LEN(rows));
 }
 
+static void a_trusted_proxy_tells_of_tls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *peer;
+		const char *fields;
+		bool tls;
+	} rows[] = {
+		{ "10.0.0.1", "X-Forwarded-Proto: https\r\n", true },
+		{ "10.0.0.1", "x-forwarded-proto: HTTPS\r\n", true },
+		{ "10.0.0.1", "X-Forwarded-Proto: http\r\n", false },
+		{ "10.0.0.1", "X-Forwarded-Proto: https, http\r\n", false },
+		{ "10.0.0.1", "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: https\r\n", false },
+		{ "10.0.0.1", "", false },
+		{ "192.0.2.9", "X-Forwarded-Proto: https\r\n", false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct trusted_proxies t;
+		struct http_head head;
+		struct buf request = { 0 };
+		trust_some(&t);
+		buf_printf(&request, "GET / HTTP/1.1\r\nHost: x\r\n%s\r\n", rows[i].fields);
+		assert_int_equal(http_head_parse(buf_bytes(&request), &head), 0);
+		assert_int_equal(client_came_by_tls(&t, ip_of(rows[i].peer), &head), rows[i].tls);
+		buf_fini(&request);
+		trusted_proxies_fini(&t);
+	}
+}
+
 static void without_networks_nobody_is_trusted(void **state)
 {
 	(void)state;
@@ -193,6 +222,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_believed_across_what_is_no_address),
 		cmocka_unit_test(the_real_ip_counts_when_no_client_is_forwarded),
 		cmocka_unit_test(of_trusted_hops_alone_the_farthest_is_the_client),
+		cmocka_unit_test(a_trusted_proxy_tells_of_tls),
 		cmocka_unit_test(without_networks_nobody_is_trusted),
 		cmocka_unit_test(only_networks_pass_the_check),
 	};

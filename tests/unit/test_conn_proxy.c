@@ -111,6 +111,36 @@ static void the_client_that_a_trusted_proxy_names_is_announced(void **state)
 	}
 }
 
+static void a_page_of_the_same_host_is_ours_also_if_tls_ends_at_the_proxy(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *option;
+		const char *fields;
+		const char *answer;
+	} rows[] = {
+		{ TRUSTED, "X-Forwarded-Proto: https\r\n", "HTTP/1.1 101 " },
+		{ TRUSTED, "X-Forwarded-Proto: http\r\n", "HTTP/1.1 403 " },
+		{ TRUSTED, "", "HTTP/1.1 403 " },
+		{ "--trusted-proxies=10.0.0.0/8", "X-Forwarded-Proto: https\r\n", "HTTP/1.1 403 " },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bench b;
+		struct client c;
+		bench_init_with(&b, ARGS(BENCH_OPTIONS, rows[i].option));
+		client_connect(&b, &c);
+		WRITE(&b, &c, REQUEST "Origin: https://example.org\r\n");
+		client_write_str(&b, &c, rows[i].fields);
+		client_write_str(&b, &c, "\r\n");
+		client_read(&c);
+		if (!bytes_has_prefix(buf_bytes(&c.in), rows[i].answer)) {
+			fail_msg("row %zu: %.*s", i, (int)c.in.len, (const char *)c.in.data);
+		}
+		client_close(&c);
+		bench_fini(&b);
+	}
+}
+
 static void what_a_header_says_decides_who_is_believed_then(void **state)
 {
 	(void)state;
@@ -244,6 +274,7 @@ int main(void)
 		cmocka_unit_test(behind_a_header_a_stream_at_every_split_is_as_ever),
 		cmocka_unit_test(a_header_byte_by_byte_is_read),
 		cmocka_unit_test(the_client_that_a_trusted_proxy_names_is_announced),
+		cmocka_unit_test(a_page_of_the_same_host_is_ours_also_if_tls_ends_at_the_proxy),
 		cmocka_unit_test(what_a_header_says_decides_who_is_believed_then),
 		cmocka_unit_test(a_balancer_may_ask_for_itself),
 		cmocka_unit_test(without_a_good_header_a_connection_is_dropped_and_counted),
