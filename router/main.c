@@ -151,6 +151,7 @@ static struct route_options route_options_of(const struct router_conf *conf)
 		.newest_wins = strstr(conf->max_connections_per_user, "newest-wins") != NULL,
 		.rate_user = conf->rate_user,
 		.rate_fanout = conf->rate_fanout,
+		.presence_linger_ms = conf->presence_linger_ms,
 		.presence_events_max = conf->presence_events_max,
 		.history_age_ms = conf->history_age_ms,
 		.history_messages = conf_limit(conf->history_messages),

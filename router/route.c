@@ -56,6 +56,7 @@ void route_init(struct route *r, const struct route_options *options, route_appe
 	r->table.forget_arg = r;
 	store_init(&r->store, &limits);
 	dedup_init(&r->dedup, options->dedup_total);
+	absences_init(&r->absences);
 }
 
 void route_set_options(struct route *r, const struct route_options *options)
@@ -72,6 +73,7 @@ void route_fini(struct route *r)
 	room_table_fini(&r->table);
 	store_fini(&r->store);
 	dedup_fini(&r->dedup);
+	absences_fini(&r->absences);
 	buf_fini(&r->element);
 }
 
@@ -422,6 +424,7 @@ int route_item(struct route *r, struct table_edge *edge, const link_item *item, 
 void route_sweep(struct route *r, uint64_t now_ms)
 {
 	store_sweep(&r->store, now_ms);
+	route_tell_gone(r, now_ms);
 	if (r->options.history_age_ms > 0) {
 		room_table_sweep(&r->table, now_ms, r->options.history_age_ms, SWEEP_MAX);
 	}

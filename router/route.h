@@ -13,6 +13,7 @@
 #include "common/metrics.h"
 #include "proto/link_items.h"
 #include "proto/rights.h"
+#include "router/absence.h"
 #include "router/dedup.h"
 #include "router/room_table.h"
 #include "router/store.h"
@@ -24,6 +25,7 @@ struct route_options {
 	bool newest_wins; // beyond it the oldest goes, not the one that comes
 	struct conf_rate rate_user; // messages of a user, all connections together
 	struct conf_rate rate_fanout; // connections that a user's messages reach
+	uint64_t presence_linger_ms; // after which it is told that a user has gone
 	uint64_t presence_events_max; // larger rooms announce nobody; 0: no limit
 	uint64_t
 		history_age_ms; // how long messages, and a room's epoch and seq, are kept; 0: for ever
@@ -50,6 +52,7 @@ struct route {
 	struct route_counters counters;
 	struct store store;
 	struct dedup dedup;
+	struct absences absences;
 	route_append_fn *append;
 	void *arg;
 	struct buf element; // scratch: what is being appended

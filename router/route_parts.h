@@ -28,6 +28,9 @@ bool route_may(const struct table_client *client, enum right right, struct bytes
 // Ends a membership and tells the room, if the user has no other in it.
 void route_leave(struct route *r, struct membership *m, uint64_t now_ms);
 
+// Tells rooms of users who went and did not come back in time.
+void route_tell_gone(struct route *r, uint64_t now_ms);
+
 // Handlers: 0, or -EPROTO for what no honest edge sends.
 int route_on_join(struct route_request *rq, const Weir__Link__V1__Join *join);
 int route_on_leave(struct route_request *rq, const Weir__Link__V1__Leave *message);

@@ -126,24 +126,24 @@ static void send_gap(const struct route_request *rq, const struct table_room *ro
 	route_send(rq->r, rq->edge, &item);
 }
 
-static void encode_member_event(struct route *r, const struct table_room *room,
-	const struct table_client *client, bool joined)
+static void encode_member_event(struct route *r, const struct table_room *room, struct bytes user,
+	struct bytes username, bool joined)
 {
 	Weir__Link__V1__MemberEvent event = WEIR__LINK__V1__MEMBER_EVENT__INIT;
 	event.room = pb_data(room_name(room));
 	event.joined = joined;
-	event.user = pb_data(user_name(client->user));
-	event.username = pb_data(bytes_str(client->username));
+	event.user = pb_data(user);
+	event.username = pb_data(username);
 	link_item item = WEIR__LINK__V1__ITEM__INIT;
 	item.kind_case = WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT;
 	item.member_event = &event;
 	route_encode(r, &item);
 }
 
-// The first connection of the client's user came to the room, or the last one left it. `n_members`
-// counts that one.
-static void announce(struct route *r, const struct table_room *room,
-	const struct table_client *client, bool joined, uint32_t n_members)
+// The first connection of a user came to the room, or the last one left it. `n_members` counts that
+// one.
+static void announce(struct route *r, const struct table_room *room, struct bytes user,
+	struct bytes username, bool joined, uint32_t n_members)
 {
 	uint64_t max = r->options.presence_events_max;
 	if (max > 0 && n_members > max) {
@@ -155,10 +155,45 @@ static void announce(struct route *r, const struct table_room *room,
 			continue;
 		}
 		if (!encoded) {
-			encode_member_event(r, room, client, joined);
+			encode_member_event(r, room, user, username, joined);
 			encoded = true;
 		}
 		route_append_encoded(r, room->edges[i].edge);
+	}
+}
+
+static void user_came(struct route *r, const struct table_room *room,
+	const struct table_client *client)
+{
+	struct bytes user = user_name(client->user);
+	if (!absences_take(&r->absences, room_name(room), user)) {
+		announce(r, room, user, bytes_str(client->username), true, room->n_members);
+	}
+}
+
+static void user_went(struct route *r, const struct table_room *room,
+	const struct table_client *client, uint32_t n_members, uint64_t now_ms)
+{
+	uint64_t linger_ms = r->options.presence_linger_ms;
+	const struct absent who = {
+		.room = room_name(room),
+		.user = user_name(client->user),
+		.username = bytes_str(client->username),
+	};
+	if (linger_ms == 0 || !absences_add(&r->absences, &who, now_ms + linger_ms)) {
+		announce(r, room, who.user, who.username, false, n_members);
+	}
+}
+
+void route_tell_gone(struct route *r, uint64_t now_ms)
+{
+	struct absent who;
+	while (absences_due(&r->absences, now_ms, &who)) {
+		const struct table_room *room = room_table_find(&r->table, who.room);
+		if (room != NULL) {
+			announce(r, room, who.user, who.username, false, room->n_members + 1);
+		}
+		absences_drop(&r->absences);
 	}
 }
 
@@ -168,7 +203,7 @@ void route_leave(struct route *r, struct membership *m, uint64_t now_ms)
 	const struct table_client *client = m->client;
 	uint32_t n_members = room->n_members;
 	if (room_table_leave(&r->table, m, now_ms)) {
-		announce(r, room, client, false, n_members);
+		user_went(r, room, client, n_members, now_ms);
 	}
 }
 
@@ -239,7 +274,7 @@ int route_on_join(struct route_request *rq, const Weir__Link__V1__Join *join)
 	send_joined(rq, joining.membership, recovery, room->seq, &list);
 	free(list.items);
 	if (joining.user_came) {
-		announce(rq->r, joining.room, rq->client, true, joining.room->n_members);
+		user_came(rq->r, joining.room, rq->client);
 	}
 	return 0;
 }
@@ -291,7 +326,7 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 		ask_replay(rq->edge, room, seen + 1);
 	}
 	if (joining.user_came) {
-		announce(rq->r, room, rq->client, true, room->n_members);
+		user_came(rq->r, room, rq->client);
 	}
 }
 

@@ -96,5 +96,20 @@ class EdgeLoss(TestCase):
             client.wait_for("chat", text="again")
 
 
+class Linger(TestCase):
+    def test_a_user_who_reconnects_in_time_was_never_away(self):
+        cluster = self.start_cluster(router={"presence_linger": "60s"})
+        watcher = cluster.connect(0, "watcher")
+        watcher.join("room", presence=True)
+        bob = cluster.connect(1, "bob")
+        bob.join("room")
+        watcher.expect("member:join", user="bob")
+        bob.close_socket()
+        wait_until(lambda: len(cluster.rows("members", "room")) == 1, "bob is gone")
+        back = cluster.connect(0, "bob")
+        back.join("room")
+        watcher.expect_nothing()
+
+
 if __name__ == "__main__":
     unittest.main()

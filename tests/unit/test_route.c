@@ -799,6 +799,37 @@ static void announces_first_and_last_connections_of_a_user(void **state)
 	assert_quiet(rig, EDGE_A);
 }
 
+static void tells_of_a_going_only_when_the_user_stays_away(void **state)
+{
+	(void)state;
+	const struct route_options options = { .presence_linger_ms = 5000 };
+	struct rig rig;
+	rig_init(&rig, &options);
+	client_up(&rig, EDGE_A, 1, "ann");
+	join_presence(&rig, EDGE_A, 1, "r");
+	client_up(&rig, EDGE_B, 1, "bob");
+	join(&rig, EDGE_B, 1, "r");
+	forget_output(&rig);
+
+	client_down(&rig, EDGE_B, 1);
+	rig.now_ms += 4000;
+	route_sweep(&rig.route, rig.now_ms);
+	client_up(&rig, EDGE_B, 2, "bob");
+	join(&rig, EDGE_B, 2, "r");
+	rig.now_ms += 9000;
+	route_sweep(&rig.route, rig.now_ms);
+	assert_quiet(&rig, EDGE_A); // neither that he went nor that he came
+
+	leave(&rig, EDGE_B, 2, "r");
+	rig.now_ms += 5000;
+	assert_quiet(&rig, EDGE_A);
+	route_sweep(&rig.route, rig.now_ms);
+	assert_event(&rig, EDGE_A, "r", "bob", false);
+	join(&rig, EDGE_B, 2, "r");
+	assert_event(&rig, EDGE_A, "r", "bob", true);
+	rig_fini(&rig);
+}
+
 static void announces_only_to_edges_that_asked(void **state)
 {
 	struct rig *rig = *state;
@@ -1645,6 +1676,7 @@ int main(void)
 		RIG_TEST(answers_a_leave),
 		RIG_TEST(says_not_member_of_an_unknown_room),
 		RIG_TEST(announces_first_and_last_connections_of_a_user),
+		cmocka_unit_test(tells_of_a_going_only_when_the_user_stays_away),
 		RIG_TEST(announces_only_to_edges_that_asked),
 		RIG_TEST(answers_the_join_before_it_announces),
 		cmocka_unit_test(announces_nobody_in_a_large_room),

@@ -51,7 +51,6 @@ static void refuses_what_is_not_built(void **state)
 		"ui-listen=127.0.0.1:8081",
 		"store=file:/var/lib/weir",
 		"store-fsync=commit",
-		"presence-linger=5s",
 		"room-slow-policy=news-*=drop-oldest",
 		"recorder-bytes=1MiB",
 	};
