@@ -27,7 +27,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/link_items.h"
-#include "proto/names.h"
+#include "router/edge_hello.h"
 #include "router/ingress.h"
 #include "router/link_keys.h"
 
@@ -410,21 +410,6 @@ static void refuse(struct peer *peer, const char *goaway, struct bytes name)
 	close_peer(peer);
 }
 
-static bool copy_policy(const Weir__Link__V1__Hello *hello, struct rights_policy *policy)
-{
-	policy->defaults = rights_new();
-	policy->lobby = pb_bytes(hello->lobby);
-	policy->lobby_publish = (enum lobby_publish)hello->lobby_publish;
-	for (size_t i = 0; i < hello->n_default_rights; i++) {
-		const Weir__Link__V1__Right *right = hello->default_rights[i];
-		if (!rights_add(policy->defaults, right->mask & RIGHT_ALL,
-			    pb_bytes(right->pattern))) {
-			return false;
-		}
-	}
-	return hello->lobby_publish <= LOBBY_PUBLISH_NONE;
-}
-
 static struct link_offer offer_of(const Weir__Link__V1__Hello *hello)
 {
 	return (struct link_offer){
@@ -480,9 +465,10 @@ static void begin_session(struct link_server *server, struct edge_link *edge,
 		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
 }
 
-static void welcome(struct peer *peer, const Weir__Link__V1__Hello *hello,
-	const struct rights_policy *policy, const struct link_nonces *nonces, struct bytes key)
+static void welcome(struct peer *peer, const struct edge_hello *said,
+	const struct link_nonces *nonces, struct bytes key)
 {
+	const Weir__Link__V1__Hello *hello = said->message;
 	struct link_server *server = peer->server;
 	struct edge_link *edge = edge_by_name(server, pb_bytes(hello->name));
 	bool same = edge != NULL && memcmp(edge->boot, hello->boot.data, LINK_BOOT_LEN) == 0;
@@ -506,7 +492,7 @@ static void welcome(struct peer *peer, const Weir__Link__V1__Hello *hello,
 	struct link_answer answer =
 		link_offer_decide(&edge->session, &offer, same && !edge->lagged, fresh_id);
 	if (!answer.resumed) {
-		begin_session(server, edge, hello, policy);
+		begin_session(server, edge, hello, &said->policy);
 	}
 	free(edge->version);
 	edge->version = xstrndup(hello->version.data, hello->version.len);
@@ -522,14 +508,6 @@ static void welcome(struct peer *peer, const Weir__Link__V1__Hello *hello,
 		LOG_STR("version", edge->version));
 }
 
-static bool hello_is_sane(const Weir__Link__V1__Hello *hello)
-{
-	return link_name_valid(pb_bytes(hello->name)) && hello->boot.len == LINK_BOOT_LEN &&
-		hello->window_bytes >= LINK_BODY_MAX && hello->version.len <= LINK_NAME_MAX &&
-		memchr(hello->version.data, '\0', hello->version.len) == NULL &&
-		pb_bytes(hello->lobby).len <= ROOM_NAME_MAX;
-}
-
 static void on_hello(struct peer *peer, struct bytes packed)
 {
 	struct link_server *server = peer->server;
@@ -543,22 +521,18 @@ static void on_hello(struct peer *peer, struct bytes packed)
 		buf_fini(&body);
 		return;
 	}
-	Weir__Link__V1__Hello *hello = weir__link__v1__hello__unpack(NULL, body.len, body.data);
-	struct rights_policy policy = { 0 };
-	if (hello == NULL || !hello_is_sane(hello) || !copy_policy(hello, &policy)) {
+	struct edge_hello hello;
+	if (!edge_hello_unpack(&hello, buf_bytes(&body))) {
 		refuse(peer, "protocol", bytes_make(NULL, 0));
-	} else if (!link_version_fits(hello->major, hello->minor)) {
-		refuse(peer, "version", pb_bytes(hello->name));
-	} else if (!link_keys_fit(keys, key_index, pb_bytes(hello->name))) {
-		refuse(peer, "bad_key", pb_bytes(hello->name));
+	} else if (!link_version_fits(hello.message->major, hello.message->minor)) {
+		refuse(peer, "version", pb_bytes(hello.message->name));
+	} else if (!link_keys_fit(keys, key_index, pb_bytes(hello.message->name))) {
+		refuse(peer, "bad_key", pb_bytes(hello.message->name));
 	} else {
 		struct bytes key = keys->n > 0 ? keys->keys[key_index] : bytes_make(NULL, 0);
-		welcome(peer, hello, &policy, &nonces, key);
+		welcome(peer, &hello, &nonces, key);
 	}
-	rights_unref(policy.defaults);
-	if (hello != NULL) {
-		weir__link__v1__hello__free_unpacked(hello, NULL);
-	}
+	edge_hello_fini(&hello);
 	buf_fini(&body);
 }
 
