@@ -175,6 +175,20 @@ static uint64_t client_of(const link_item *item)
 	}
 }
 
+// Names that a worker puts into its tables, which rely on them. All others are only looked up or
+// copied.
+static bool names_valid(const link_item *item)
+{
+	switch (item->kind_case) {
+	case WEIR__LINK__V1__ITEM__KIND_JOINED:
+		return room_name_valid(pb_bytes(item->joined->room));
+	case WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT:
+		return user_name_valid(pb_bytes(item->member_event->user));
+	default:
+		return true;
+	}
+}
+
 static void on_item(struct dispatch *d, const link_item *item, struct bytes packed)
 {
 	switch (item->kind_case) {
@@ -213,7 +227,7 @@ bool dispatch_batch(struct dispatch *d, uint64_t mark, struct bytes batch, uint6
 	int more;
 	while ((more = link_batch_next(&batch, &packed)) > 0) {
 		const link_item *item = link_item_unpack(&d->arena, packed);
-		if (item == NULL) {
+		if (item == NULL || !names_valid(item)) {
 			more = -1;
 			break;
 		}

@@ -2,6 +2,7 @@
 
 #include "edge/conn_table.h"
 #include "edge/dispatch.h"
+#include "proto/names.h"
 #include "tests/unit/test.h"
 
 enum {
@@ -103,6 +104,29 @@ static void add_delivery(struct bench *b, const char *room, uint64_t seq)
 	link_item item = WEIR__LINK__V1__ITEM__INIT;
 	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
 	item.delivery = &delivery;
+	link_item_append(&b->batch, &item);
+}
+
+static void add_joined(struct bench *b, uint64_t client, const char *room)
+{
+	Weir__Link__V1__Joined joined = WEIR__LINK__V1__JOINED__INIT;
+	joined.client = client;
+	joined.room = pb_data(bytes_str(room));
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
+	item.joined = &joined;
+	link_item_append(&b->batch, &item);
+}
+
+static void add_member_event(struct bench *b, const char *room, const char *user)
+{
+	Weir__Link__V1__MemberEvent event = WEIR__LINK__V1__MEMBER_EVENT__INIT;
+	event.room = pb_data(bytes_str(room));
+	event.joined = true;
+	event.user = pb_data(bytes_str(user));
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT;
+	item.member_event = &event;
 	link_item_append(&b->batch, &item);
 }
 
@@ -276,6 +300,26 @@ static void a_malformed_batch_leaves_nothing(void **state)
 	bench_fini(&b);
 }
 
+static void a_name_that_cannot_be_is_malformed(void **state)
+{
+	(void)state;
+	static const char long_name[ROOM_NAME_MAX + 2] = { [0 ... ROOM_NAME_MAX] = 'r' };
+	static const char *const names[] = { "", "\n", "\xff", long_name };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct bench b;
+		uint64_t workers;
+		bench_init(&b);
+		add_joined(&b, 0x100000000, names[i]);
+		assert_false(dispatch_batch(&b.dispatch, 1, buf_bytes(&b.batch), &workers));
+		buf_reset(&b.batch, 0);
+		add_member_event(&b, "r", names[i]);
+		assert_false(dispatch_batch(&b.dispatch, 1, buf_bytes(&b.batch), &workers));
+		bench_take(&b);
+		assert_int_equal(b.taken[0].len + b.taken[1].len + b.taken[2].len, 0);
+		bench_fini(&b);
+	}
+}
+
 static void answers_for_workers_that_do_not_exist_are_dropped(void **state)
 {
 	(void)state;
@@ -311,6 +355,7 @@ int main(void)
 		cmocka_unit_test(the_order_of_a_batch_is_the_order_of_each_inbox),
 		cmocka_unit_test(members_and_broadcasts_are_rendered_too_but_a_gap_is_not),
 		cmocka_unit_test(a_malformed_batch_leaves_nothing),
+		cmocka_unit_test(a_name_that_cannot_be_is_malformed),
 		cmocka_unit_test(answers_for_workers_that_do_not_exist_are_dropped),
 		cmocka_unit_test(a_session_is_told_to_all),
 	};
