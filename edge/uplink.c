@@ -25,6 +25,11 @@ enum {
 	REQUEST_OVERHEAD = 64
 };
 
+// Rooms in one Rejoin: of the longest names, still well below what a BATCH is closed at.
+enum {
+	REJOIN_PLACES_MAX = 256
+};
+
 void uplink_init(struct uplink *up, struct router_link *link, unsigned worker)
 {
 	*up = (struct uplink){ .link = link, .worker = worker };
@@ -299,34 +304,33 @@ static Weir__Link__V1__Place place_of(const struct fib_member *member)
 	return place;
 }
 
-static void add_rejoin(struct link_outbox *outbox, const struct conn *c)
+// Takes up to REJOIN_PLACES_MAX members from `*next` on.
+static void add_some_places(struct link_outbox *outbox, const struct conn *c,
+	const struct fib_member **next)
 {
-	size_t n = 0;
-	const struct fib_member *member;
-	LIST_FOREACH (member, &c->rooms, in_conn) {
-		n++;
-	}
-	if (n == 0) {
-		return;
-	}
-	Weir__Link__V1__Place *places = xmalloc(n * sizeof(places[0]));
-	Weir__Link__V1__Place **list = xmalloc(n * sizeof(list[0]));
-	size_t i = 0;
-	LIST_FOREACH (member, &c->rooms, in_conn) {
-		places[i] = place_of(member);
-		list[i] = &places[i];
-		i++;
-	}
+	Weir__Link__V1__Place places[REJOIN_PLACES_MAX];
+	Weir__Link__V1__Place *list[REJOIN_PLACES_MAX];
 	Weir__Link__V1__Rejoin rejoin = WEIR__LINK__V1__REJOIN__INIT;
 	rejoin.client = c->handle;
-	rejoin.n_places = n;
 	rejoin.places = list;
+	while (*next != NULL && rejoin.n_places < REJOIN_PLACES_MAX) {
+		places[rejoin.n_places] = place_of(*next);
+		list[rejoin.n_places] = &places[rejoin.n_places];
+		rejoin.n_places++;
+		*next = LIST_NEXT(*next, in_conn);
+	}
 	link_item item = WEIR__LINK__V1__ITEM__INIT;
 	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REJOIN;
 	item.rejoin = &rejoin;
 	link_outbox_add_fact(outbox, &item);
-	free(places);
-	free(list);
+}
+
+static void add_rejoin(struct link_outbox *outbox, const struct conn *c)
+{
+	const struct fib_member *next = LIST_FIRST(&c->rooms);
+	while (next != NULL) {
+		add_some_places(outbox, c, &next);
+	}
 }
 
 static void add_snapshot_end(struct link_outbox *outbox, unsigned worker)

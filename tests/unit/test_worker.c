@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include "proto/names.h"
 #include "tests/unit/edge_bench.h"
 
 // ---- what the router says
@@ -721,6 +722,40 @@ static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
 	bench_fini(&b);
 }
 
+// However many rooms a client may be in, no item grows beyond a frame.
+static void a_snapshot_names_many_rooms_in_several_items(void **state)
+{
+	(void)state;
+	enum {
+		N_ROOMS = 1000,
+		ELEMENT_MAX = 64 << 10
+	};
+	struct bench b;
+	struct client c;
+	char room[ROOM_NAME_MAX + 1];
+	size_t n = 0;
+	const link_item *item;
+	bench_init(&b);
+	client_open(&b, &c);
+	for (int i = 0; i < N_ROOMS; i++) {
+		(void)snprintf(room, sizeof(room), "%0*d", ROOM_NAME_MAX, i);
+		say_joined(&b, &c, 0, room, 7, 3, 0);
+		bench_deliver(&b);
+		client_expect(&c, room);
+	}
+	router_forget();
+	dispatch_session(&b.dispatch, 2);
+	bench_turn(&b);
+	while ((item = router_next_of(WEIR__LINK__V1__ITEM__KIND_REJOIN)) != NULL) {
+		assert_in_range(router.said[router.n_taken - 1].packed.len, 1, ELEMENT_MAX);
+		assert_true(item->rejoin->client == c.conn->handle);
+		n += item->rejoin->n_places;
+	}
+	assert_int_equal(n, N_ROOMS);
+	client_close(&c);
+	bench_fini(&b);
+}
+
 static void every_question_is_asked_again_as_it_was(void **state)
 {
 	(void)state;
@@ -979,6 +1014,7 @@ int main(void)
 		cmocka_unit_test(a_kicked_client_reads_why),
 		cmocka_unit_test(answers_for_a_client_that_is_gone_find_nobody),
 		cmocka_unit_test(a_new_session_gets_a_snapshot_and_the_questions_again),
+		cmocka_unit_test(a_snapshot_names_many_rooms_in_several_items),
 		cmocka_unit_test(every_question_is_asked_again_as_it_was),
 		cmocka_unit_test(rooms_that_a_new_token_forbids_are_left),
 		cmocka_unit_test(a_token_is_told_to_expire_and_then_does),
