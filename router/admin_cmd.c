@@ -143,11 +143,13 @@ static bool take_words(struct admin_call *call, const struct bytes *argv, size_t
 	return true;
 }
 
-// An answer may repeat a word, and all text in an answer is UTF-8.
+// An answer may repeat a word, and all text in an answer is UTF-8. No argument of a program holds a
+// NUL, behind which the log would lose the rest.
 static bool words_valid(const struct bytes *argv, size_t argc)
 {
 	for (size_t i = 0; i < argc; i++) {
-		if (!utf8_valid(argv[i])) {
+		bool has_nul = argv[i].len > 0 && memchr(argv[i].data, '\0', argv[i].len) != NULL;
+		if (has_nul || !utf8_valid(argv[i])) {
 			return false;
 		}
 	}
@@ -167,7 +169,7 @@ void admin_run(const struct admin_context *ctx, const struct admin_request *requ
 		.reply = reply,
 	};
 	if (!words_valid(argv, argc)) {
-		admin_reply_fail(reply, WEIR__ADMIN__V1__STATUS__USAGE, "an argument is not UTF-8");
+		admin_reply_fail(reply, WEIR__ADMIN__V1__STATUS__USAGE, "an argument is not text");
 		return;
 	}
 	call.command = argc > 0 ? find_command(argv[0]) : NULL;

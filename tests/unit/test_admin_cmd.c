@@ -452,9 +452,13 @@ static void says_how_a_command_is_used(void **state)
 		assert_usage(rig, lines[i]);
 		assert_true(message_has(rig, "usage: weirctl "));
 	}
-	const struct bytes argv[] = { bytes_str("room"), bytes_str("\xff") };
-	run_words(rig, argv, 2);
-	assert_int_equal(rig->status, WEIR__ADMIN__V1__STATUS__USAGE);
+	const struct bytes no_text[] = { bytes_str("\xff"), bytes_make("a\0b", 3) };
+	for (size_t i = 0; i < ARRAY_LEN(no_text); i++) {
+		const struct bytes argv[] = { bytes_str("publish"), no_text[i], bytes_str("{}") };
+		run_words(rig, argv, ARRAY_LEN(argv));
+		assert_int_equal(rig->status, WEIR__ADMIN__V1__STATUS__USAGE);
+		assert_true(message_has(rig, "not text"));
+	}
 }
 
 static void takes_words_behind_two_dashes_as_they_are(void **state)
