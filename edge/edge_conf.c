@@ -21,8 +21,6 @@
 #include "proto/rights.h"
 
 enum {
-	KIB = 1024,
-	MESSAGE_MAX = 512 * KIB,
 	TIMEOUT_MIN_MS = 100, // a tick of the timers
 };
 

@@ -11,6 +11,7 @@ enum {
 	ROOM_NAME_MAX = 128,
 	USER_NAME_MAX = 123, // so that "user:" + user is a room name
 	TYPE_NAME_MAX = 64,
+	MESSAGE_MAX = 512 << 10, // the most that max-message may be, so of a message's body
 	KEY_MAX = 64,
 	CLIENT_ID_MAX = 40,
 };

@@ -170,8 +170,8 @@ enum refusal route_publish(struct route *r, const struct route_message *message,
 
 static bool message_ok(struct bytes type, struct bytes body)
 {
-	return type.len >= 1 && type.len <= TYPE_NAME_MAX && body.len >= 2 && body.data[0] == '{' &&
-		body.data[body.len - 1] == '}';
+	return type.len >= 1 && type.len <= TYPE_NAME_MAX && body.len >= 2 &&
+		body.len <= MESSAGE_MAX && body.data[0] == '{' && body.data[body.len - 1] == '}';
 }
 
 int route_on_publish(struct route_request *rq, const Weir__Link__V1__Publish *publish)

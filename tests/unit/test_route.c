@@ -1638,6 +1638,24 @@ static void refuses_a_message_that_cannot_be(void **state)
 	assert_quiet(rig, EDGE_A);
 }
 
+// So that with the names of its sender it fits a frame to the members' edges.
+static void refuses_a_message_larger_than_any_edge_takes(void **state)
+{
+	struct rig *rig = *state;
+	char *body = xmalloc(MESSAGE_MAX + 1);
+	struct publish m;
+	memset(body, ' ', MESSAGE_MAX + 1);
+	body[0] = '{';
+	admin_up(rig, EDGE_A, 1, "ann");
+	body[MESSAGE_MAX] = '}';
+	make_publish(&m, 1, "r")->body = pb_data(bytes_make(body, MESSAGE_MAX + 1));
+	assert_int_equal(try_item(rig, EDGE_A, &m.item), -EPROTO);
+	body[MESSAGE_MAX - 1] = '}';
+	m.publish.body.len = MESSAGE_MAX;
+	assert_int_equal(try_item(rig, EDGE_A, &m.item), 0);
+	free(body);
+}
+
 static void refuses_an_item_of_the_other_direction(void **state)
 {
 	struct rig *rig = *state;
@@ -1719,6 +1737,7 @@ int main(void)
 		RIG_TEST(refuses_a_client_that_cannot_be),
 		RIG_TEST(refuses_a_right_that_cannot_be),
 		RIG_TEST(refuses_a_message_that_cannot_be),
+		RIG_TEST(refuses_a_message_larger_than_any_edge_takes),
 		RIG_TEST(refuses_an_item_of_the_other_direction),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
