@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "common/base64url.h"
 #include "common/buf.h"
 #include "common/mem.h"
 #include "proto/rights.h"
@@ -40,48 +41,18 @@ static bool read_file(const char *path, struct buf *out)
 	return good;
 }
 
-// 0-63, or -1.
-static int digit_of(uint8_t byte)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	const char *at = memchr(digits, byte, sizeof(digits) - 1);
-	return at != NULL ? (int)(at - digits) : -1;
-}
-
-// RFC 4648 §5, without padding.
-static bool decode(struct bytes text, struct buf *out)
-{
-	uint32_t bits = 0;
-	unsigned n_bits = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		int digit = digit_of(text.data[i]);
-		if (digit < 0) {
-			return false;
-		}
-		bits = bits << 6 | (uint32_t)digit;
-		n_bits += 6;
-		if (n_bits >= 8) {
-			n_bits -= 8;
-			buf_append_byte(out, (uint8_t)(bits >> n_bits));
-		}
-	}
-	return true;
-}
-
 static json_t *claims_of(struct bytes token)
 {
 	struct bytes header;
 	struct bytes payload;
 	struct bytes rest;
-	struct buf text = { 0 };
+	uint8_t text[TOKEN_MAX];
+	size_t len;
 	json_t *claims = NULL;
 	if (token.len <= TOKEN_MAX && bytes_cut(token, '.', &header, &rest) &&
-		bytes_cut(rest, '.', &payload, &rest) && decode(payload, &text)) {
-		claims =
-			json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+		bytes_cut(rest, '.', &payload, &rest) && base64url_decode(payload, text, &len)) {
+		claims = json_loadb((const char *)text, len, JSON_REJECT_DUPLICATES, NULL);
 	}
-	buf_fini(&text);
 	if (claims != NULL && !json_is_object(claims)) {
 		json_decref(claims);
 		claims = NULL;

@@ -11,27 +11,12 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "common/base64url.h"
 #include "common/check.h"
 
 enum {
 	HS256_LEN = 32,
 };
-
-// Base64url without padding (RFC 7515 section 2).
-static void append_base64url(struct buf *out, struct bytes data)
-{
-	size_t len = (data.len * 4 + 2) / 3;
-	uint8_t *to = buf_reserve(out, (data.len + 2) / 3 * 4 + 1);
-	EVP_EncodeBlock(to, data.data, (int)data.len);
-	for (size_t i = 0; i < len; i++) {
-		if (to[i] == '+') {
-			to[i] = '-';
-		} else if (to[i] == '/') {
-			to[i] = '_';
-		}
-	}
-	out->len += len;
-}
 
 void token_append(struct buf *out, struct bytes key, const char *user, int64_t expires_s)
 {
@@ -40,14 +25,14 @@ void token_append(struct buf *out, struct bytes key, const char *user, int64_t e
 	buf_printf(&claims, "{\"sub\":\"%s\",\"username\":\"%s\",\"exp\":%lld}", user, user,
 		(long long)expires_s);
 	size_t start = out->len;
-	append_base64url(out, bytes_str(header));
+	base64url_append(out, bytes_str(header));
 	buf_append_byte(out, '.');
-	append_base64url(out, buf_bytes(&claims));
+	base64url_append(out, buf_bytes(&claims));
 	buf_fini(&claims);
 
 	uint8_t mac[EVP_MAX_MD_SIZE];
 	CHECK(HMAC(EVP_sha256(), key.data, (int)key.len, out->data + start, out->len - start, mac,
 		      NULL) != NULL);
 	buf_append_byte(out, '.');
-	append_base64url(out, bytes_make(mac, HS256_LEN));
+	base64url_append(out, bytes_make(mac, HS256_LEN));
 }
