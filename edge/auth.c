@@ -22,7 +22,9 @@
 
 #include "common/mem.h"
 #include "common/utf8.h"
+#include "edge/jwks.h"
 #include "edge/jws.h"
+#include "edge/jws_key.h"
 #include "proto/names.h"
 
 #define NUMERIC_DATE_END 9007199254740992 // 2^53: exact as an integer and as a double
@@ -32,8 +34,7 @@ enum {
 };
 
 struct auth {
-	struct jws_key **keys; // owned
-	size_t n_keys;
+	struct jws_keys keys;
 	char *issuer; // owned; NULL: any
 	char *audience; // owned; NULL: any
 	char *admin_role; // owned; NULL: none
@@ -73,29 +74,35 @@ static int64_t cap_duration(uint64_t ms)
 	return (int64_t)(ms < most ? ms : most);
 }
 
-static char *load_keys(struct auth *auth, const char *const *specs, size_t n)
+static char *load_key(struct auth *auth, const char *spec)
 {
-	if (n == 0) {
-		return xstrdup("no key");
+	char *why;
+	struct jws_key *key = jws_key_load(spec, &why);
+	if (key == NULL) {
+		return why;
 	}
-	auth->keys = xcalloc(n, sizeof(struct jws_key *));
-	for (size_t i = 0; i < n; i++) {
-		char *why;
-		auth->keys[i] = jws_key_load(specs[i], &why);
-		if (auth->keys[i] == NULL) {
-			return why;
-		}
-		auth->n_keys++;
-		for (size_t j = 0; j < i; j++) {
-			if (jws_key_collides(auth->keys[i], auth->keys[j])) {
-				return xasprintf("%s: the same kid twice", specs[i]);
-			}
-		}
-	}
-	return NULL;
+	const char *fault = jws_keys_add(&auth->keys, key);
+	return fault != NULL ? xasprintf("%s: %s", spec, fault) : NULL;
 }
 
-struct auth *auth_new(const struct auth_options *options, char **why)
+static bool load_keys(struct auth *auth, const struct auth_options *options,
+	struct auth_fault *fault)
+{
+	*fault = (struct auth_fault){ .option = "jwt-key" };
+	for (size_t i = 0; i < options->n_keys && fault->what == NULL; i++) {
+		fault->what = load_key(auth, options->keys[i]);
+	}
+	if (fault->what == NULL && options->jwks_file != NULL && options->jwks_file[0] != '\0') {
+		fault->option = "jwks-file";
+		fault->what = jwks_load(options->jwks_file, &auth->keys);
+	}
+	if (fault->what == NULL && auth->keys.n == 0) {
+		fault->what = xstrdup("no key");
+	}
+	return fault->what == NULL;
+}
+
+struct auth *auth_new(const struct auth_options *options, struct auth_fault *fault)
 {
 	jws_seed();
 	struct auth *auth = xcalloc(1, sizeof(*auth));
@@ -104,8 +111,7 @@ struct auth *auth_new(const struct auth_options *options, char **why)
 	auth->admin_role = copy_unless_empty(options->admin_role);
 	auth->leeway_ms = cap_duration(options->leeway_ms);
 	auth->max_lifetime_ms = cap_duration(options->max_lifetime_ms);
-	*why = load_keys(auth, options->keys, options->n_keys);
-	if (*why != NULL) {
+	if (!load_keys(auth, options, fault)) {
 		auth_free(auth);
 		return NULL;
 	}
@@ -117,10 +123,7 @@ void auth_free(struct auth *auth)
 	if (auth == NULL) {
 		return;
 	}
-	for (size_t i = 0; i < auth->n_keys; i++) {
-		jws_key_free(auth->keys[i]);
-	}
-	free(auth->keys);
+	jws_keys_fini(&auth->keys);
 	free(auth->issuer);
 	free(auth->audience);
 	free(auth->admin_role);
@@ -220,8 +223,8 @@ static enum auth_result check_signature(const struct auth *auth, const struct jw
 		[JWS_OTHER_ALG] = AUTH_ALGORITHM,
 	};
 	enum jws_match best = JWS_OTHER_ALG;
-	for (size_t i = 0; i < auth->n_keys && best != JWS_SIGNED; i++) {
-		enum jws_match match = jws_check(jws, auth->keys[i]);
+	for (size_t i = 0; i < auth->keys.n && best != JWS_SIGNED; i++) {
+		enum jws_match match = jws_check(jws, auth->keys.items[i]);
 		best = match < best ? match : best;
 	}
 	return results[best];

@@ -51,6 +51,7 @@ const char *auth_result_text(enum auth_result result);
 struct auth_options {
 	const char *const *keys; // n_keys of "ALG:FILE" or "ALG:kid=FILE"
 	size_t n_keys;
+	const char *jwks_file; // NULL or empty: none
 	const char *issuer; // NULL or empty: any
 	const char *audience; // NULL or empty: any
 	uint64_t leeway_ms;
@@ -70,10 +71,14 @@ struct identity {
 	int64_t issued_s; // 0: no iat
 };
 
-// Loads and checks the keys. NULL with `*why` (owned, free(3)) naming the file and the fault: an
-// empty or short key, a mode others can read, an unknown algorithm, one not built yet, a kid given
-// twice, no key at all. The first call comes before other threads start.
-struct auth *auth_new(const struct auth_options *options, char **why);
+// Loads and checks the keys. NULL, and what is wrong: an empty, short or weak key, a secret that others
+// can read, an unknown algorithm, a key of another kind, a kid given twice, no key at all. The first
+// call comes before other threads start.
+struct auth_fault {
+	const char *option; // "jwt-key" or "jwks-file"
+	char *what; // owned, free(3); names the file and the fault
+};
+struct auth *auth_new(const struct auth_options *options, struct auth_fault *fault);
 void auth_free(struct auth *auth);
 
 // Checks `token` at `now_ms` (Unix milliseconds). On AUTH_OK the caller owns what `id` holds

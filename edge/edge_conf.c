@@ -127,8 +127,8 @@ static const struct conf_option options[] = {
 		.help = "allow auth=none on addresses that others can reach" },
 	{ "jwt-key", CONF_LIST, FIELD(jwt_key), RELOADABLE, .check = check_jwt_key,
 		.help = "keys of tokens, ALG:FILE or ALG:kid=FILE" },
-	{ "jwks-file", CONF_STRING, FIELD(jwks_file), NOT_YET,
-		.help = "file with a JSON Web Key Set" },
+	{ "jwks-file", CONF_STRING, FIELD(jwks_file), RELOADABLE,
+		.help = "file with a JSON Web Key Set; read again when it changes" },
 	{ "jwt-issuer", CONF_STRING, FIELD(jwt_issuer), RELOADABLE,
 		.help = "what iss must be; empty: anything" },
 	{ "jwt-audience", CONF_STRING, FIELD(jwt_audience), RELOADABLE,
@@ -268,8 +268,8 @@ static const char *complete(void *arg, const char **what)
 		*what = "empty value, an edge needs a router";
 		return "router";
 	}
-	if (conf->auth == EDGE_AUTH_JWT && conf->jwt_key.n == 0) {
-		*what = "required with auth=jwt";
+	if (conf->auth == EDGE_AUTH_JWT && conf->jwt_key.n == 0 && conf->jwks_file[0] == '\0') {
+		*what = "required with auth=jwt, or jwks-file";
 		return "jwt-key";
 	}
 	if (conf->auth == EDGE_AUTH_NONE && !conf->insecure && listens_beyond_loopback(conf)) {

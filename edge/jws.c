@@ -1,24 +1,17 @@
-// Tokens and keys, and the one door to libjwt.
+// Tokens: taken apart, checked against a key, made.
 //
-// libjwt 1.10 checks a signature well enough if it is asked with care, and little else. What it gets
-// wrong is kept away from it:
-// - An empty key, or no memory for its copy of the key, makes jwt_decode() succeed with algorithm
-//   "none". So a key has a minimum that is checked when it is loaded and again when it is used, and a
-//   success counts only if jwt_get_alg() then names the key's algorithm.
-// - The token chooses the algorithm, in any letter case. So a key is bound to one, the header's `alg`
-//   is compared with it byte for byte first, and a public key can never serve as an HMAC secret.
-// - An empty segment makes it write past an allocation of no bytes, and a long token overruns the
-//   stack. So length, segments and alphabet are checked first.
-// - `crit` and `b64` are not looked at. We do, and refuse (RFC 7515 4.1.11, RFC 7797 6). What the
-//   header offers as a key (`jku`, `jwk`, `x5u`, `x5c`) is not looked at by anyone.
-// - 1.10 refuses a `typ` other than "JWT", 1.17 does not care. We refuse, so that both are alike.
+// Checking is in an order that leaves no choice to the token. Its text is held to length, segments and
+// alphabet before anything reads it. A key is bound to one algorithm; the header's `alg` is compared
+// with that byte for byte (libjwt 1.10 takes it in any letter case), and then the key's algorithm is
+// what verifies, so neither "none" nor an HMAC made with a public key is ever looked at as such.
+// `crit` and `b64` would change what is signed or how it is to be read; nobody here does that, so they
+// refuse the token (RFC 7515 4.1.11, RFC 7797 6), as does a `typ` other than "JWT". What the header
+// offers as a key (`jku`, `jwk`, `x5u`, `x5c`) is not looked at by anyone.
 //
-// Header and payload are decoded and parsed here, from the very text that is signed. Asking libjwt for
-// the claims again would bring them through its lenient decoder and a parser that lets the last of two
-// equal names win, so a duplicate could no longer be seen. Its view of them is not used at all.
+// Header and payload are parsed once, from the very text that is signed, by a parser that refuses
+// equal names. Who reads claims reads this parse and no other.
 //
-// Base64url is decoded by hand: the decoder of OpenSSL wants the other alphabet and padding, forgives
-// white space, and ignores bits that belong to no byte, which would make two texts of one token.
+// Why libjwt verifies nothing is said in jws_hmac.c and jws_pkey.c; it makes HMACs for jws_sign().
 //
 // This file knows no claim, no time and no user; auth.c does.
 #include "edge/jws.h"
@@ -30,167 +23,11 @@
 #include <jansson.h>
 #include <jwt.h>
 #include <openssl/crypto.h>
-#include <openssl/err.h>
 
-#include "common/conf.h"
+#include "common/base64url.h"
 #include "common/mem.h"
-
-struct algorithm {
-	const char *name; // as in the header
-	jwt_alg_t id;
-	size_t secret_min; // RFC 7518 3.2: as long as the hash
-};
-
-static const struct algorithm algorithms[] = {
-	{ "HS256", JWT_ALG_HS256, 32 },
-	{ "HS384", JWT_ALG_HS384, 48 },
-	{ "HS512", JWT_ALG_HS512, 64 },
-};
-
-static const char *const planned[] = {
-	"RS256",
-	"RS384",
-	"RS512",
-	"PS256",
-	"PS384",
-	"PS512",
-	"ES256",
-	"ES384",
-	"ES512",
-	"EdDSA",
-};
-
-struct jws_key {
-	const struct algorithm *algorithm;
-	char *kid; // owned; NULL: none
-	struct buf secret;
-};
-
-static const struct algorithm *find_algorithm(struct bytes name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
-		if (bytes_equal_str(name, algorithms[i].name)) {
-			return &algorithms[i];
-		}
-	}
-	return NULL;
-}
-
-static const char *why_no_algorithm(struct bytes name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(planned); i++) {
-		if (bytes_equal_str(name, planned[i])) {
-			return "not available yet";
-		}
-	}
-	return "unknown algorithm";
-}
-
-// Splits what follows "ALG:". True if `*kid` is absent or one that may be.
-static bool split_kid(const char *text, struct bytes *kid, const char **file)
-{
-	size_t len = strcspn(text, "=/");
-	if (text[len] != '=') {
-		*kid = bytes_make(NULL, 0);
-		*file = text;
-		return true;
-	}
-	*kid = bytes_make(text, len);
-	*file = text + len + 1;
-	return len > 0 && len <= JWS_KID_MAX;
-}
-
-static char *load_secret(struct jws_key *key, const char *file)
-{
-	const char *why;
-	if (conf_secret_read(file, JWS_SECRET_MAX, &key->secret, &why) < 0) {
-		return xasprintf("%s: %s", file, why);
-	}
-	if (key->secret.len < key->algorithm->secret_min) {
-		return xasprintf("%s: a key of %zu bytes, %s needs at least %zu", file,
-			key->secret.len, key->algorithm->name, key->algorithm->secret_min);
-	}
-	return NULL;
-}
-
-struct jws_key *jws_key_load(const char *spec, char **why)
-{
-	const char *colon = strchr(spec, ':');
-	struct bytes kid;
-	const char *file;
-	if (colon == NULL || !split_kid(colon + 1, &kid, &file) || file[0] == '\0') {
-		*why = xstrdup("not of the form ALG:FILE or ALG:kid=FILE");
-		return NULL;
-	}
-	struct bytes name = bytes_make(spec, (size_t)(colon - spec));
-	const struct algorithm *algorithm = find_algorithm(name);
-	if (algorithm == NULL) {
-		*why = xasprintf("%.*s: %s", (int)name.len, spec, why_no_algorithm(name));
-		return NULL;
-	}
-	struct jws_key *key = xcalloc(1, sizeof(*key));
-	key->algorithm = algorithm;
-	key->kid = kid.len > 0 ? xstrndup(kid.data, kid.len) : NULL;
-	*why = load_secret(key, file);
-	if (*why != NULL) {
-		jws_key_free(key);
-		return NULL;
-	}
-	return key;
-}
-
-void jws_key_free(struct jws_key *key)
-{
-	if (key != NULL) {
-		conf_secret_free(&key->secret);
-		free(key->kid);
-		free(key);
-	}
-}
-
-bool jws_key_collides(const struct jws_key *a, const struct jws_key *b)
-{
-	return a->algorithm == b->algorithm && a->kid != NULL && b->kid != NULL &&
-		strcmp(a->kid, b->kid) == 0;
-}
-
-// The value of a digit of base64url, or -1.
-static int digit_value(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z') {
-		return c - 'A';
-	}
-	if (c >= 'a' && c <= 'z') {
-		return c - 'a' + 26;
-	}
-	if (c >= '0' && c <= '9') {
-		return c - '0' + 52;
-	}
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-// Decodes into `out`, which has room for 3/4 of `text`. False if a byte is no digit, or if bits are
-// left over that are not zero.
-static bool segment_decode(struct bytes text, uint8_t *out, size_t *len)
-{
-	uint32_t bits = 0;
-	unsigned n_bits = 0;
-	*len = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		int value = digit_value(text.data[i]);
-		if (value < 0) {
-			return false;
-		}
-		bits = bits << 6 | (uint32_t)value;
-		n_bits += 6;
-		if (n_bits >= 8) {
-			n_bits -= 8;
-			out[(*len)++] = (uint8_t)(bits >> n_bits);
-			bits &= (1U << n_bits) - 1;
-		}
-	}
-	return n_bits < 6 && bits == 0;
-}
+#include "edge/jws_hmac.h"
+#include "edge/jws_key.h"
 
 // jansson goes 2048 levels deep into its own recursion before it gives up.
 static bool is_shallow(struct bytes json)
@@ -216,14 +53,19 @@ static bool is_shallow(struct bytes json)
 	return true;
 }
 
-static json_t *segment_parse(struct bytes text)
+// Room for any one segment, decoded. There is one of it, since the compiler clears what is on the stack.
+struct decoded {
+	uint8_t data[JWS_TOKEN_MAX * 3 / 4];
+};
+
+static json_t *segment_parse(struct bytes text, struct decoded *decoded)
 {
-	uint8_t decoded[JWS_TOKEN_MAX * 3 / 4];
 	size_t len;
-	if (!segment_decode(text, decoded, &len) || !is_shallow(bytes_make(decoded, len))) {
+	if (!base64url_decode(text, decoded->data, &len) ||
+		!is_shallow(bytes_make(decoded->data, len))) {
 		return NULL;
 	}
-	json_t *json = json_loadb((const char *)decoded, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_loadb((const char *)decoded->data, len, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(json)) {
 		json_decref(json);
 		return NULL;
@@ -231,11 +73,16 @@ static json_t *segment_parse(struct bytes text)
 	return json;
 }
 
-static bool signature_is_canonical(struct bytes text)
+// One that no key here can have made is not kept; the token is well formed all the same.
+static bool signature_parse(struct jws *jws, struct bytes text, struct decoded *decoded)
 {
-	uint8_t decoded[JWS_TOKEN_MAX * 3 / 4];
 	size_t len;
-	return segment_decode(text, decoded, &len);
+	if (!base64url_decode(text, decoded->data, &len)) {
+		return false;
+	}
+	jws->signature_len = len <= sizeof(jws->signature) ? len : 0;
+	memcpy(jws->signature, decoded->data, jws->signature_len);
+	return true;
 }
 
 // Takes the next segment off `*rest`: what is before the next dot, or all. False if it is empty.
@@ -254,18 +101,21 @@ bool jws_parse(struct jws *jws, struct bytes token)
 	struct bytes rest = token;
 	struct bytes header;
 	struct bytes payload;
+	struct decoded decoded;
 	// The signature is all that is left, so that a third dot in it is no digit.
 	if (token.len > JWS_TOKEN_MAX || !segment_next(&rest, &header) ||
-		!segment_next(&rest, &payload) || rest.len == 0 || !signature_is_canonical(rest)) {
+		!segment_next(&rest, &payload) || rest.len == 0 ||
+		!signature_parse(jws, rest, &decoded)) {
 		return false;
 	}
-	jws->header = segment_parse(header);
-	jws->payload = jws->header != NULL ? segment_parse(payload) : NULL;
+	jws->header = segment_parse(header, &decoded);
+	jws->payload = jws->header != NULL ? segment_parse(payload, &decoded) : NULL;
 	if (jws->payload == NULL) {
 		jws_fini(jws);
 		return false;
 	}
 	jws->text = xstrndup(token.data, token.len);
+	jws->signed_len = token.len - rest.len - 1;
 	return true;
 }
 
@@ -294,16 +144,13 @@ static bool string_is(const json_t *value, const char *text)
 	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
 }
 
-static bool signature_holds(const char *token, const struct jws_key *key)
+static bool signature_holds(const struct jws *jws, const struct jws_key *key)
 {
-	CHECK(key->secret.len >= key->algorithm->secret_min);
-	jwt_t *jwt = NULL;
-	int error = jwt_decode(&jwt, token, key->secret.data, (int)key->secret.len);
-	bool holds = error == 0 && jwt != NULL && jwt_get_alg(jwt) == key->algorithm->id;
-	jwt_free(jwt);
-	// What is left in this thread's queue would be taken for the fault of a TLS connection.
-	ERR_clear_error();
-	return holds;
+	struct bytes text = bytes_make(jws->text, jws->signed_len);
+	struct bytes signature = bytes_make(jws->signature, jws->signature_len);
+	return key->algorithm->family == JWS_HMAC
+		? jws_hmac_verify(key->algorithm, key->hmac, text, signature)
+		: jws_pkey_verify(key->algorithm, key->pkey, text, signature);
 }
 
 enum jws_match jws_check(const struct jws *jws, const struct jws_key *key)
@@ -316,24 +163,83 @@ enum jws_match jws_check(const struct jws *jws, const struct jws_key *key)
 	if (kid != NULL && (key->kid == NULL || !string_is(kid, key->kid))) {
 		return JWS_OTHER_KID;
 	}
-	return signature_holds(jws->text, key) ? JWS_SIGNED : JWS_FORGED;
+	return signature_holds(jws, key) ? JWS_SIGNED : JWS_FORGED;
 }
 
-char *jws_sign(const struct jws_key *key, const char *kid, const char *claims)
+static jwt_alg_t libjwt_algorithm(const struct jws_key *key)
 {
+	// With an empty key libjwt would make a token of algorithm "none".
 	CHECK(key->secret.len >= key->algorithm->secret_min);
-	if (kid == NULL) {
-		kid = key->kid;
+	switch (key->algorithm->secret_min) {
+	case 32:
+		return JWT_ALG_HS256;
+	case 48:
+		return JWT_ALG_HS384;
+	default:
+		return JWT_ALG_HS512;
 	}
+}
+
+static char *sign_hmac(const struct jws_key *key, const char *kid, const char *claims)
+{
+	jwt_alg_t algorithm = libjwt_algorithm(key);
 	jwt_t *jwt = NULL;
 	char *token = NULL;
 	if (jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, claims) == 0 &&
 		(kid == NULL || jwt_add_header(jwt, "kid", kid) == 0) &&
-		jwt_set_alg(jwt, key->algorithm->id, key->secret.data, (int)key->secret.len) == 0) {
+		jwt_set_alg(jwt, algorithm, key->secret.data, (int)key->secret.len) == 0) {
 		token = jwt_encode_str(jwt);
 	}
 	jwt_free(jwt);
 	return token;
+}
+
+static json_t *header_make(const struct jws_key *key, const char *kid)
+{
+	json_t *header = json_pack("{s:s,s:s}", "typ", "JWT", "alg", key->algorithm->name);
+	if (kid != NULL) {
+		json_object_set_new(header, "kid", json_string(kid));
+	}
+	return header;
+}
+
+static void append_segment(struct buf *out, const json_t *json)
+{
+	char *text = json_dumps(json, JSON_COMPACT);
+	base64url_append(out, bytes_str(text));
+	free(text);
+}
+
+static char *sign_public(const struct jws_key *key, const char *kid, const char *claims)
+{
+	json_t *payload = json_loads(claims, JSON_REJECT_DUPLICATES, NULL);
+	json_t *header = header_make(key, kid);
+	struct buf token = { 0 };
+	struct buf signature = { 0 };
+	bool done = false;
+	if (json_is_object(payload)) {
+		append_segment(&token, header);
+		buf_append_byte(&token, '.');
+		append_segment(&token, payload);
+		done = jws_pkey_sign(key->algorithm, key->pkey, buf_bytes(&token), &signature);
+		buf_append_byte(&token, '.');
+		base64url_append(&token, buf_bytes(&signature));
+	}
+	char *text = done ? xstrndup(token.data, token.len) : NULL;
+	buf_fini(&signature);
+	buf_fini(&token);
+	json_decref(header);
+	json_decref(payload);
+	return text;
+}
+
+char *jws_sign(const struct jws_key *key, const char *kid, const char *claims)
+{
+	if (kid == NULL) {
+		kid = key->kid;
+	}
+	return key->algorithm->family == JWS_HMAC ? sign_hmac(key, kid, claims)
+						  : sign_public(key, kid, claims);
 }
 
 void jws_seed(void)

@@ -1,36 +1,32 @@
-// Signed tokens in compact form (RFC 7515): bytes to header and payload, key files, signatures. Says
-// nothing about what is claimed or when. The only includer of jwt.h, with the guards that libjwt 1.10
-// needs written at each use. Safe for several threads at once.
+// Signed tokens in compact form (RFC 7515): bytes to header and payload, and whether a key signed them.
+// Says nothing about what is claimed or when. The only includer of jwt.h. Safe for several threads at
+// once.
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "common/bytes.h"
 #include "common/check.h"
+#include "edge/jws_pkey.h"
 
 struct json_t;
+struct jws_key;
 
 enum {
 	JWS_TOKEN_MAX = 8192,
 	JWS_DEPTH_MAX = 16, // of header and payload
-	JWS_KID_MAX = 64,
-	JWS_SECRET_MAX = 4096,
 };
-
-// A key is good for one algorithm, and has perhaps a name (`kid`).
-struct jws_key;
-// Loads "ALG:FILE" or "ALG:kid=FILE" (a kid has no "/": so a path may contain "="). NULL with `*why`
-// (owned, free(3)) naming the file and the fault.
-struct jws_key *jws_key_load(const char *spec, char **why);
-void jws_key_free(struct jws_key *key); // wipes it; NULL is fine
-// True if both are for the same algorithm under the same kid; two without a kid differ.
-bool jws_key_collides(const struct jws_key *a, const struct jws_key *b);
 
 // A token taken apart. Nothing in it can be believed before jws_check() says JWS_SIGNED.
 struct jws {
 	char *text; // owned; the token
+	size_t signed_len; // of the text; what is signed ends before the last dot
 	struct json_t *header; // owned; an object
 	struct json_t *payload; // owned; an object
+	uint8_t signature[JWS_SIGNATURE_MAX];
+	size_t signature_len; // 0: longer than any key's
 };
 
 // False, with `jws` zeroed, unless `token` is at most JWS_TOKEN_MAX bytes of three non-empty
@@ -47,8 +43,8 @@ enum jws_match { // the lower, the closer
 };
 MUST_CHECK enum jws_match jws_check(const struct jws *jws, const struct jws_key *key);
 
-// Signs `claims`, the text of a JSON object, under `kid`, or the key's own if NULL. The token is the
-// caller's (free(3)); NULL if `claims` is no object.
+// Signs `claims`, the text of a JSON object, under `kid`, or the key's own if NULL. The key is one to
+// sign with. The token is the caller's (free(3)); NULL if `claims` is no object.
 char *jws_sign(const struct jws_key *key, const char *kid, const char *claims);
 
 // Gives the JSON library its hash seed. Before other threads start; again does nothing.

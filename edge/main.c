@@ -24,6 +24,7 @@
 #include "common/watchdog.h"
 #include "edge/dispatch.h"
 #include "edge/edge.h"
+#include "edge/key_watch.h"
 #include "edge/worker.h"
 #include "proto/link_hello.h"
 
@@ -49,6 +50,7 @@ struct program {
 	struct loop_signal sigterm;
 	struct loop_signal sigint;
 	struct loop_signal sighup;
+	struct key_watch jwks_watch;
 	struct loop_timer drain_timer;
 	struct notify notify;
 	struct watchdog watchdog;
@@ -289,10 +291,19 @@ static struct settings *load_anew(struct program *p, struct buf *error, struct b
 	return fresh;
 }
 
+static void on_jwks_changed(void *arg);
+
+static void watch_jwks(struct program *p)
+{
+	key_watch_stop(&p->jwks_watch);
+	key_watch_start(&p->jwks_watch, p->loop, p->settings->conf.jwks_file, on_jwks_changed, p);
+}
+
 static void use_settings(struct program *p, struct settings *fresh)
 {
 	settings_unref(p->settings);
 	p->settings = fresh;
+	watch_jwks(p);
 	log_set_level((enum log_level)fresh->conf.log_level);
 	for (unsigned i = 0; i < p->edge.n_workers; i++) {
 		worker_offer(p->edge.workers[i], fresh);
@@ -318,12 +329,31 @@ static void on_hangup(void *arg)
 	buf_fini(&ignored);
 }
 
+// Whoever keeps the set up to date need not know that somebody uses it. Nothing but the keys is read
+// again: a configuration may be in the middle of being written.
+static void on_jwks_changed(void *arg)
+{
+	struct program *p = arg;
+	struct edge_fault fault = { 0 };
+	struct settings *fresh = settings_renew_keys(p->settings, &fault);
+	if (fresh != NULL) {
+		use_settings(p, fresh);
+		log_info("keys_reloaded", LOG_STR("file", p->settings->conf.jwks_file));
+	} else {
+		counter_add(&p->edge.reload_failed, 1);
+		log_error("reload_failed", LOG_STR("option", fault.option),
+			LOG_STR("error", fault.what));
+		free(fault.what);
+	}
+}
+
 static void tear_down(struct program *p)
 {
 	struct edge *edge = &p->edge;
 	loop_signal_stop(&p->sigterm);
 	loop_signal_stop(&p->sigint);
 	loop_signal_stop(&p->sighup);
+	key_watch_stop(&p->jwks_watch);
 	loop_timer_stop(&p->drain_timer);
 	watchdog_stop(&p->watchdog);
 	notify_close(&p->notify);
@@ -408,6 +438,7 @@ static int run(struct program *p)
 	loop_signal_start(p->loop, &p->sigterm, SIGTERM, on_stop_signal, p);
 	loop_signal_start(p->loop, &p->sigint, SIGINT, on_stop_signal, p);
 	loop_signal_start(p->loop, &p->sighup, SIGHUP, on_hangup, p);
+	watch_jwks(p);
 	start_threads(p);
 	if (geteuid() == 0) {
 		log_warn("running_as_root", LOG_STR("hint", "option user"));

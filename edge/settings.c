@@ -16,33 +16,38 @@ static const char *const *list_items(const struct conf_list *list)
 	return (const char *const *)list->items;
 }
 
-static struct auth *load_auth(const struct edge_conf *conf, struct edge_fault *fault)
+struct auth *settings_load_auth(const struct edge_conf *conf, struct edge_fault *fault)
 {
-	fault->option = "jwt-key";
-	return auth_new(
-		&(struct auth_options){
-			.keys = list_items(&conf->jwt_key),
-			.n_keys = conf->jwt_key.n,
-			.issuer = conf->jwt_issuer,
-			.audience = conf->jwt_audience,
-			.leeway_ms = conf->jwt_leeway_ms,
-			.max_lifetime_ms = conf->jwt_max_lifetime_ms,
-			.admin_role = conf->admin_role,
-		},
-		&fault->what);
+	const struct auth_options options = {
+		.keys = list_items(&conf->jwt_key),
+		.n_keys = conf->jwt_key.n,
+		.jwks_file = conf->jwks_file,
+		.issuer = conf->jwt_issuer,
+		.audience = conf->jwt_audience,
+		.leeway_ms = conf->jwt_leeway_ms,
+		.max_lifetime_ms = conf->jwt_max_lifetime_ms,
+		.admin_role = conf->admin_role,
+	};
+	struct auth_fault wrong;
+	struct auth *auth = auth_new(&options, &wrong);
+	*fault = (struct edge_fault){ wrong.option, wrong.what };
+	return auth;
 }
 
-struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *fault)
+// What `conf` holds is the new generation's, or that of `base`.
+static struct settings *make(const struct edge_conf *conf, struct settings *base,
+	struct edge_fault *fault)
 {
 	struct auth *auth = NULL;
 	if (conf->auth == EDGE_AUTH_JWT) {
-		auth = load_auth(conf, fault);
+		auth = settings_load_auth(conf, fault);
 		if (auth == NULL) {
 			return NULL;
 		}
 	}
 	struct settings *s = xcalloc(1, sizeof(*s));
 	s->conf = *conf;
+	s->base = base != NULL ? settings_ref(base) : NULL;
 	s->auth = auth;
 	s->upgrade = (struct upgrade_policy){
 		.allowed_origins = list_items(&s->conf.allowed_origins),
@@ -50,6 +55,16 @@ struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *f
 	};
 	atomic_init(&s->refs, 1);
 	return s;
+}
+
+struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *fault)
+{
+	return make(conf, NULL, fault);
+}
+
+struct settings *settings_renew_keys(struct settings *s, struct edge_fault *fault)
+{
+	return make(&s->conf, s->base != NULL ? s->base : s, fault);
 }
 
 struct settings *settings_ref(struct settings *s)
@@ -60,9 +75,13 @@ struct settings *settings_ref(struct settings *s)
 
 void settings_unref(struct settings *s)
 {
-	if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
+	while (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
+		struct settings *base = s->base;
 		auth_free(s->auth);
-		edge_conf_fini(&s->conf);
+		if (base == NULL) {
+			edge_conf_fini(&s->conf);
+		}
 		free(s);
+		s = base;
 	}
 }

@@ -16,14 +16,20 @@ struct edge_fault {
 };
 
 struct settings {
-	struct edge_conf conf; // owned
+	struct edge_conf conf; // owned, or what it holds is `base`'s
+	struct settings *base; // owned reference; NULL: its own base
 	struct auth *auth; // owned; NULL: option auth=none
 	struct upgrade_policy upgrade;
 	atomic_uint refs;
 };
 
+// The keys of tokens that the options name (not with auth=none). NULL and `*fault` if any is wrong.
+struct auth *settings_load_auth(const struct edge_conf *conf, struct edge_fault *fault);
+
 // Takes over what `conf` holds and loads the files it names. One reference, or NULL and `*fault`; then
 // the caller still owns what `conf` holds.
 struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *fault);
+// The same options with their key files read again. The same otherwise.
+struct settings *settings_renew_keys(struct settings *s, struct edge_fault *fault);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); // NULL is fine

@@ -27,6 +27,8 @@
 #include "edge/auth.h"
 #include "edge/edge_conf.h"
 #include "edge/jws.h"
+#include "edge/jws_key.h"
+#include "edge/settings.h"
 #include "proto/names.h"
 
 enum {
@@ -41,7 +43,7 @@ static const char help[] =
 	"  weir-token make --key ALG:FILE --sub USER [--name NAME] [--role ROLE]... [--ttl "
 	"DURATION]\n"
 	"                  [--kid KID] [--claim NAME=JSON]...\n"
-	"      prints a token, signed with HS256, HS384 or HS512 and the key in FILE\n"
+	"      prints a token, signed with ALG and the key in FILE\n"
 	"      --key ALG:FILE     or ALG:kid=FILE; mode 0600, 0400, 0640 or 0440\n"
 	"      --sub USER         the user\n"
 	"      --name NAME        the display name\n"
@@ -244,7 +246,7 @@ static json_t *make_claims(const struct make_options *make, int64_t now_s)
 static int make_print(const struct make_options *make)
 {
 	char *why;
-	struct jws_key *key = jws_key_load(make->key, &why);
+	struct jws_key *key = jws_key_load_signing(make->key, &why);
 	if (key == NULL) {
 		int code = complain(REFUSED, "command line: --key: %s", why);
 		free(why);
@@ -356,23 +358,14 @@ static json_t *identity_json(const struct identity *id, const struct rights *def
 
 static struct auth *auth_of_edge(const struct edge_conf *conf, const struct conf_result *result)
 {
-	struct auth_options options = {
-		.keys = (const char *const *)conf->jwt_key.items,
-		.n_keys = conf->jwt_key.n,
-		.issuer = conf->jwt_issuer,
-		.audience = conf->jwt_audience,
-		.leeway_ms = conf->jwt_leeway_ms,
-		.max_lifetime_ms = conf->jwt_max_lifetime_ms,
-		.admin_role = conf->admin_role,
-	};
-	char *why;
-	struct auth *auth = auth_new(&options, &why);
+	struct edge_fault fault = { 0 };
+	struct auth *auth = settings_load_auth(conf, &fault);
 	if (auth == NULL) {
 		struct buf line = { 0 };
-		conf_fault(&edge_conf_spec, result, "jwt-key", why, &line);
+		conf_fault(&edge_conf_spec, result, fault.option, fault.what, &line);
 		fprintf(stderr, "%.*s\n", (int)line.len, (const char *)line.data);
 		buf_fini(&line);
-		free(why);
+		free(fault.what);
 	}
 	return auth;
 }

@@ -120,8 +120,7 @@ class Make(ToolTestCase):
             self.make()
 
     def test_refuses_keys_it_cannot_use(self):
-        for spec, says in ((f"RS256:{self.key}", "not available yet"),
-                           (f"EdDSA:{self.key}", "not available yet"),
+        for spec, says in ((f"RS256:{self.key}", "not PEM"), (f"EdDSA:{self.key}", "not PEM"),
                            (f"none:{self.key}", "unknown algorithm"), ("HS256", "ALG:FILE"),
                            (f"HS256:{self.folder}", "is a directory"),
                            (f"HS256:{self.folder}/none", "No such file")):
@@ -208,7 +207,7 @@ class Check(ToolTestCase):
         token = self.write("token", self.make())
         for text, says in ((f"jwt-key = HS256:{self.folder}/none\n", "edge.conf:1: jwt-key: "),
                            ("\n# no key\n", "jwt-key: "), ("no-such = 1\n", "no-such"),
-                           (f"\njwt-key = RS256:{self.key}\n", "not available yet"),
+                           (f"\njwt-key = RS256:{self.key}\n", "not PEM"),
                            ("auth = none\ninsecure = yes\n", "auth is none")):
             path = self.write("edge.conf", text)
             self.assert_fails(REFUSED, "check", "--config", path, token, says=says)

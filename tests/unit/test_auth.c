@@ -44,10 +44,10 @@ static struct auth *auth_of(struct auth_options options)
 		options.keys = keys;
 		options.n_keys = 1;
 	}
-	char *why = NULL;
-	struct auth *auth = auth_new(&options, &why);
+	struct auth_fault fault;
+	struct auth *auth = auth_new(&options, &fault);
 	if (auth == NULL) {
-		fail_msg("%s", why);
+		fail_msg("%s", fault.what);
 	}
 	return auth;
 }
@@ -601,7 +601,8 @@ static void refuses_to_start_without_sound_keys(void **state)
 		{ newline, NULL, "/newline: " },
 		{ loose, NULL, "/loose: " },
 		{ spec_a, empty, "/empty: " }, // one good key does not excuse the other
-		{ spec_a, "RS256:/nowhere", "not available yet" },
+		{ spec_a, "RS256:/nowhere", "/nowhere: No such file" },
+		{ spec_a, "none:/nowhere", "unknown algorithm" },
 		{ named, named, "the same kid twice" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -612,12 +613,13 @@ static void refuses_to_start_without_sound_keys(void **state)
 				: rows[i].second == NULL ? 1
 							 : 2,
 		};
-		char *why = NULL;
-		assert_null(auth_new(&options, &why));
-		if (strstr(why, rows[i].why) == NULL || strstr(why, "aaaa") != NULL) {
-			fail_msg("%s", why);
+		struct auth_fault fault;
+		assert_null(auth_new(&options, &fault));
+		assert_string_equal(fault.option, "jwt-key");
+		if (strstr(fault.what, rows[i].why) == NULL || strstr(fault.what, "aaaa") != NULL) {
+			fail_msg("%s", fault.what);
 		}
-		free(why);
+		free(fault.what);
 	}
 	auth_free(NULL);
 	free(named);

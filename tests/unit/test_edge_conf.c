@@ -102,7 +102,6 @@ static void refuses_what_is_not_built(void **state)
 		"tls-key=/k",
 		"tls-client-ca=/c",
 		"tls-ticket-key-file=/t",
-		"jwks-file=/j",
 		"queue-total=1GiB",
 		"compression=shared",
 		"recorder-bytes=1MiB",
@@ -220,7 +219,8 @@ static void lets_strangers_in_only_on_purpose(void **state)
 				    "set insecure";
 	char expected[160];
 	struct edge_conf c;
-	assert_fails(&edge_conf_spec, NO_ARGS, "command line: jwt-key: required with auth=jwt");
+	assert_fails(&edge_conf_spec, NO_ARGS,
+		"command line: jwt-key: required with auth=jwt, or jwks-file");
 	snprintf(expected, sizeof(expected), "command line: auth: %s", fault);
 	assert_fails(&edge_conf_spec, ARGS("--auth=none"), expected);
 	assert_fails(&edge_conf_spec,

@@ -6,6 +6,7 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "edge/jws.h"
+#include "edge/jws_key.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 
@@ -379,145 +380,6 @@ static void leaves_no_openssl_error_behind(void **state)
 	jws_key_free(key);
 }
 
-static void assert_not_loaded(const char *spec, const char *expected)
-{
-	char *why = NULL;
-	assert_null(jws_key_load(spec, &why));
-	assert_non_null(why);
-	if (strstr(why, expected) == NULL) {
-		fail_msg("%s: %s", spec, why);
-	}
-	assert_null(strstr(why, "0123456789")); // no part of a key
-	free(why);
-}
-
-static void refuses_keys_too_short_for_their_hash(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *prefix;
-		size_t min;
-	} rows[] = {
-		{ "HS256:", 32 },
-		{ "HS384:k=", 48 },
-		{ "HS512:", 64 },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		char *spec =
-			key_dir_write(&dir, "key", secret(rows[i].min - 1), 0600, rows[i].prefix);
-		assert_not_loaded(spec, "needs at least");
-		free(key_dir_write(&dir, "key", bytes_make("", 0), 0600, ""));
-		assert_not_loaded(spec, "/key: ");
-		free(spec);
-		jws_key_free(load_key(rows[i].prefix, rows[i].min));
-	}
-}
-
-static void takes_one_newline_off_a_key_file(void **state)
-{
-	(void)state;
-	char *spec = key_dir_write(&dir, "key", bytes_str("0123456789abcdef0123456789abcde\n"),
-		0600, "HS256:");
-	assert_not_loaded(spec, "a key of 31 bytes");
-	free(spec);
-	spec = key_dir_write(&dir, "key", bytes_str("0123456789abcdef0123456789abcdef\n\n"), 0600,
-		"HS256:");
-	char *why = NULL;
-	struct jws_key *key = jws_key_load(spec, &why);
-	assert_non_null(key);
-	char *token = token_make("HS256", bytes_str("0123456789abcdef0123456789abcdef\n"),
-		"{\"alg\":\"HS256\"}", "{}");
-	assert_int_equal(check_token(key, token), JWS_SIGNED);
-	free(token);
-	jws_key_free(key);
-	free(spec);
-}
-
-static void refuses_key_files_that_others_can_touch(void **state)
-{
-	(void)state;
-	static const struct {
-		mode_t mode;
-		bool ok;
-	} rows[] = {
-		{ 0600, true },
-		{ 0400, true },
-		{ 0640, true },
-		{ 0440, true },
-		{ 0644, false },
-		{ 0604, false },
-		{ 0660, false },
-		{ 0602, false },
-		{ 0666, false },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		char *spec = key_dir_write(&dir, "key", secret(32), rows[i].mode, "HS256:");
-		char *why = NULL;
-		struct jws_key *key = jws_key_load(spec, &why);
-		if ((key != NULL) != rows[i].ok) {
-			fail_msg("mode %o", rows[i].mode);
-		}
-		jws_key_free(key);
-		free(why);
-		char *path = xstrdup(spec + strlen("HS256:"));
-		assert_int_equal(remove(path), 0);
-		free(path);
-		free(spec);
-	}
-}
-
-static void says_what_is_wrong_with_a_key_option(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *spec;
-		const char *why;
-	} rows[] = {
-		{ "", "not of the form" },
-		{ "HS256", "not of the form" },
-		{ "HS256:", "not of the form" },
-		{ "HS256:=/nowhere", "not of the form" },
-		{ "HS256:k=", "not of the form" },
-		{ "HS256:12345678901234567890123456789012345678901234567890123456789012345=/"
-		  "nowhere",
-			"not of the form" },
-		{ "HS256:/nowhere", "/nowhere: " },
-		{ "HS256:k=/nowhere", "/nowhere: " },
-		{ "HS256:/nowhere/a=b", "/nowhere/a=b: " },
-		{ "HS256:/tmp", "/tmp: " },
-		{ "RS256:/nowhere", "RS256: not available yet" },
-		{ "PS512:k=/nowhere", "PS512: not available yet" },
-		{ "ES384:/nowhere", "ES384: not available yet" },
-		{ "EdDSA:/nowhere", "EdDSA: not available yet" },
-		{ "none:/nowhere", "none: unknown algorithm" },
-		{ "hs256:/nowhere", "hs256: unknown algorithm" },
-		{ ":/nowhere", "unknown algorithm" },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		assert_not_loaded(rows[i].spec, rows[i].why);
-	}
-}
-
-static void tells_keys_of_one_name_apart_by_algorithm_only(void **state)
-{
-	(void)state;
-	struct jws_key *keys[] = {
-		load_key("HS256:a=", 64),
-		load_key("HS256:b=", 64),
-		load_key("HS512:a=", 64),
-		load_key("HS256:", 64),
-	};
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		for (size_t j = 0; j < ARRAY_LEN(keys); j++) {
-			assert_int_equal(jws_key_collides(keys[i], keys[j]), i == j && i != 3);
-		}
-	}
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		jws_key_free(keys[i]);
-	}
-	jws_key_free(NULL);
-}
-
 static void signs_what_it_then_accepts(void **state)
 {
 	(void)state;
@@ -564,11 +426,6 @@ int main(void)
 		cmocka_unit_test(matches_key_names),
 		cmocka_unit_test(refuses_every_flipped_bit_and_every_cut),
 		cmocka_unit_test(leaves_no_openssl_error_behind),
-		cmocka_unit_test(refuses_keys_too_short_for_their_hash),
-		cmocka_unit_test(takes_one_newline_off_a_key_file),
-		cmocka_unit_test(refuses_key_files_that_others_can_touch),
-		cmocka_unit_test(says_what_is_wrong_with_a_key_option),
-		cmocka_unit_test(tells_keys_of_one_name_apart_by_algorithm_only),
 		cmocka_unit_test(signs_what_it_then_accepts),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
