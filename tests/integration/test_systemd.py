@@ -113,8 +113,8 @@ class Started(TestCase):
         self.assertRegex(words[2], r"^/etc/weir/[a-z%-]+\.conf$")
         return subprocess.run([INSTALLED[words[0]], "--config", os.path.join(UNITS, config),
                                *words[3:], *changes, "--check-config"],
-                              env={**environment(self.folder), **dict(assignments)}, capture_output=True,
-                              text=True, timeout=10 * SLOW, check=False)
+                              env={**environment(self.folder), **dict(assignments)},
+                              capture_output=True, text=True, timeout=10 * SLOW, check=False)
 
     def test_the_programs_take_what_the_units_and_the_example_files_say(self):
         for unit, config in (("weir-router.service", "router.conf"),
