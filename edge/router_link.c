@@ -22,6 +22,7 @@
 
 #include "edge/router_link.h"
 
+#include <endian.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,7 @@ struct router_link {
 	enum state state;
 	bool stopping;
 	bool slow_redial; // refused by the router: retrying at once would not help
+	bool holding; // the router wants no new BATCH for now
 	struct link_conn *conn;
 	struct link_nonces nonces;
 	struct link_session session;
@@ -142,7 +144,9 @@ static void pump(struct router_link *link)
 	if (link->state != STATE_READY || link_conn_is_writing(link->conn)) {
 		return;
 	}
-	pump_lanes(link);
+	if (!link->holding) {
+		pump_lanes(link);
+	}
 	link_window_close(&link->session.window);
 	update_queued(link);
 }
@@ -325,6 +329,7 @@ static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__Hel
 	pthread_mutex_lock(&link->lock);
 	if (link->state == STATE_OPENING) {
 		link->state = STATE_READY;
+		link->holding = false;
 		link_conn_attach(link->conn, &link->session.window);
 		pump_and_kick(link);
 	}
@@ -406,6 +411,23 @@ static bool on_goaway(struct router_link *link, struct bytes body)
 	return false;
 }
 
+// HOLD: what is in the window still goes, and the router learns where it ends.
+static bool on_hold(struct router_link *link, struct bytes body)
+{
+	bool fine = body.len == 1;
+	pthread_mutex_lock(&link->lock);
+	link->holding = fine && body.data[0] != 0;
+	if (link->holding) {
+		uint64_t next = htole64(link->session.window.tx_next);
+		fine = link_conn_control(link->conn, LINK_HELD,
+			link_window_ack(&link->session.window), bytes_make(&next, sizeof(next)));
+	} else {
+		pump_and_kick(link);
+	}
+	pthread_mutex_unlock(&link->lock);
+	return fine;
+}
+
 static bool on_ready_frame(struct router_link *link, const struct link_frame *frame)
 {
 	pthread_mutex_lock(&link->lock);
@@ -426,6 +448,8 @@ static bool on_ready_frame(struct router_link *link, const struct link_frame *fr
 	switch (frame->type) {
 	case LINK_BATCH:
 		return on_batch(link, frame);
+	case LINK_HOLD:
+		return on_hold(link, frame->body);
 	case LINK_ACK:
 	case LINK_PING:
 	case LINK_PONG:

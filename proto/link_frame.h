@@ -22,7 +22,8 @@ enum {
 	LINK_BATCH_TARGET = 64 << 10, // a BATCH is closed at this size
 	LINK_WINDOW_BYTES = 1 << 20, // unacknowledged bytes in flight, per direction
 	LINK_MAJOR = 1,
-	LINK_MINOR = 0,
+	LINK_MINOR = 1,
+	LINK_MINOR_HOLD = 1, // from here on HOLD and HELD are understood
 };
 
 enum link_frame_type {
@@ -34,6 +35,8 @@ enum link_frame_type {
 	LINK_PING,
 	LINK_PONG,
 	LINK_GOAWAY,
+	LINK_HOLD,
+	LINK_HELD,
 	LINK_TYPE_END,
 };
 

@@ -172,3 +172,22 @@ void admin_cmd_undrain(struct admin_call *call)
 {
 	drain(call, false);
 }
+
+// Never waits: weirctl comes back with the cursor until there is none, and the routing thread is free
+// to do what is waited for.
+void admin_cmd_restart_prepare(struct admin_call *call)
+{
+	switch (call->ctx->rest(call->ctx->arg)) {
+	case ADMIN_REST_NOT_YET:
+		buf_append_str(&call->reply->cursor, ADMIN_CURSOR_PREFIX "again");
+		break;
+	case ADMIN_REST_REACHED:
+		admin_reply_flag(call->reply, "safe", true);
+		admin_reply_end_row(call->reply);
+		buf_append_str(&call->reply->audit, "safe=true");
+		break;
+	case ADMIN_REST_GIVEN_UP:
+		admin_refuse(call, "not all edges hold still: see edges");
+		break;
+	}
+}

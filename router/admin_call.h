@@ -70,4 +70,4 @@ admin_command_fn admin_cmd_status, admin_cmd_version, admin_cmd_ready, admin_cmd
 admin_command_fn admin_cmd_route;
 // admin_act.c
 admin_command_fn admin_cmd_publish, admin_cmd_broadcast, admin_cmd_kick, admin_cmd_drain;
-admin_command_fn admin_cmd_undrain;
+admin_command_fn admin_cmd_undrain, admin_cmd_restart_prepare;

@@ -37,6 +37,8 @@ static const struct admin_command commands[] = {
 		1, admin_cmd_drain, .options = { "rate" }, .changes = true },
 	{ "undrain", "EDGE", "let clients come to an edge again", 1, 1, admin_cmd_undrain,
 		.changes = true },
+	{ "restart-prepare", "", "bring all links to rest; SIGTERM then loses nothing", 0, 0,
+		admin_cmd_restart_prepare, .changes = true },
 	{ "memory", "", "say what takes memory", 0, 0, admin_cmd_memory },
 	{ "version", "", "name and version of the router", 0, 0, admin_cmd_version },
 	{ "help", "[COMMAND]", "list commands, or explain one", 0, 1, admin_cmd_help },

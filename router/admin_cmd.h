@@ -18,6 +18,12 @@ struct admin_edge_figures {
 	const char *version; // borrowed; may be NULL
 };
 
+enum admin_rest {
+	ADMIN_REST_NOT_YET,
+	ADMIN_REST_REACHED,
+	ADMIN_REST_GIVEN_UP, // all goes on as before
+};
+
 struct admin_context {
 	struct route *route;
 	const char *name; // of the router
@@ -25,6 +31,8 @@ struct admin_context {
 	// Fills in what the links know of an edge.
 	void (*edge_figures)(void *arg, const struct table_edge *edge,
 		struct admin_edge_figures *figures);
+	// Begins, or goes on, to bring all links to rest before a restart.
+	enum admin_rest (*rest)(void *arg);
 	void *arg;
 };
 

@@ -114,6 +114,7 @@ void edge_link_attach(struct edge_link *link, struct link_conn *conn, pthread_mu
 	pthread_mutex_lock(conn_lock);
 	link->conn = conn;
 	link->conn_lock = conn_lock;
+	link->held_at = 0;
 	link_conn_attach(conn, &link->session.window);
 	pump_and_kick(link);
 	pthread_mutex_unlock(conn_lock);
@@ -243,6 +244,13 @@ void edge_link_ping(struct edge_link *link, uint64_t now_ms)
 	link_conn_control(link->conn, LINK_PING, link_window_ack(&link->session.window),
 		bytes_make(&sent_ns, sizeof(sent_ns)));
 	unlock(link);
+}
+
+bool edge_link_is_quiet(const struct edge_link *link)
+{
+	return link->held_at > 0 && link->session.window.rx_next >= link->held_at &&
+		link->n_parked == 0 && edge_link_queue_bytes(link) == 0 &&
+		edge_link_inflight_bytes(link) == 0;
 }
 
 size_t edge_link_queue_bytes(const struct edge_link *link)

@@ -50,6 +50,8 @@ struct edge_link {
 	size_t parked_at;
 	uint64_t n_parked;
 	bool touched; // in the server's list of links to flush
+	uint32_t minor; // version that it speaks
+	uint64_t held_at; // it sends no BATCH from this seq on; 0: it has not said so
 	uint64_t ping_ms;
 	uint64_t rtt_us; // of the last PING answered; 0: none yet
 };
@@ -86,6 +88,9 @@ void edge_link_consume(struct edge_link *link);
 // Sends an ACK if one is owed, and due or `now` is set.
 void edge_link_tell_ack(struct edge_link *link, bool now);
 void edge_link_ping(struct edge_link *link, uint64_t now_ms);
+
+// True if the edge holds still: all it sent is routed, all it was sent is taken in.
+bool edge_link_is_quiet(const struct edge_link *link);
 
 // Bytes waiting for the window, and unacknowledged in it.
 size_t edge_link_queue_bytes(const struct edge_link *link);

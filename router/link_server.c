@@ -14,6 +14,7 @@
 
 #include "router/link_server.h"
 
+#include <endian.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -78,6 +79,7 @@ struct link_server {
 	uint64_t next_peer;
 	unsigned n_strangers;
 	struct edge_link *routing; // the edge whose BATCH is being routed
+	bool holding; // edges are asked to send nothing new
 	struct link_arena arena;
 	struct log_limit refusal_log;
 	struct histogram route_seconds;
@@ -465,6 +467,15 @@ static void begin_session(struct link_server *server, struct edge_link *edge,
 		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
 }
 
+static void tell_hold(struct peer *peer)
+{
+	const uint8_t holding = peer->server->holding ? 1 : 0;
+	peer->edge->held_at = 0;
+	if (peer->edge->minor >= LINK_MINOR_HOLD) {
+		send_control(peer, LINK_HOLD, bytes_make(&holding, 1));
+	}
+}
+
 static void welcome(struct peer *peer, const struct edge_hello *said,
 	const struct link_nonces *nonces, struct bytes key)
 {
@@ -497,6 +508,7 @@ static void welcome(struct peer *peer, const struct edge_hello *said,
 	free(edge->version);
 	edge->version = xstrndup(hello->version.data, hello->version.len);
 	edge->heard_ms = clock_mono_ms();
+	edge->minor = hello->minor;
 	peer->edge = edge;
 	server->n_strangers--;
 	link_conn_set_body_max(peer->conn, LINK_BODY_MAX);
@@ -506,6 +518,9 @@ static void welcome(struct peer *peer, const struct edge_hello *said,
 	log_info("edge_up", LOG_STR("edge", edge->name),
 		LOG_STR("session", answer.resumed ? "resumed" : "new"),
 		LOG_STR("version", edge->version));
+	if (server->holding) {
+		tell_hold(peer);
+	}
 }
 
 static void on_hello(struct peer *peer, struct bytes packed)
@@ -566,6 +581,17 @@ static void on_pong(struct edge_link *edge, struct bytes body)
 	}
 }
 
+static bool on_held(const struct link_server *server, struct edge_link *edge, struct bytes body)
+{
+	uint64_t next;
+	if (body.len != sizeof(next)) {
+		return false;
+	}
+	memcpy(&next, body.data, sizeof(next));
+	edge->held_at = server->holding ? le64toh(next) : 0; // else: an answer to what is over
+	return true;
+}
+
 static bool on_edge_frame(struct peer *peer, const struct link_frame *frame)
 {
 	struct edge_link *edge = peer->edge;
@@ -581,6 +607,8 @@ static bool on_edge_frame(struct peer *peer, const struct link_frame *frame)
 	case LINK_PONG:
 		on_pong(edge, frame->body);
 		return true;
+	case LINK_HELD:
+		return on_held(peer->server, edge, frame->body);
 	case LINK_ACK:
 		return true;
 	case LINK_GOAWAY:
@@ -812,6 +840,28 @@ void link_server_free(struct link_server *server)
 	}
 	free_graves(server);
 	free_server(server);
+}
+
+void link_server_hold(struct link_server *server, bool holding)
+{
+	struct peer *peer;
+	server->holding = holding;
+	LIST_FOREACH (peer, &server->peer_list, in_server) {
+		if (peer->edge != NULL) {
+			tell_hold(peer);
+		}
+	}
+}
+
+bool link_server_is_quiet(struct link_server *server)
+{
+	const struct edge_link *edge;
+	LIST_FOREACH (edge, &server->edges, in_server) {
+		if (edge->conn == NULL || !edge_link_is_quiet(edge)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 const char *link_server_url(const struct link_server *server)

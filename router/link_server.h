@@ -28,6 +28,11 @@ struct link_server_options {
 // errno text) if the address cannot be bound.
 struct link_server *link_server_new(struct loop *loop, const struct link_server_options *options,
 	struct route *route, const char **why);
+// Asks all edges, also those that come, to send nothing new; or no longer.
+void link_server_hold(struct link_server *server, bool holding);
+// True if they all hold still and nothing is under way in either direction. An edge that is cut off
+// does not hold still before it is back or forgotten.
+bool link_server_is_quiet(struct link_server *server);
 // Tells the edges that the router stops, and closes all.
 void link_server_free(struct link_server *server);
 

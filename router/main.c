@@ -25,6 +25,12 @@
 #include "router/router_conf.h"
 #include "router/router_metrics.h"
 
+enum {
+	STOP_MAX_MS = 2000, // an edge that does not hold still by then is not waited for
+	QUIET_LOOK_MS = 5,
+	PREPARED_MS = 30000, // who asked for rest and does not stop us by then has changed his mind
+};
+
 struct router {
 	int argc;
 	char **argv;
@@ -39,6 +45,10 @@ struct router {
 	struct loop_signal sigterm;
 	struct loop_signal sigint;
 	struct loop_signal sighup;
+	struct loop_timer stopping;
+	uint64_t stop_by_ms; // monotonic; 0: nobody wants it to stop
+	struct loop_timer prepared;
+	uint64_t rest_by_ms; // monotonic; 0: nobody has asked for rest
 	struct notify notify;
 	struct watchdog watchdog;
 	struct counter reload_failed;
@@ -214,12 +224,61 @@ static void on_hangup(void *arg)
 
 // ---- life
 
+static void on_stopping(void *arg)
+{
+	struct router *router = arg;
+	uint64_t now_ms = clock_mono_ms();
+	bool quiet = link_server_is_quiet(router->links);
+	if (quiet || now_ms >= router->stop_by_ms) {
+		log_info("stopped", LOG_UINT("quiet", quiet));
+		loop_stop(router->loop);
+		return;
+	}
+	loop_timer_start(&router->stopping, QUIET_LOOK_MS);
+}
+
+// Edges keep what their clients ask for the next router, and what they have asked is answered. A
+// second signal does not wait for that.
 static void on_stop(void *arg)
 {
 	struct router *router = arg;
+	if (router->stop_by_ms > 0) {
+		loop_stop(router->loop);
+		return;
+	}
 	log_info("stopping");
 	notify_stopping(&router->notify);
-	loop_stop(router->loop);
+	link_server_hold(router->links, true);
+	router->stop_by_ms = clock_mono_ms() + STOP_MAX_MS;
+	loop_timer_start(&router->stopping, 0);
+}
+
+static void end_rest(void *arg)
+{
+	struct router *router = arg;
+	log_warn("restart_prepare_over");
+	loop_timer_stop(&router->prepared);
+	router->rest_by_ms = 0;
+	link_server_hold(router->links, false);
+}
+
+static enum admin_rest rest(void *arg)
+{
+	struct router *router = arg;
+	uint64_t now_ms = clock_mono_ms();
+	if (router->rest_by_ms == 0) {
+		router->rest_by_ms = now_ms + STOP_MAX_MS;
+		link_server_hold(router->links, true);
+		loop_timer_start(&router->prepared, PREPARED_MS);
+	}
+	if (link_server_is_quiet(router->links)) {
+		return ADMIN_REST_REACHED;
+	}
+	if (now_ms < router->rest_by_ms) {
+		return ADMIN_REST_NOT_YET;
+	}
+	end_rest(router);
+	return ADMIN_REST_GIVEN_UP;
 }
 
 static int listen_links(struct router *router)
@@ -259,6 +318,8 @@ static int listen_admin(struct router *router)
 		.name = router->conf.name,
 		.started_ms = clock_wall_ms(),
 		.edge_figures = edge_figures,
+		.rest = rest,
+		.arg = router,
 	};
 	router->admin =
 		admin_server_new(router->loop, router->conf.admin, &router->admin_context, &why);
@@ -272,6 +333,8 @@ static int serve(struct router *router)
 		listen_ops(router, ops) != 0) {
 		return 1;
 	}
+	loop_timer_init(router->loop, &router->stopping, on_stopping, router);
+	loop_timer_init(router->loop, &router->prepared, end_rest, router);
 	loop_signal_start(router->loop, &router->sigterm, SIGTERM, on_stop, router);
 	loop_signal_start(router->loop, &router->sigint, SIGINT, on_stop, router);
 	loop_signal_start(router->loop, &router->sighup, SIGHUP, on_hangup, router);
@@ -283,6 +346,8 @@ static int serve(struct router *router)
 	notify_ready(&router->notify);
 	loop_run(router->loop);
 	watchdog_stop(&router->watchdog);
+	loop_timer_stop(&router->stopping);
+	loop_timer_stop(&router->prepared);
 	loop_signal_stop(&router->sigterm);
 	loop_signal_stop(&router->sigint);
 	loop_signal_stop(&router->sighup);

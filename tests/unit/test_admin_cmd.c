@@ -31,6 +31,7 @@ struct rig {
 	struct buf cursor;
 	size_t n_rows;
 	bool table;
+	unsigned n_rests; // how often rest was asked for
 };
 
 static void append(void *arg, struct table_edge *edge, struct bytes element)
@@ -46,6 +47,16 @@ static void edge_figures(void *arg, const struct table_edge *edge,
 	if (strcmp(edge->name, "one") == 0) {
 		*figures = (struct admin_edge_figures){ 11, 22, 1234, 1700000001000, "0.1.0" };
 	}
+}
+
+// Reached the third time; given up the fourth.
+static enum admin_rest rest(void *arg)
+{
+	struct rig *rig = arg;
+	rig->n_rests++;
+	return rig->n_rests < 3     ? ADMIN_REST_NOT_YET
+		: rig->n_rests == 3 ? ADMIN_REST_REACHED
+				    : ADMIN_REST_GIVEN_UP;
 }
 
 static int setup(void **state)
@@ -64,6 +75,8 @@ static int setup(void **state)
 		.name = "router-1",
 		.started_ms = STARTED_MS,
 		.edge_figures = edge_figures,
+		.rest = rest,
+		.arg = rig,
 	};
 	*state = rig;
 	return 0;
@@ -260,6 +273,18 @@ static void lists_edges(void **state)
 	assert_false(rig->table);
 	free(both);
 	assert_refused(rig, "edge three");
+}
+
+static void prepares_a_restart_as_often_as_it_is_asked_again(void **state)
+{
+	struct rig *rig = *state;
+	assert_rows(rig, "restart-prepare", "");
+	assert_bytes_equal(buf_bytes(&rig->cursor), "--cursor=again");
+	assert_rows(rig, "restart-prepare --cursor=again", "");
+	assert_bytes_equal(buf_bytes(&rig->cursor), "--cursor=again");
+	assert_rows(rig, "restart-prepare --cursor=again", "{\"safe\":true}\n");
+	assert_int_equal(rig->cursor.len, 0);
+	assert_refused(rig, "restart-prepare");
 }
 
 static void lists_rooms(void **state)
@@ -545,6 +570,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(tells_how_the_router_does),
 		RIG_TEST(lists_edges),
+		RIG_TEST(prepares_a_restart_as_often_as_it_is_asked_again),
 		RIG_TEST(lists_rooms),
 		RIG_TEST(sorts_rooms_by_what_goes_on_in_them),
 		RIG_TEST(lists_clients_and_members),

@@ -105,12 +105,38 @@ static void gives_back_parked_batches_in_order_and_acknowledges_the_others(void 
 	edge_link_free(link);
 }
 
+static void is_quiet_when_all_up_to_the_hold_is_routed_and_all_it_led_to_is_taken_in(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	struct link_window *w = &link->session.window;
+	assert_int_equal(link_window_accept(w, 1, 100), 0);
+	assert_false(edge_link_is_quiet(link)); // it may send more
+	link->held_at = 3;
+	assert_false(edge_link_is_quiet(link)); // number 2 is under way
+	assert_int_equal(link_window_accept(w, 2, 100), 0);
+	assert_true(edge_link_is_quiet(link));
+	edge_link_park(link, bytes_str("two"));
+	assert_false(edge_link_is_quiet(link));
+	struct bytes batch;
+	assert_true(edge_link_unpark(link, &batch));
+	append(link, 100); // an answer
+	assert_false(edge_link_is_quiet(link));
+	edge_link_begin(link);
+	assert_true(link_window_add(w, bytes_str("sent")));
+	link_window_close(w);
+	assert_false(edge_link_is_quiet(link));
+	edge_link_free(link);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_what_waits_for_a_connection_up_to_its_bound),
 		cmocka_unit_test(takes_nothing_while_lagged_and_begins_anew),
 		cmocka_unit_test(is_behind_from_half_its_tail_until_a_quarter_while_it_reads),
+		cmocka_unit_test(
+			is_quiet_when_all_up_to_the_hold_is_routed_and_all_it_led_to_is_taken_in),
 		cmocka_unit_test(gives_back_parked_batches_in_order_and_acknowledges_the_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
