@@ -739,7 +739,7 @@ static enum close_reason identify(struct conn *c, struct bytes token)
 			LOG_STR("reason", auth_result_text(result)));
 		return CLOSE_INVALID_TOKEN;
 	}
-	return CLOSE_NONE;
+	return revoked_has(&c->worker->edge->revoked, &c->identity) ? CLOSE_REVOKED : CLOSE_NONE;
 }
 
 static void send_connected(struct conn *c)
@@ -820,6 +820,7 @@ static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tl
 		[CLOSE_NONE] = HANDSHAKE_OK,
 		[CLOSE_MISSING_TOKEN] = HANDSHAKE_MISSING_TOKEN,
 		[CLOSE_INVALID_TOKEN] = HANDSHAKE_INVALID_TOKEN,
+		[CLOSE_REVOKED] = HANDSHAKE_REVOKED,
 	};
 	counter_add(&w->metrics.handshakes[results[reason]], 1);
 	if (reason == CLOSE_NONE) {

@@ -238,6 +238,11 @@ static void run_auth(struct conn *c, const struct command *command)
 			conn_close(c, CLOSE_INVALID_TOKEN);
 			return;
 		}
+		if (revoked_has(&c->worker->edge->revoked, &fresh)) {
+			identity_fini(&fresh);
+			conn_close(c, CLOSE_REVOKED);
+			return;
+		}
 		take_identity(c, &fresh);
 	}
 	conn_send_event(c, &(struct client_event){ .kind = EVENT_ACK, .id = command->id });

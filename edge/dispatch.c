@@ -10,7 +10,9 @@
 
 #include "edge/dispatch.h"
 
+#include "common/clock.h"
 #include "edge/conn_table.h"
+#include "edge/revoked.h"
 #include "proto/names.h"
 
 enum {
@@ -221,13 +223,21 @@ static void on_item(struct dispatch *d, const link_item *item, struct bytes pack
 	}
 }
 
+// Revocations are for no worker: they are in force when this returns. False if they make no sense.
+static bool take_revocations(struct dispatch *d, const link_item *item)
+{
+	return item->kind_case != WEIR__LINK__V1__ITEM__KIND_REVOCATION_SNAPSHOT ||
+		d->revoked == NULL ||
+		revoked_take(d->revoked, item->revocation_snapshot, clock_wall_ms());
+}
+
 bool dispatch_batch(struct dispatch *d, uint64_t mark, struct bytes batch, uint64_t *workers)
 {
 	struct bytes packed;
 	int more;
 	while ((more = link_batch_next(&batch, &packed)) > 0) {
 		const link_item *item = link_item_unpack(&d->arena, packed);
-		if (item == NULL || !names_valid(item)) {
+		if (item == NULL || !names_valid(item) || !take_revocations(d, item)) {
 			more = -1;
 			break;
 		}

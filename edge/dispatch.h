@@ -14,11 +14,14 @@
 #include "edge/router_link.h"
 #include "proto/link_items.h"
 
+struct revoked;
+
 struct dispatch {
 	const struct codec_options *codec; // borrowed
 	struct inbox *inboxes[ROUTER_LINK_WORKERS_MAX]; // borrowed
 	unsigned n_workers;
 	uint8_t link; // which router
+	struct revoked *revoked; // borrowed; what routers say of tokens; NULL: nobody listens
 	struct link_arena arena;
 	struct buf records[ROUTER_LINK_WORKERS_MAX]; // of the batch at hand
 	struct buf scratch;

@@ -111,6 +111,7 @@ int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fa
 		.fragments_max = EDGE_FRAGMENTS_MAX,
 	};
 	address_limits_init(&edge->addresses);
+	revoked_init(&edge->revoked, edge_token_life_ms(edge));
 	make_instance(edge->instance);
 	trusted_proxies_init(&edge->trusted, &conf->trusted_proxies);
 	init_codec(edge);
@@ -120,9 +121,20 @@ int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fa
 	return init_link_tls(edge, fault);
 }
 
+uint64_t edge_token_life_ms(const struct edge *edge)
+{
+	const struct edge_conf *conf = &edge->startup->conf;
+	uint64_t life_ms = conf->jwt_max_lifetime_ms;
+	// An iat may lie ahead by the leeway, and exp is forgiven as much.
+	return conf->auth == EDGE_AUTH_JWT && life_ms > 0 ? life_ms + 2 * conf->jwt_leeway_ms : 0;
+}
+
 void edge_fini(struct edge *edge)
 {
 	rights_unref(edge->policy.defaults);
+	if (edge->startup != NULL) {
+		revoked_fini(&edge->revoked);
+	}
 	conf_secret_free(&edge->link_key);
 	trusted_proxies_fini(&edge->trusted);
 	address_limits_fini(&edge->addresses);
@@ -184,7 +196,7 @@ const char *edge_refusal(const struct edge *edge, const struct settings *setting
 	}
 	for (unsigned i = 0; i < edge->n_links; i++) {
 		struct router_link_status status = router_link_status(edge->links[i]);
-		if (!status.admitted) {
+		if (!status.admitted || !revoked_is_known(&edge->revoked)) {
 			return "no router met yet";
 		}
 		// The link may have gone down after the caller read its clock.
@@ -203,7 +215,7 @@ const char *edge_unready(const struct edge *edge, const struct settings *setting
 	}
 	for (unsigned i = 0; i < edge->n_links; i++) {
 		struct router_link_status status = router_link_status(edge->links[i]);
-		if (status.canary_ms == 0) {
+		if (status.canary_ms == 0 || !revoked_is_known(&edge->revoked)) {
 			return "no message has come back from a router yet";
 		}
 		// A canary may have come after the caller read its clock.

@@ -13,6 +13,7 @@
 #include "edge/address_limits.h"
 #include "edge/client_addr.h"
 #include "edge/codec.h"
+#include "edge/revoked.h"
 #include "edge/router_link.h"
 #include "edge/settings.h"
 #include "edge/ws_session.h"
@@ -35,6 +36,7 @@ struct edge {
 	struct nng_tls_config *link_tls[EDGE_LINKS_MAX]; // owned; for tls+tcp, else NULL
 	struct codec_options codec;
 	struct rights_policy policy;
+	struct revoked revoked;
 	struct ws_limits ws_limits;
 	struct trusted_proxies trusted;
 	struct address_limits addresses;
@@ -59,6 +61,8 @@ struct edge {
 // Takes a reference. 0, or -1 and `*fault`.
 MUST_CHECK int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fault);
 void edge_fini(struct edge *edge);
+// A token is good for no longer after it was issued, leeways included; 0: there is no such limit.
+uint64_t edge_token_life_ms(const struct edge *edge);
 // A worker of an edge that is stopping has no connection left.
 void edge_worker_done(struct edge *edge);
 

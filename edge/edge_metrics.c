@@ -33,6 +33,7 @@ static const struct {
 	[HANDSHAKE_505] = { "505", 505 },
 	[HANDSHAKE_MISSING_TOKEN] = { "missing_token", 0 },
 	[HANDSHAKE_INVALID_TOKEN] = { "invalid_token", 0 },
+	[HANDSHAKE_REVOKED] = { "revoked", 0 },
 	[HANDSHAKE_PEER_GONE] = { "peer_gone", 0 },
 };
 

@@ -228,10 +228,12 @@ static void start_links(struct program *p)
 			.name = conf->name,
 			.boot = p->boot,
 			.policy = &edge->policy,
+			.token_life_ms = edge_token_life_ms(edge),
 			.n_workers = edge->n_workers,
 			.queue_limit = conf->publish_queue,
 		};
 		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i);
+		p->dispatches[i].revoked = &edge->revoked;
 		for (unsigned j = 0; j < edge->n_workers; j++) {
 			dispatch_add_worker(&p->dispatches[i], &edge->workers[j]->inbox);
 		}

@@ -243,6 +243,7 @@ static void pack_hello(const struct router_link *link, struct buf *out)
 	hello.default_rights = refs;
 	hello.lobby = pb_data(policy->lobby);
 	hello.lobby_publish = (uint32_t)policy->lobby_publish;
+	hello.jwt_max_lifetime_ms = link->options.token_life_ms;
 	hello.workers = link->options.n_workers;
 	uint8_t *at = buf_reserve(out, weir__link__v1__hello__get_packed_size(&hello));
 	out->len += weir__link__v1__hello__pack(&hello, at);

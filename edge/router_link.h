@@ -42,6 +42,7 @@ struct router_link_options {
 	const char *name; // of this edge
 	const uint8_t *boot; // 16 bytes, random per process
 	const struct rights_policy *policy; // borrowed; announced in HELLO
+	uint64_t token_life_ms; // announced in HELLO; 0: no limit
 	unsigned n_workers;
 	uint64_t queue_limit; // publish-queue, bytes
 };

@@ -195,6 +195,9 @@ static void on_session(struct worker *w, const struct inbox_record *record)
 {
 	struct snapshot snapshot = { .worker = w, .uplink = &w->uplinks[record->link] };
 	uplink_snapshot(snapshot.uplink, record->seq, next_announced, on_lost_request, &snapshot);
+	if (w->index == 0) {
+		revoked_tell(&w->edge->revoked, &snapshot.uplink->outbox);
+	}
 	if (edge_is_draining(w->edge)) {
 		tell_state(w);
 	}

@@ -83,50 +83,7 @@ void admin_cmd_broadcast(struct admin_call *call)
 	buf_fini(&scratch);
 }
 
-// ---- clients and edges
-
-static uint64_t kick_user(struct admin_call *call, struct bytes name)
-{
-	const struct table_user *user = room_table_user_find(admin_table(call), name);
-	uint64_t closed = 0;
-	if (user != NULL) {
-		const struct table_client *client;
-		LIST_FOREACH (client, &user->clients, in_user) {
-			route_kick(call->ctx->route, client, bytes_str("revoked"));
-			closed++;
-		}
-	}
-	return closed;
-}
-
-// The reason is for the log; the client learns "revoked".
-void admin_cmd_kick(struct admin_call *call)
-{
-	struct bytes user = call->options[0];
-	struct bytes id = call->options[1];
-	if ((user.data == NULL) == (id.data == NULL)) {
-		admin_usage(call, "takes either --user or --client");
-		return;
-	}
-	uint64_t closed = 1;
-	if (user.data != NULL) {
-		closed = kick_user(call, user);
-	} else {
-		const struct table_client *client = admin_find_client(call, id);
-		if (client == NULL) {
-			admin_refuse(call, "no such client");
-			return;
-		}
-		route_kick(call->ctx->route, client, bytes_str("revoked"));
-	}
-	admin_reply_number(call->reply, "closed", closed);
-	admin_reply_end_row(call->reply);
-	struct bytes who = user.data != NULL ? user : id;
-	struct bytes reason = call->options[2];
-	buf_printf(&call->reply->audit, "%s=%.*s closed=%" PRIu64 " reason=%.*s",
-		user.data != NULL ? "user" : "client", (int)who.len, (const char *)who.data, closed,
-		(int)reason.len, (const char *)reason.data);
-}
+// ---- edges
 
 // "N/s", or N. False if it is not a rate that an edge can take.
 static bool drain_rate_of(struct bytes text, uint64_t *rate)

@@ -28,6 +28,7 @@ struct admin_command {
 	size_t min, max; // words
 	admin_command_fn *fn;
 	const char *options[ADMIN_OPTIONS_MAX]; // names without dashes; each takes a value
+	const char *flag; // the name of one that takes none; NULL: there is none
 	bool changes;
 	bool takes_subject; // --token FILE, which weirctl turns into a subject
 };
@@ -38,6 +39,7 @@ struct admin_call {
 	struct bytes words[ADMIN_WORDS_MAX];
 	size_t n_words;
 	struct bytes options[ADMIN_OPTIONS_MAX]; // as in the command; NULL data: not given
+	bool flag; // it was given
 	struct bytes cursor;
 	const Weir__Admin__V1__Subject *subject; // only for commands that take one; else NULL
 	uint64_t now_ms;
@@ -69,5 +71,7 @@ admin_command_fn admin_cmd_status, admin_cmd_version, admin_cmd_ready, admin_cmd
 // admin_route.c
 admin_command_fn admin_cmd_route;
 // admin_act.c
-admin_command_fn admin_cmd_publish, admin_cmd_broadcast, admin_cmd_kick, admin_cmd_drain;
-admin_command_fn admin_cmd_undrain, admin_cmd_restart_prepare;
+admin_command_fn admin_cmd_publish, admin_cmd_broadcast, admin_cmd_drain, admin_cmd_undrain;
+admin_command_fn admin_cmd_restart_prepare;
+// admin_revoke.c
+admin_command_fn admin_cmd_kick, admin_cmd_revoke, admin_cmd_revocations;

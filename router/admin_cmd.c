@@ -31,8 +31,15 @@ static const struct admin_command commands[] = {
 		admin_cmd_publish, .changes = true },
 	{ "broadcast", "JSON", "send a message to every connection", 1, 1, admin_cmd_broadcast,
 		.changes = true },
-	{ "kick", "(--user U | --client C) [--reason TEXT]", "close connections", 0, 0,
-		admin_cmd_kick, .options = { "user", "client", "reason" }, .changes = true },
+	{ "kick", "(--user U | --client C) [--reason TEXT] [--revoke]",
+		"close connections; --revoke: and do not let their tokens in again", 0, 0,
+		admin_cmd_kick, .options = { "user", "client", "reason" }, .flag = "revoke",
+		.changes = true },
+	{ "revoke", "(--user U | --jti J) [--issued-before T]",
+		"refuse tokens from now on; T: Unix seconds or 2026-01-31T12:00:00Z", 0, 0,
+		admin_cmd_revoke, .options = { "user", "jti", "issued-before" }, .changes = true },
+	{ "revocations", "", "list what was revoked and may still be presented", 0, 0,
+		admin_cmd_revocations },
 	{ "drain", "EDGE [--rate N/s]", "send the clients of an edge elsewhere, keep it empty", 1,
 		1, admin_cmd_drain, .options = { "rate" }, .changes = true },
 	{ "undrain", "EDGE", "let clients come to an edge again", 1, 1, admin_cmd_undrain,
@@ -104,6 +111,11 @@ static bool take_option(struct admin_call *call, const struct bytes *argv, size_
 	struct bytes name;
 	struct bytes value;
 	bool joined = bytes_cut(bytes_from(argv[*at], 2), '=', &name, &value);
+	const char *flag = call->command->flag;
+	if (!joined && flag != NULL && bytes_equal_str(name, flag)) {
+		call->flag = true;
+		return true;
+	}
 	size_t i = find_option(call->command, name);
 	if (i == ADMIN_OPTIONS_MAX) {
 		admin_usage(call, "no such option");

@@ -465,6 +465,7 @@ static void begin_session(struct link_server *server, struct edge_link *edge,
 	edge_link_begin(edge);
 	edge->table =
 		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
+	route_tell_revocations(server->route, edge->table);
 }
 
 static void tell_hold(struct peer *peer)
@@ -505,6 +506,7 @@ static void welcome(struct peer *peer, const struct edge_hello *said,
 	if (!answer.resumed) {
 		begin_session(server, edge, hello, &said->policy);
 	}
+	edge->table->token_life_ms = hello->jwt_max_lifetime_ms;
 	free(edge->version);
 	edge->version = xstrndup(hello->version.data, hello->version.len);
 	edge->heard_ms = clock_mono_ms();
@@ -725,6 +727,7 @@ static void on_tick(void *arg)
 	if (now_ms - server->sweep_ms >= SWEEP_EVERY_MS) {
 		server->sweep_ms = now_ms;
 		route_sweep(server->route, now_ms);
+		route_expire_revocations(server->route, clock_wall_ms());
 	}
 	loop_timer_start(&server->tick, TICK_MS);
 }

@@ -169,7 +169,8 @@ static const char *put_text(char **at, struct bytes text)
 static void client_set_texts(struct table_client *client, const struct client_facts *facts)
 {
 	size_t size = (facts->n_roles + 1) * sizeof(client->roles[0]);
-	size += facts->id.len + facts->username.len + facts->address.len + facts->codec.len + 4;
+	size += facts->id.len + facts->username.len + facts->address.len + facts->codec.len +
+		facts->jti.len + 5;
 	for (size_t i = 0; i < facts->n_roles; i++) {
 		size += facts->roles[i].len + 1;
 	}
@@ -183,6 +184,10 @@ static void client_set_texts(struct table_client *client, const struct client_fa
 	client->username = put_text(&at, facts->username);
 	if (facts->username.len == 0) {
 		client->username = NULL;
+	}
+	client->jti = put_text(&at, facts->jti);
+	if (facts->jti.len == 0) {
+		client->jti = NULL;
 	}
 	client->address = put_text(&at, facts->address);
 	client->codec = put_text(&at, facts->codec);
@@ -198,6 +203,7 @@ void room_table_client_update(struct table_client *client, const struct client_f
 	rights_unref(client->rights);
 	client->rights = facts->rights;
 	client->since_ms = facts->since_ms;
+	client->issued_s = facts->issued_s;
 	client->admin = facts->admin;
 	client->compressed = facts->compressed;
 }

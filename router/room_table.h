@@ -63,6 +63,7 @@ struct table_client {
 	struct rights *rights; // owned reference; NULL: the edge's defaults
 	uint64_t handle;
 	int64_t since_ms;
+	int64_t issued_s; // of its token; 0: not said
 	uint64_t queue_bytes; // as last reported by the edge
 	uint32_t n_rooms;
 	bool admin;
@@ -71,6 +72,7 @@ struct table_client {
 	const char **roles; // ends with NULL; owned: one block that holds the texts below as well
 	const char *id;
 	const char *username; // NULL if none
+	const char *jti; // NULL if none
 	const char *address;
 	const char *codec;
 };
@@ -83,6 +85,7 @@ struct table_edge {
 	uint32_t n_rooms; // rooms with a member here
 	uint64_t n_memberships;
 	bool going; // being taken down: nothing is to be sent to it
+	uint64_t token_life_ms; // tokens are good for no longer after they were issued; 0: any
 	bool draining; // it says that it sends its clients away
 	char *name; // owned
 	char *lobby; // owned; what policy.lobby points into
@@ -168,6 +171,8 @@ struct client_facts {
 	bool admin;
 	bool compressed;
 	int64_t since_ms;
+	struct bytes jti; // of its token; empty: none
+	int64_t issued_s; // 0: not said
 };
 // The edge must not have a client of that handle.
 struct table_client *room_table_client_add(struct room_table *t, struct table_edge *edge,

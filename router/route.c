@@ -56,6 +56,7 @@ void route_init(struct route *r, const struct route_options *options, route_appe
 	r->table.forget_arg = r;
 	store_init(&r->store, &limits);
 	dedup_init(&r->dedup, options->dedup_total);
+	revocations_init(&r->revocations);
 	absences_init(&r->absences);
 }
 
@@ -73,6 +74,7 @@ void route_fini(struct route *r)
 	room_table_fini(&r->table);
 	store_fini(&r->store);
 	dedup_fini(&r->dedup);
+	revocations_fini(&r->revocations);
 	absences_fini(&r->absences);
 	buf_fini(&r->element);
 }
@@ -186,7 +188,8 @@ static bool client_up_ok(const Weir__Link__V1__ClientUp *up)
 	}
 	return up->client != 0 && up->id.len > 0 && text_ok(up->id, CLIENT_ID_MAX) &&
 		user_name_valid(pb_bytes(up->user)) && text_ok(up->username, USERNAME_MAX) &&
-		text_ok(up->address, ADDRESS_MAX) && text_ok(up->codec, CODEC_MAX);
+		text_ok(up->address, ADDRESS_MAX) && text_ok(up->codec, CODEC_MAX) &&
+		text_ok(up->jti, REVOCATION_JTI_MAX);
 }
 
 // The announced rights as a set of their own; `*rights` NULL if the client has the edge's defaults.
@@ -289,6 +292,8 @@ static int on_client_up(struct route_request *rq, const Weir__Link__V1__ClientUp
 		.admin = up->admin,
 		.compressed = up->compressed,
 		.since_ms = up->since_ms,
+		.jti = pb_bytes(up->jti),
+		.issued_s = up->issued_s,
 	};
 	if (known == NULL && !make_room(rq, up->client, facts.user)) {
 		return 0;
@@ -302,13 +307,14 @@ static int on_client_up(struct route_request *rq, const Weir__Link__V1__ClientUp
 	}
 	facts.roles = roles;
 	if (known == NULL) {
-		room_table_client_add(&rq->r->table, rq->edge, &facts);
+		known = room_table_client_add(&rq->r->table, rq->edge, &facts);
 	} else {
 		room_table_client_update(known, &facts);
 		rq->client = known;
 		leave_forbidden_rooms(rq);
 	}
 	free(roles);
+	route_check_revoked(rq->r, known);
 	return 0;
 }
 
@@ -395,6 +401,8 @@ static int dispatch(struct route_request *rq, const link_item *item)
 		return route_on_snapshot_end(rq);
 	case WEIR__LINK__V1__ITEM__KIND_CLIENT_STATS:
 		return on_client_stats(rq, item->client_stats);
+	case WEIR__LINK__V1__ITEM__KIND_REVOCATION_SNAPSHOT:
+		return route_on_revocations(rq, item->revocation_snapshot);
 	case WEIR__LINK__V1__ITEM__KIND_EDGE_STATE:
 		rq->edge->draining = item->edge_state->draining;
 		return 0;

@@ -12,6 +12,7 @@
 #include "common/conf.h"
 #include "common/metrics.h"
 #include "proto/link_items.h"
+#include "proto/revocations.h"
 #include "proto/rights.h"
 #include "router/absence.h"
 #include "router/dedup.h"
@@ -53,6 +54,7 @@ struct route {
 	struct store store;
 	struct dedup dedup;
 	struct absences absences;
+	struct revocations revocations;
 	route_append_fn *append;
 	void *arg;
 	struct buf element; // scratch: what is being appended
@@ -75,6 +77,16 @@ void route_edge_down(struct route *r, struct table_edge *edge, uint64_t now_ms);
 // One item from an edge. 0, or negative if no honest edge sends it: then its link is to be closed.
 MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,
 	uint64_t now_ms, int64_t wall_ms);
+
+// All revocations, for an edge whose session begins.
+void route_tell_revocations(struct route *r, struct table_edge *edge);
+// Revokes tokens: every edge is told, and who is there with one is closed; `*closed` of them. False if
+// there are too many.
+MUST_CHECK bool route_revoke(struct route *r, const struct revocation *rev, uint64_t *closed);
+// How long a token may be good after it was issued, by what the edges said; 0: any time.
+uint64_t route_token_life_ms(const struct route *r);
+// Forgets revocations that no token can need any more.
+void route_expire_revocations(struct route *r, int64_t wall_ms);
 
 // Forgets rooms whose time is over, some at a time: call each second or so.
 void route_sweep(struct route *r, uint64_t now_ms);

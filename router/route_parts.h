@@ -31,6 +31,9 @@ void route_leave(struct route *r, struct membership *m, uint64_t now_ms);
 // Tells rooms of users who went and did not come back in time.
 void route_tell_gone(struct route *r, uint64_t now_ms);
 
+// Closes the client if its token is revoked.
+void route_check_revoked(struct route *r, const struct table_client *client);
+
 // Handlers: 0, or -EPROTO for what no honest edge sends.
 int route_on_join(struct route_request *rq, const Weir__Link__V1__Join *join);
 int route_on_leave(struct route_request *rq, const Weir__Link__V1__Leave *message);
@@ -39,4 +42,6 @@ int route_on_snapshot_end(struct route_request *rq);
 int route_on_presence(struct route_request *rq, const Weir__Link__V1__PresenceRequest *message);
 int route_on_history(struct route_request *rq, const Weir__Link__V1__HistoryRequest *message);
 int route_on_publish(struct route_request *rq, const Weir__Link__V1__Publish *publish);
+int route_on_revocations(struct route_request *rq,
+	const Weir__Link__V1__RevocationSnapshot *snapshot);
 int route_on_broadcast(struct route_request *rq, const Weir__Link__V1__Broadcast *broadcast);
