@@ -76,6 +76,7 @@ class Autojoin(ClusterTestCase):
 
     def test_the_lobby_is_where_messages_without_a_room_go(self):
         alice, bob = self.connect(0, "alice", autojoin=True), self.connect(1, "bob", autojoin=True)
+        bob.wait_for("joined", room="lobby")
         ack = alice.ask_for("ack", type="chat", text="hi all")
         self.assertEqual(ack["room"], "lobby")
         bob.wait_for("chat", room="lobby", text="hi all", user="alice")
