@@ -30,6 +30,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/conn_command.h"
+#include "edge/http_page.h"
 #include "edge/proxy_header.h"
 #include "edge/worker.h"
 
@@ -834,18 +835,17 @@ static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tl
 static bool answer_page(struct conn *c, const struct http_head *head)
 {
 	struct worker *w = c->worker;
-	bool head_only = bytes_equal_str(head->method, "HEAD");
-	bool health = bytes_equal_str(head->path, "/health");
-	bool ready = bytes_equal_str(head->path, "/ready");
-	if ((!health && !ready) || (!head_only && !bytes_equal_str(head->method, "GET"))) {
+	enum http_page page = http_page_of(head);
+	if (page == HTTP_PAGE_NONE) {
 		return false;
 	}
-	const char *why = ready ? edge_unready(w->edge, w->settings, w->touched_ms) : NULL;
+	const char *why_not =
+		page == HTTP_PAGE_READY ? edge_unready(w->edge, w->settings, w->touched_ms) : NULL;
 	buf_reset(&w->out, WORKER_KEEP);
-	buf_reset(&w->decoded, WORKER_KEEP);
-	buf_printf(&w->decoded, "%s\n", why != NULL ? why : "ok");
-	http_respond(&w->out, why != NULL ? 503 : 200, "text/plain; charset=utf-8",
-		buf_bytes(&w->decoded), head_only);
+	int status = http_page_answer(&w->out, head, &w->settings->upgrade, why_not);
+	if (status == 403 || status == 405) {
+		counter_add(&w->metrics.handshakes[handshake_result_of(status)], 1);
+	}
 	answer_http(c, buf_bytes(&w->out));
 	return true;
 }

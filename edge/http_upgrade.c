@@ -157,7 +157,7 @@ static bool origin_is_own(const struct upgrade *u, struct bytes origin)
 		strncasecmp((const char *)page_host.data, (const char *)host.data, host.len) == 0;
 }
 
-static bool origin_is_listed(const struct upgrade_policy *policy, struct bytes origin)
+bool http_origin_is_listed(const struct upgrade_policy *policy, struct bytes origin)
 {
 	for (size_t i = 0; i < policy->n_allowed_origins; i++) {
 		const char *allowed = policy->allowed_origins[i];
@@ -180,7 +180,7 @@ static int check_origin(struct upgrade *u)
 	if (n > 1) {
 		return refuse(u, 400, "more than one Origin");
 	}
-	if (!origin_is_own(u, origin) && !origin_is_listed(u->policy, origin)) {
+	if (!origin_is_own(u, origin) && !http_origin_is_listed(u->policy, origin)) {
 		return refuse(u, 403, "this origin is not allowed");
 	}
 	u->request->origin = origin;
@@ -385,15 +385,28 @@ void http_upgrade_accept(struct buf *out, const struct upgrade_request *request)
 	buf_append_str(out, "\r\n");
 }
 
-void http_refuse(struct buf *out, int status, const char *why, unsigned retry_after_s)
+void http_answer_begin(struct buf *out, int status)
 {
 	append_status_line(out, status);
+	append_field(out, "Connection", status == 426 ? "close, Upgrade" : "close");
+}
+
+void http_answer_end(struct buf *out, const char *line, bool head_only)
+{
+	append_closing_fields(out, "text/plain; charset=utf-8", strlen(line) + 1);
+	buf_append_str(out, "\r\n");
+	if (!head_only) {
+		buf_append_str(out, line);
+		buf_append_byte(out, '\n');
+	}
+}
+
+void http_refuse(struct buf *out, int status, const char *why, unsigned retry_after_s)
+{
+	http_answer_begin(out, status);
 	if (status == 426) { // RFC 9110 section 15.5.22, RFC 6455 section 4.4
-		append_field(out, "Connection", "close, Upgrade");
 		append_field(out, "Upgrade", "websocket");
 		append_field(out, "Sec-WebSocket-Version", "13");
-	} else {
-		append_field(out, "Connection", "close");
 	}
 	if (status == 405) {
 		append_field(out, "Allow", "GET");
@@ -401,20 +414,5 @@ void http_refuse(struct buf *out, int status, const char *why, unsigned retry_af
 	if ((status == 503 || status == 429) && retry_after_s > 0) {
 		buf_printf(out, "Retry-After: %u\r\n", retry_after_s);
 	}
-	append_closing_fields(out, "text/plain; charset=utf-8", strlen(why) + 1);
-	buf_append_str(out, "\r\n");
-	buf_append_str(out, why);
-	buf_append_byte(out, '\n');
-}
-
-void http_respond(struct buf *out, int status, const char *content_type, struct bytes body,
-	bool head_only)
-{
-	append_status_line(out, status);
-	append_field(out, "Connection", "close");
-	append_closing_fields(out, content_type, body.len);
-	buf_append_str(out, "\r\n");
-	if (!head_only) {
-		buf_append_bytes(out, body);
-	}
+	http_answer_end(out, why, false);
 }

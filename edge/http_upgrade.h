@@ -41,6 +41,10 @@ void http_upgrade_accept(struct buf *out, const struct upgrade_request *request)
 // 426, Allow: GET on 405, Retry-After on 503 and 429, `why` as the one line of a text body.
 // `retry_after_s` 0: no such field.
 void http_refuse(struct buf *out, int status, const char *why, unsigned retry_after_s);
-// Appends a complete 200 or 503 for GET or HEAD (`head_only`), Connection: close, no-store.
-void http_respond(struct buf *out, int status, const char *content_type, struct bytes body,
-	bool head_only);
+// The beginning and the end of any answer after which the connection closes, with a line of text as
+// its body; between the two, the caller may append fields.
+void http_answer_begin(struct buf *out, int status);
+void http_answer_end(struct buf *out, const char *line, bool head_only);
+
+// Whether pages of this origin may do what those of our own host may.
+bool http_origin_is_listed(const struct upgrade_policy *policy, struct bytes origin);

@@ -294,6 +294,45 @@ class Origins(HandshakeTestCase):
                 self.assert_refused(403, self.handshake(self.origin(value)))
 
 
+class OtherOrigins(HandshakeTestCase):
+    """/health and /ready, asked for by a page in a browser."""
+
+    n_edges = 1
+    edge_options = {"allowed_origins": ["https://good.example"]}
+    allow_origin = "Access-Control-Allow-Origin"
+
+    def page(self, path="/health", origin="https://good.example", method="GET", fields=()):
+        return self.ask(request(path, method=method, fields=[("Origin", origin), *fields]))
+
+    def test_a_listed_page_may_read_the_answer(self):
+        for path in ("/health", "/ready"):
+            response = self.page(path)
+            self.assertEqual(response.status, 200)
+            self.assertEqual(response.one(self.allow_origin), "https://good.example")
+            self.assertEqual(response.one("Vary"), "Origin")
+
+    def test_others_get_it_without_leave_to_read_it(self):
+        for origin in ("https://evil.example", "null", "https://good.example.evil.example"):
+            response = self.page(origin=origin)
+            self.assertEqual((response.status, response.one(self.allow_origin)), (200, None))
+
+    def test_a_browser_may_ask_before_it_fetches(self):
+        wish = [("Access-Control-Request-Method", "GET"),
+                ("Access-Control-Request-Headers", "authorization")]
+        response = self.page(method="OPTIONS", fields=wish)
+        self.assertEqual((response.status, response.body), (204, b""))
+        self.assertEqual(response.one(self.allow_origin), "https://good.example")
+        self.assertIn("GET", response.one("Access-Control-Allow-Methods"))
+        self.assertEqual(response.one("Access-Control-Allow-Headers"), "authorization")
+        response = self.page(method="OPTIONS", fields=wish, origin="https://evil.example")
+        self.assertEqual((response.status, response.one(self.allow_origin)), (403, None))
+
+    def test_other_methods_are_not_allowed(self):
+        response = self.page(method="POST")
+        self.assertEqual(response.status, 405)
+        self.assertEqual(response.one("Allow"), "GET, HEAD, OPTIONS")
+
+
 class SlowHandshakes(HandshakeTestCase):
     n_edges = 1
     edge_options = {"handshake_timeout": "700ms"}

@@ -513,20 +513,6 @@ static void refuses_with_a_complete_answer_that_closes(void **state)
 	}
 }
 
-static void responds_with_and_without_the_body(void **state)
-{
-	(void)state;
-	static const char head[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n" CLOSING("3");
-	struct buf out = { 0 };
-	http_respond(&out, 200, "text/plain; charset=utf-8", bytes_str("ok\n"), true);
-	assert_bytes_equal(buf_bytes(&out), head);
-	buf_reset(&out, SIZE_MAX);
-	http_respond(&out, 200, "text/plain; charset=utf-8", bytes_str("ok\n"), false);
-	assert_memory_equal(out.data, head, strlen(head));
-	assert_bytes_equal(bytes_from(buf_bytes(&out), strlen(head)), "ok\n");
-	buf_fini(&out);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -542,7 +528,6 @@ int main(void)
 		cmocka_unit_test(answers_an_upgrade_without_the_token),
 		cmocka_unit_test(names_no_subprotocol_when_none_was_offered),
 		cmocka_unit_test(refuses_with_a_complete_answer_that_closes),
-		cmocka_unit_test(responds_with_and_without_the_body),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
