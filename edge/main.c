@@ -489,6 +489,7 @@ int main(int argc, char **argv)
 	p->conf_result = edge_conf_load(&conf, argc, argv);
 	switch (p->conf_result.action) {
 	case CONF_EXIT:
+		edge_conf_fini(&conf);
 		return 0;
 	case CONF_FAIL:
 		return 1;

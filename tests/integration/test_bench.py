@@ -358,7 +358,8 @@ class AgainstALiar(unittest.TestCase):
         server, code, report = self.bench(third(closes_before_it_delivers), "--reconnect",
                                           "--duration", "1s")
         self.assertEqual(code, 0)
-        self.assertEqual((report["closed"], report["reconnected"], report["recovered"]), (1, 1, 1))
+        self.assertEqual((report["closed"], report["reconnected"]), (1, 1))
+        self.assertGreaterEqual(report["recovered"], 1)  # more if it read the Close late
         self.assertEqual([join.get("since") for join in server.joins],
                          [None, {"epoch": "e1", "seq": 2}])
         self.assertEqual(report["expected"], report["delivered"])
@@ -366,9 +367,8 @@ class AgainstALiar(unittest.TestCase):
     def test_a_recovery_that_leaves_something_out_is_found_out(self):
         _, code, _ = self.bench(third(closes_before_it_delivers), "--reconnect", "--duration",
                                 "500ms", recover=lambda messages: [])
-        # On a busy machine it publishes once more before it reads the Close.
         self.assertEqual(code, 1)
-        self.assertIn(self.faults["lost"], (1, 2))
+        self.assertGreaterEqual(self.faults["lost"], 1)  # more if it read the Close late
 
     def test_nobody_there_fails_all(self):
         code, report, _ = run_bench("echo", "--edge", "127.0.0.1:1", "--clients", 2)

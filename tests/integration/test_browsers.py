@@ -14,7 +14,8 @@ from urllib.parse import quote
 from harness import DEADLINE_S, ROOT, TestCase
 
 PAGE = os.path.join(ROOT, "tests", "client", "browser.html")
-START_S = 60 * (DEADLINE_S / 10)  # a browser starts slowly on a busy machine
+START_S = 30
+STARTS = 3
 
 
 class PageServer:
@@ -22,6 +23,7 @@ class PageServer:
 
     def __init__(self):
         self.reports = queue.Queue()
+        self.asked = threading.Event()  # the page has been loaded
         owner = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -31,6 +33,7 @@ class PageServer:
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.end_headers()
                 if found:
+                    owner.asked.set()
                     with open(PAGE, "rb") as f:
                         self.wfile.write(f.read())
 
@@ -71,24 +74,33 @@ class BrowserTests:
                                  start_new_session=True, env={**os.environ, "HOME": profile})
 
         def end():
-            os.killpg(popen.pid, 9)
+            try:
+                os.killpg(popen.pid, 9)
+            except ProcessLookupError:
+                pass  # ended before
             popen.wait()
 
         self.addCleanup(end)
+        return end
 
     def open_page(self, cluster, **parameters):
         words = {name: f"ws://127.0.0.1:{edge.address[1]}/?token={cluster.token(name)}"
                  for name, edge in zip(("alice", "bob"), cluster.edges)}
         words.update(parameters)
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in words.items())
-        self.browse(f"{self.page.origin}/page?{query}")
+        for _ in range(STARTS):  # a browser on a busy machine may hang before it loads anything
+            end = self.browse(f"{self.page.origin}/page?{query}")
+            if self.page.asked.wait(START_S):
+                return
+            end()
+        self.fail("the browser does not load the page")
 
     def until(self, name, event):
         """All reports up to and with the first such."""
         seen = []
         while not seen or (seen[-1]["name"], seen[-1]["event"]) != (name, event):
             try:
-                seen.append(self.page.reports.get(timeout=START_S))
+                seen.append(self.page.reports.get(timeout=6 * DEADLINE_S))
             except queue.Empty:
                 self.fail(f"no {event} of {name} after {seen}")
         return seen
