@@ -32,6 +32,7 @@
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/clock.h"
+#include "common/mem.h"
 #include "common/utf8.h"
 
 enum {
@@ -408,7 +409,9 @@ void log_start(int fd, enum log_format format, enum log_level level)
 	sigset_t before;
 	sigfillset(&all);
 	CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-	CHECK(pthread_create(&logger.thread, NULL, run_writer, NULL) == 0);
+	if (pthread_create(&logger.thread, NULL, run_writer, NULL) != 0) {
+		mem_exhausted(); // for its stack
+	}
 	CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 	logger.ended = false;
 	logger.running = true;

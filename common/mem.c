@@ -17,7 +17,7 @@ void check_failed(const char *cond, const char *file, int line)
 	abort();
 }
 
-static _Noreturn void out_of_memory(void)
+_Noreturn void mem_exhausted(void)
 {
 	static const char text[] = "error: memory: out of memory\n";
 	ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
@@ -29,7 +29,7 @@ void *xmalloc(size_t size)
 {
 	void *ptr = malloc(size > 0 ? size : 1);
 	if (ptr == NULL) {
-		out_of_memory();
+		mem_exhausted();
 	}
 	return ptr;
 }
@@ -38,7 +38,7 @@ void *xcalloc(size_t n, size_t size)
 {
 	void *ptr = calloc(n > 0 ? n : 1, size > 0 ? size : 1);
 	if (ptr == NULL) {
-		out_of_memory();
+		mem_exhausted();
 	}
 	return ptr;
 }
@@ -48,7 +48,7 @@ void *xrealloc(void *ptr, size_t size)
 	CHECK(size > 0);
 	ptr = realloc(ptr, size);
 	if (ptr == NULL) {
-		out_of_memory();
+		mem_exhausted();
 	}
 	return ptr;
 }
@@ -86,7 +86,7 @@ char *xasprintf(const char *format, ...)
 	int len = vasprintf(&text, format, args);
 	va_end(args);
 	if (len < 0) {
-		out_of_memory();
+		mem_exhausted();
 	}
 	return text;
 }

@@ -646,13 +646,17 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 	loop_timer_init(loop, &link->tick, on_tick, link);
 	loop_timer_init(loop, &link->redial, on_redial, link);
 	link->wake = loop_wake_new(loop, on_wake, link);
-	CHECK(nng_stream_dialer_alloc(&link->dialer, options->url) == 0); // the URL was checked
+	int result = nng_stream_dialer_alloc(&link->dialer, options->url);
+	if (result == NNG_ENOMEM) {
+		mem_exhausted();
+	}
+	CHECK(result == 0); // the URL was checked
 	(void)nng_stream_dialer_set_bool(link->dialer, NNG_OPT_TCP_NODELAY, true);
 	if (options->tls != NULL) {
 		CHECK(nng_stream_dialer_set_ptr(link->dialer, NNG_OPT_TLS_CONFIG, options->tls) ==
 			0);
 	}
-	CHECK(nng_aio_alloc(&link->dial_aio, on_dialled, link) == 0);
+	link->dial_aio = link_aio_new(on_dialled, link);
 	loop_timer_start(&link->tick, TICK_MS);
 	loop_timer_start(&link->redial, 0);
 	return link;

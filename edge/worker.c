@@ -403,7 +403,9 @@ static void *run(void *arg)
 
 void worker_start(struct worker *w)
 {
-	CHECK(pthread_create(&w->thread, NULL, run, w) == 0);
+	if (pthread_create(&w->thread, NULL, run, w) != 0) {
+		mem_exhausted(); // for its stack
+	}
 	w->started = true;
 }
 

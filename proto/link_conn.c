@@ -55,6 +55,15 @@ struct link_conn {
 static void on_rx(void *arg);
 static void on_tx(void *arg);
 
+struct nng_aio *link_aio_new(void (*fn)(void *), void *arg)
+{
+	nng_aio *aio;
+	if (nng_aio_alloc(&aio, fn, arg) != 0) {
+		mem_exhausted(); // nothing else makes it fail
+	}
+	return aio;
+}
+
 struct link_conn *link_conn_new(struct nng_stream *stream, size_t body_max, pthread_mutex_t *lock,
 	const struct link_conn_ops *ops, void *arg)
 {
@@ -67,8 +76,8 @@ struct link_conn *link_conn_new(struct nng_stream *stream, size_t body_max, pthr
 	conn->rx_cap = RX_CAP_MIN;
 	conn->rx = xmalloc(conn->rx_cap);
 	conn->last_rx_ms = clock_mono_ms();
-	CHECK(nng_aio_alloc(&conn->rx_aio, on_rx, conn) == 0);
-	CHECK(nng_aio_alloc(&conn->tx_aio, on_tx, conn) == 0);
+	conn->rx_aio = link_aio_new(on_rx, conn);
+	conn->tx_aio = link_aio_new(on_tx, conn);
 	return conn;
 }
 

@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "common/mem.h"
 #include "link.pb-c.h"
 #include "proto/link_frame.h"
 
@@ -30,7 +31,10 @@ static void compute_mac(uint8_t mac[LINK_MAC_LEN], enum link_role role, struct b
 	unsigned len = LINK_MAC_LEN;
 	const uint8_t *done =
 		HMAC(EVP_sha256(), key.data, (int)key.len, text.data, text.len, mac, &len);
-	CHECK(done != NULL && len == LINK_MAC_LEN);
+	if (done == NULL) {
+		mem_exhausted(); // nothing else makes it fail
+	}
+	CHECK(len == LINK_MAC_LEN);
 	buf_fini(&text);
 }
 

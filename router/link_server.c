@@ -798,8 +798,8 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 	map_init(&server->peers, peer_key);
 	histogram_init(&server->route_seconds, route_bounds, ARRAY_LEN(route_bounds));
 	server->ingress = ingress_new(loop, on_ingress, server);
-	CHECK(nng_aio_alloc(&server->accept_aio, on_accept, server) == 0);
-	CHECK(nng_aio_alloc(&server->accept_delay, on_accept_delay, server) == 0);
+	server->accept_aio = link_aio_new(on_accept, server);
+	server->accept_delay = link_aio_new(on_accept_delay, server);
 	int result = listen_on(server);
 	if (result != 0) {
 		*why = nng_strerror(result);

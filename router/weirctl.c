@@ -222,7 +222,9 @@ static nng_msg *make_request(const struct session *session, char *const *words, 
 	request.version.data = (uint8_t *)WEIR_VERSION;
 	request.version.len = strlen(WEIR_VERSION);
 	nng_msg *message;
-	CHECK(nng_msg_alloc(&message, weir__admin__v1__request__get_packed_size(&request)) == 0);
+	if (nng_msg_alloc(&message, weir__admin__v1__request__get_packed_size(&request)) != 0) {
+		mem_exhausted(); // nothing else makes it fail
+	}
 	weir__admin__v1__request__pack(&request, nng_msg_body(message));
 	return message;
 }
