@@ -26,6 +26,7 @@
 #include "edge/edge.h"
 #include "edge/key_watch.h"
 #include "edge/worker.h"
+#include "proto/crypto_mem.h"
 #include "proto/link_hello.h"
 
 enum {
@@ -484,6 +485,7 @@ int main(int argc, char **argv)
 	static struct program program;
 	struct program *p = &program;
 	struct edge_conf conf = { 0 };
+	crypto_mem_init();
 	p->argc = argc;
 	p->argv = argv;
 	p->conf_result = edge_conf_load(&conf, argc, argv);

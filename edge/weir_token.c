@@ -29,6 +29,7 @@
 #include "edge/jws.h"
 #include "edge/jws_key.h"
 #include "edge/settings.h"
+#include "proto/crypto_mem.h"
 #include "proto/names.h"
 
 enum {
@@ -469,6 +470,8 @@ int main(int argc, char **argv)
 		puts("weir-token " WEIR_VERSION);
 		return flush_output();
 	}
+	crypto_mem_init();
+	json_set_alloc_funcs(xmalloc, free); // libjwt 1.10 trips over a text that it could not get
 	jws_seed();
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0) {

@@ -17,6 +17,7 @@
 #include "common/ops_http.h"
 #include "common/process.h"
 #include "common/watchdog.h"
+#include "proto/crypto_mem.h"
 #include "proto/link_tls.h"
 #include "router/admin_server.h"
 #include "router/link_keys.h"
@@ -390,6 +391,7 @@ static int run(struct router *router)
 
 int main(int argc, char **argv)
 {
+	crypto_mem_init();
 	struct router router = { .argc = argc, .argv = argv };
 	router.conf_result = router_conf_load(&router.conf, argc, argv);
 	int result = 0;

@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "edge/auth.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 
@@ -638,6 +639,7 @@ static void has_a_text_for_each_result(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_who_a_client_is),
 		cmocka_unit_test(finds_the_user_in_sub_or_userid),

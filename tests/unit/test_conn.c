@@ -1,5 +1,6 @@
 #include <sys/types.h>
 
+#include "proto/crypto_mem.h"
 #include "tests/unit/edge_bench.h"
 
 // ---- every state, and what may come: garbage, half of something, the end of the stream, time
@@ -790,6 +791,7 @@ static void an_idle_connection_is_small(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(garbage_instead_of_a_request_is_refused),
 		cmocka_unit_test(a_request_at_every_split_is_answered_alike),

@@ -1,5 +1,6 @@
 #include <sys/types.h>
 
+#include "proto/crypto_mem.h"
 #include "tests/unit/edge_bench.h"
 
 // The peer of every connection is 192.0.2.1.
@@ -270,6 +271,7 @@ static void an_edge_that_stops_waits_for_no_header(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(behind_a_header_a_stream_at_every_split_is_as_ever),
 		cmocka_unit_test(a_header_byte_by_byte_is_read),

@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 #include "edge/http_upgrade.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/test.h"
 
 #define HOST       "Host: chat.example.org\r\n"
@@ -515,6 +516,7 @@ static void refuses_with_a_complete_answer_that_closes(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_the_example_of_the_rfc),
 		cmocka_unit_test(refuses_what_is_no_opening_handshake),

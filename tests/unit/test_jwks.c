@@ -4,6 +4,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "edge/jwks.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 
@@ -127,6 +128,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_set_gives_all_keys_that_can_be_used),
 		cmocka_unit_test(says_what_is_wrong_with_a_set),

@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "edge/jws.h"
 #include "edge/jws_key.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 
@@ -415,6 +416,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
+	json_set_alloc_funcs(xmalloc, free); // as weir-token, which signs
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_a_token_apart),
 		cmocka_unit_test(refuses_what_is_not_three_segments_of_base64url),

@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "edge/jws_key.h"
 #include "edge/jws_pkey.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 
@@ -582,6 +583,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_keys_too_short_for_their_hash),
 		cmocka_unit_test(takes_one_newline_off_a_key_file),

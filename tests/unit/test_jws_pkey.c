@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <jansson.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
@@ -9,6 +10,7 @@
 #include "common/mem.h"
 #include "edge/jws.h"
 #include "edge/jws_key.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 
@@ -470,6 +472,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
+	json_set_alloc_funcs(xmalloc, free); // as weir-token, which signs
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_algorithm_accepts_what_its_own_key_signed),
 		cmocka_unit_test(no_algorithm_passes_for_another),

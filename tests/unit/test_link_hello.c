@@ -1,3 +1,4 @@
+#include "proto/crypto_mem.h"
 #include "proto/link_frame.h"
 #include "proto/link_hello.h"
 #include "tests/unit/test.h"
@@ -118,6 +119,7 @@ static void takes_plain_names_only(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_only_the_key_it_was_signed_with),
 		cmocka_unit_test(says_which_of_several_keys_fitted),

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include "proto/crypto_mem.h"
 #include "proto/names.h"
 #include "tests/unit/edge_bench.h"
 
@@ -991,6 +992,7 @@ static void a_drain_has_told_everybody_when_its_time_is_over(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_join_is_asked_and_its_answer_repeats_the_id),
 		cmocka_unit_test(a_sender_gets_its_message_before_its_ack),
