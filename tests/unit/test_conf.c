@@ -545,6 +545,7 @@ static void print_to(const struct folder *f, const struct sample *s)
 {
 	FILE *out = fopen(f->file, "w");
 	assert_non_null(out);
+	assert_non_null(out);
 	conf_print(&spec, s, out);
 	fclose(out);
 }
@@ -608,6 +609,7 @@ static void helps_with_a_line_for_each_option(void **state)
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
+	assert_non_null(out);
 	conf_help(&spec, out);
 	fclose(out);
 	static const char *const lines[] = {

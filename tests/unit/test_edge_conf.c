@@ -243,6 +243,7 @@ static void what_it_prints_it_reads_again(void **state)
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	FILE *out = fdopen(fd, "w");
+	assert_non_null(out);
 	assert_loads(&edge_conf_spec, &c,
 		ARGS("--jwt-key=HS256:kid=/k", "--lobby=#general", "--router-grace=0"));
 	conf_print(&edge_conf_spec, &c, out);
@@ -253,6 +254,7 @@ static void what_it_prints_it_reads_again(void **state)
 	const struct edge_conf *both[2] = { &c, &again };
 	for (size_t i = 0; i < 2; i++) {
 		out = open_memstream(&text[i], &len[i]);
+		assert_non_null(out);
 		conf_print(&edge_conf_spec, both[i], out);
 		fclose(out);
 	}

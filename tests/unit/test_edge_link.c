@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/mem.h"
 #include "proto/link_items.h"
 #include "router/edge_link.h"
 #include "tests/unit/test.h"
@@ -15,7 +16,7 @@ static struct edge_link *new_link(void)
 static void append(struct edge_link *link, size_t len)
 {
 	struct buf element = { 0 };
-	char *room = calloc(1, len + 1);
+	char *room = xcalloc(1, len + 1);
 	memset(room, 'r', len);
 	Weir__Link__V1__Leave leave = WEIR__LINK__V1__LEAVE__INIT;
 	link_item item = WEIR__LINK__V1__ITEM__INIT;

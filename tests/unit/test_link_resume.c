@@ -14,6 +14,7 @@
 
 #include "common/buf.h"
 #include "common/map.h"
+#include "common/mem.h"
 #include "proto/link_resume.h"
 #include "tests/unit/test.h"
 
@@ -390,8 +391,8 @@ static void explore(struct explorer *x, enum bug bug, bool late)
 // The first fault found, or NULL.
 static const char *explore_all(enum bug bug, bool late)
 {
-	struct explorer *x = calloc(1, sizeof(*x));
-	x->seen = calloc((size_t)1 << SEEN_BITS, sizeof(x->seen[0]));
+	struct explorer *x = xcalloc(1, sizeof(*x));
+	x->seen = xcalloc((size_t)1 << SEEN_BITS, sizeof(x->seen[0]));
 	link_session_init(&x->model.edge.session);
 	link_session_init(&x->model.router.session);
 	explore(x, bug, late);

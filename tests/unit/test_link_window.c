@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "common/buf.h"
+#include "common/mem.h"
 #include "proto/link_window.h"
 #include "tests/unit/test.h"
 
@@ -64,7 +65,7 @@ static void closes_a_batch_at_its_target_size(void **state)
 	struct buf wire = { 0 };
 	struct buf body = { 0 };
 	link_window_init(&w);
-	uint8_t *half = calloc(1, LINK_BATCH_TARGET / 2 + 1);
+	uint8_t *half = xcalloc(1, LINK_BATCH_TARGET / 2 + 1);
 	assert_true(link_window_add(&w, bytes_make(half, LINK_BATCH_TARGET / 2 + 1)));
 	assert_true(link_window_add(&w, bytes_make(half, LINK_BATCH_TARGET / 2 + 1)));
 	link_window_close(&w);
@@ -83,7 +84,7 @@ static void closes_the_window_at_its_bytes_and_opens_it_by_acks(void **state)
 	struct link_window w;
 	struct buf wire = { 0 };
 	link_window_init(&w);
-	uint8_t *block = calloc(1, LINK_BATCH_TARGET);
+	uint8_t *block = xcalloc(1, LINK_BATCH_TARGET);
 	int added = 0;
 	while (link_window_add(&w, bytes_make(block, LINK_BATCH_TARGET))) {
 		added++;
@@ -205,7 +206,7 @@ static void loses_nothing_over_random_cuts(void **state)
 	struct link_window rx;
 	struct buf wire = { 0 };
 	struct buf body = { 0 };
-	uint8_t *data = malloc(LINK_BATCH_TARGET);
+	uint8_t *data = xmalloc(LINK_BATCH_TARGET);
 	uint64_t added = 0;
 	uint64_t taken = 0;
 	link_window_init(&tx);

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "common/mem.h"
 #include "router/store.h"
 #include "tests/unit/test.h"
 
@@ -141,7 +142,7 @@ static void keeps_no_hole_behind_a_message_too_large(void **state)
 	const struct store_limits limits = { .messages = 100, .bytes = 1000 };
 	struct store s;
 	struct store_log log = { 0 };
-	uint8_t *large = calloc(1, 1000);
+	uint8_t *large = xcalloc(1, 1000);
 	const struct store_message m = { .seq = 2, .body = bytes_make(large, 1000) };
 	store_init(&s, &limits);
 	append(&s, &log, 1, 0);
