@@ -361,12 +361,13 @@ static inline bool client_read(struct client *c)
 {
 	for (;;) {
 		ssize_t got = recv(c->fd, buf_reserve(&c->in, 65536), 65536, 0);
+		// Reset: the worker has closed and left something unread.
+		if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+			return false;
+		}
 		if (got < 0) {
 			assert_int_equal(errno, EAGAIN);
 			return true;
-		}
-		if (got == 0) {
-			return false;
 		}
 		c->in.len += (size_t)got;
 	}
