@@ -122,7 +122,6 @@ static struct ws_event begin_frame(struct ws_session *s, const struct ws_limits 
 	s->frame_opcode = header->opcode;
 	s->frame_fin = header->fin;
 	s->frame_left = header->payload_len;
-	s->frame_offset = 0;
 	memcpy(s->mask, header->mask, sizeof(s->mask));
 	return no_event;
 }
@@ -213,15 +212,25 @@ static struct ws_event take_control(struct ws_session *s, struct bytes piece)
 	};
 }
 
+// Takes the mask off the next `n` bytes of the payload, and turns it to where the ones after begin.
+static void unmask(struct ws_session *s, uint8_t *piece, size_t n)
+{
+	uint8_t turned[sizeof(s->mask)];
+	ws_unmask(piece, n, s->mask, 0);
+	for (size_t i = 0; i < sizeof(turned); i++) {
+		turned[i] = s->mask[(n + i) % sizeof(turned)];
+	}
+	memcpy(s->mask, turned, sizeof(turned));
+}
+
 static struct ws_event take_payload(struct ws_session *s, struct input *in)
 {
 	size_t left = in->len - in->used;
 	size_t n = s->frame_left < left ? (size_t)s->frame_left : left;
 	uint8_t *piece = in->data + in->used;
-	ws_unmask(piece, n, s->mask, s->frame_offset);
+	unmask(s, piece, n);
 	in->used += n;
 	s->frame_left -= n;
-	s->frame_offset += n;
 	s->in_payload = s->frame_left > 0;
 	return is_control(s->frame_opcode) ? take_control(s, bytes_make(piece, n))
 					   : take_data(s, bytes_make(piece, n));

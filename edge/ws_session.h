@@ -37,7 +37,7 @@ struct ws_event {
 struct ws_session {
 	uint8_t head[WS_CLIENT_HEADER_MAX]; // an incomplete header
 	uint8_t head_len;
-	uint8_t mask[4];
+	uint8_t mask[4]; // its first byte is for the next byte of the payload
 	uint8_t frame_opcode; // of the frame whose payload is arriving
 	bool in_payload;
 	bool frame_fin;
@@ -47,7 +47,6 @@ struct ws_session {
 	struct utf8_state utf8;
 	uint32_t n_fragments;
 	uint64_t frame_left; // payload bytes still to come
-	uint64_t frame_offset; // payload bytes unmasked so far
 	struct buf message; // data collected; empty while a message fits the input in one piece
 	struct buf control; // an incomplete control payload
 };
