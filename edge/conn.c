@@ -22,7 +22,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -32,6 +31,7 @@
 #include "edge/conn_command.h"
 #include "edge/http_page.h"
 #include "edge/proxy_header.h"
+#include "edge/transport.h"
 #include "edge/worker.h"
 
 enum {
@@ -323,18 +323,20 @@ static void stop_waiting_for_socket(struct conn *c)
 	}
 }
 
+static bool has_output(const struct conn *c)
+{
+	return c->out.n > 0 || transport_owes(c->tls);
+}
+
 // Writes until nothing is left or the socket is full. False if the connection broke.
 static bool write_queue(struct conn *c)
 {
 	struct iovec iov[WRITE_IOV_MAX];
 	struct edge_metrics *m = &c->worker->metrics;
-	while (c->out.n > 0) {
+	while (has_output(c)) {
 		int n = out_queue_iov(&c->out, iov, WRITE_IOV_MAX);
-		ssize_t sent = writev(c->fd, iov, n);
-		if (sent < 0 && errno == EINTR) {
-			continue;
-		}
-		if (sent < 0 && errno == EAGAIN) {
+		ssize_t sent = transport_write(c->fd, c->tls, &c->worker->buffers, iov, n);
+		if (sent == -EAGAIN) {
 			wait_for_socket(c);
 			return true;
 		}
@@ -354,15 +356,18 @@ static bool write_queue(struct conn *c)
 // Goes on with an end that waited for the queue to empty.
 static void step_ending(struct conn *c)
 {
-	if (c->out.n > 0) {
+	if (has_output(c)) {
 		return;
 	}
 	if (c->state == CONN_CLOSING && c->close_seen) {
 		conn_set_state(c, CONN_LINGER);
 	}
 	if (c->state == CONN_LINGER && !c->shut) {
-		c->shut = true;
-		shutdown(c->fd, SHUT_WR);
+		c->shut = transport_end(c->fd, c->tls) == 0;
+		if (!c->shut) {
+			wait_for_socket(c);
+			return;
+		}
 	}
 	if (c->state == CONN_LINGER && c->eof) {
 		die(c);
@@ -396,6 +401,7 @@ static void conn_free(void *arg)
 	buf_fini(&c->in);
 	frame_unref(c->pong);
 	identity_fini(&c->identity);
+	tls_stream_free(c->tls);
 	free(c);
 }
 
@@ -416,6 +422,9 @@ static void die(struct conn *c)
 	if (c->dirty) {
 		c->dirty = false;
 		TAILQ_REMOVE(&w->dirty, c, in_dirty);
+	}
+	if (c->tls != NULL) {
+		tls_stream_end(c->tls); // as far as the socket takes it
 	}
 	close(c->fd);
 	c->fd = -1;
@@ -483,10 +492,11 @@ static void close_upgrade(struct conn *c, enum close_reason reason)
 	if (reason == CLOSE_PEER_GONE) {
 		counter_add(&m->handshakes[HANDSHAKE_PEER_GONE], 1);
 		die(c);
-	} else if (c->state == CONN_PROXY) {
-		// A balancer is no reader of answers.
+	} else if (c->state == CONN_PROXY || transport_is_opening(c->tls)) {
+		// There is nobody yet who could read an answer: a balancer does not, nor does TLS.
+		enum handshake_result timeout = c->tls != NULL ? HANDSHAKE_TLS : HANDSHAKE_408;
 		counter_add(&m->closes[reason], late ? 1 : 0);
-		counter_add(&m->handshakes[late ? HANDSHAKE_408 : HANDSHAKE_503], 1);
+		counter_add(&m->handshakes[late ? timeout : HANDSHAKE_503], 1);
 		die(c);
 	} else if (late) {
 		counter_add(&m->closes[reason], 1);
@@ -663,27 +673,71 @@ static void on_eof(struct conn *c)
 	conn_review_input(c);
 }
 
+// TLS could not be agreed on, or what came was no TLS. An alert has told the peer; it is left time to
+// read it. A stream that breaks later is just broken.
+static void on_tls_failure(struct conn *c, bool opening)
+{
+	char address[NET_IP_TEXT_MAX];
+	log_debug("tls_failed", LOG_BYTES("address", conn_address(c, address)),
+		LOG_STR("reason", transport_fault(c->tls)));
+	if (opening && c->state == CONN_UPGRADE) {
+		counter_add(&c->worker->metrics.handshakes[HANDSHAKE_TLS], 1);
+		conn_set_state(c, CONN_LINGER);
+		step_ending(c);
+	} else {
+		on_eof(c);
+	}
+}
+
+// What TLS makes of input beside data for us: things of its own to send, an end, a fault.
+static void review_tls(struct conn *c, bool was_opening)
+{
+	if (c->state == CONN_DEAD) {
+		return;
+	}
+	if (transport_owes(c->tls)) {
+		wait_for_socket(c);
+	}
+	if (transport_fault(c->tls) != NULL && c->state != CONN_LINGER) {
+		on_tls_failure(c, was_opening);
+	} else if (transport_at_end(c->tls)) {
+		on_eof(c);
+	}
+}
+
+static void read_some(struct conn *c)
+{
+	struct worker *w = c->worker;
+	uint8_t *data;
+	ssize_t got = transport_read(c->fd, c->tls, &w->buffers, &data);
+	if (got > 0) {
+		c->rx_ms = worker_now(w);
+		counter_add(&w->metrics.bytes_in, (uint64_t)got);
+		take_input(c, data, (size_t)got);
+	} else if (got != -EAGAIN) {
+		on_eof(c);
+	}
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
-	struct worker *w = c->worker;
+	bool opening = transport_is_opening(c->tls);
+	(void)fd;
 	(void)what;
-	worker_touch(w);
+	worker_touch(c->worker);
 	if (c->state == CONN_PROXY) {
 		read_proxy_header(c);
 		return;
 	}
-	ssize_t got = read(fd, w->input, sizeof(w->input));
-	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+	// What is not read now makes the socket ready in the next turn as well.
+	if (opening && !worker_may_open_tls(c->worker)) {
 		return;
 	}
-	if (got <= 0) {
-		on_eof(c);
-		return;
+	read_some(c);
+	if (c->tls != NULL) {
+		review_tls(c, opening);
 	}
-	c->rx_ms = worker_now(w);
-	counter_add(&w->metrics.bytes_in, (uint64_t)got);
-	take_input(c, w->input, (size_t)got);
 	conn_review_input(c);
 }
 
@@ -809,7 +863,7 @@ static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tl
 	struct upgrade_request request;
 	buf_reset(&w->decoded, WORKER_KEEP);
 	struct upgrade_policy policy = w->settings->upgrade;
-	policy.tls = by_tls;
+	policy.tls = c->tls != NULL || by_tls;
 	int status = http_upgrade_check(head, &policy, &request, &w->decoded);
 	if (status != 101) {
 		refuse_http(c, status, http_status_text(status));
@@ -1070,4 +1124,10 @@ struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer, enum ad
 	atomic_fetch_add_explicit(&worker->edge->n_sockets, 1, memory_order_relaxed);
 	set_reading(c, true);
 	return c;
+}
+
+void conn_start_tls(struct conn *c, struct tls_stream *tls)
+{
+	CHECK(is_upgrading(c) && c->tls == NULL);
+	c->tls = tls;
 }

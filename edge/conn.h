@@ -27,6 +27,7 @@
 #include "edge/ws_session.h"
 #include "proto/names.h"
 
+struct tls_stream;
 struct worker;
 
 enum conn_state {
@@ -45,6 +46,7 @@ struct conn {
 	struct worker *worker; // borrowed
 	struct loop_io read_io;
 	struct loop_io *write_io; // owned; NULL unless the socket is full
+	struct tls_stream *tls; // owned; NULL for a plain connection
 	struct wheel_entry timer;
 	TAILQ_ENTRY(conn) in_dirty;
 	TAILQ_ENTRY(conn) in_agenda;
@@ -93,6 +95,8 @@ TAILQ_HEAD(conn_list, conn);
 // Takes over `fd`, and the count of `peer` if it is counted.
 struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer, enum admission admission,
 	bool counted);
+// Before anything was read: the client speaks TLS. Takes over the stream.
+void conn_start_tls(struct conn *c, struct tls_stream *tls);
 
 // Ends the connection for `reason`, in whatever state it is; once it is ending, further calls change
 // nothing, except that reasons without a close code cut it off at once.

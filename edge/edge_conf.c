@@ -91,16 +91,17 @@ static const char *check_compression(const char *value)
 static const struct conf_option options[] = {
 	{ "listen", CONF_LIST, FIELD(listen), .def = "0.0.0.0:8080", .check = conf_check_address,
 		.help = "addresses for WebSocket and HTTP clients; empty: none" },
-	{ "listen-tls", CONF_STRING, FIELD(listen_tls), NOT_YET, .check = conf_check_address,
+	{ "listen-tls", CONF_STRING, FIELD(listen_tls), .check = conf_check_address,
 		.help = "address for clients with TLS" },
-	{ "tls-cert", CONF_STRING, FIELD(tls_cert), NOT_YET,
+	{ "tls-cert", CONF_STRING, FIELD(tls_cert), RELOADABLE,
 		.help = "file with the certificate chain of listen-tls, PEM" },
-	{ "tls-key", CONF_STRING, FIELD(tls_key), NOT_YET,
+	{ "tls-key", CONF_STRING, FIELD(tls_key), RELOADABLE,
 		.help = "file with the private key of listen-tls, PEM" },
-	{ "tls-client-ca", CONF_STRING, FIELD(tls_client_ca), NOT_YET,
+	{ "tls-client-ca", CONF_STRING, FIELD(tls_client_ca), RELOADABLE,
 		.help = "file with authorities; if set, clients must present a certificate" },
-	{ "tls-ticket-key-file", CONF_STRING, FIELD(tls_ticket_key_file), NOT_YET,
-		.help = "file with the session ticket key that edges share" },
+	{ "tls-ticket-key-file", CONF_STRING, FIELD(tls_ticket_key_file), RELOADABLE,
+		.help = "file with session ticket keys that edges share, one a line, the newest "
+			"first" },
 	{ "ops-listen", CONF_STRING, FIELD(ops_listen), .def = "127.0.0.1:9180",
 		.check = conf_check_address,
 		.help = "address of /metrics, /health and /ready; empty: none" },
@@ -251,7 +252,19 @@ static bool listens_beyond_loopback(const struct edge_conf *conf)
 			return true;
 		}
 	}
-	return false;
+	return conf->listen_tls[0] != '\0' && !conf_address_is_local(conf->listen_tls);
+}
+
+// Of what listen-tls cannot do without, the option that is missing; NULL if nothing is.
+static const char *missing_for_tls(const struct edge_conf *conf)
+{
+	if (conf->listen_tls[0] == '\0') {
+		return NULL;
+	}
+	if (conf->tls_cert[0] == '\0') {
+		return "tls-cert";
+	}
+	return conf->tls_key[0] == '\0' ? "tls-key" : NULL;
 }
 
 static const char *complete(void *arg, const char **what)
@@ -276,6 +289,10 @@ static const char *complete(void *arg, const char **what)
 		*what = "none lets everybody in: listen on loopback addresses only, or set "
 			"insecure";
 		return "auth";
+	}
+	if (missing_for_tls(conf) != NULL) {
+		*what = "required with listen-tls";
+		return missing_for_tls(conf);
 	}
 	if (conf->heartbeat_timeout_ms <= conf->heartbeat_interval_ms) {
 		*what = "must be longer than heartbeat-interval";

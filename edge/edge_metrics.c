@@ -34,6 +34,7 @@ static const struct {
 	[HANDSHAKE_MISSING_TOKEN] = { "missing_token", 0 },
 	[HANDSHAKE_INVALID_TOKEN] = { "invalid_token", 0 },
 	[HANDSHAKE_REVOKED] = { "revoked", 0 },
+	[HANDSHAKE_TLS] = { "tls", 0 },
 	[HANDSHAKE_PEER_GONE] = { "peer_gone", 0 },
 };
 

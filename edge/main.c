@@ -111,15 +111,18 @@ static int fail_address(struct program *p, const char *option, const char *text,
 	return result;
 }
 
-static int listen_on(struct program *p, const char *text)
+typedef int worker_listen_fn(struct worker *w, struct net_addr *addr, bool exclusive);
+
+static int listen_on(struct program *p, const char *option, const char *text,
+	worker_listen_fn *worker_listen_on)
 {
 	struct net_addr addr;
 	int result = net_addr_parse(&addr, text);
 	for (unsigned i = 0; i < p->edge.n_workers && result == 0; i++) {
-		result = worker_listen(p->edge.workers[i], &addr, i == 0);
+		result = worker_listen_on(p->edge.workers[i], &addr, i == 0);
 	}
 	if (result != 0) {
-		return fail_address(p, "listen", text, result);
+		return fail_address(p, option, text, result);
 	}
 	char bound[NET_ADDR_TEXT_MAX];
 	net_addr_format(&addr, bound);
@@ -131,15 +134,19 @@ static int listen_on(struct program *p, const char *text)
 static int listen_on_all(struct program *p)
 {
 	const struct conf_list *list = &p->settings->conf.listen;
-	if (list->n > WORKER_LISTENERS_MAX) {
+	if (list->n >= WORKER_LISTENERS_MAX) {
 		return fail(p, "listen", "too many addresses");
 	}
 	for (size_t i = 0; i < list->n; i++) {
-		if (listen_on(p, list->items[i]) != 0) {
+		if (listen_on(p, "listen", list->items[i], worker_listen) != 0) {
 			return -1;
 		}
 	}
-	return 0;
+	if (p->settings->conf.listen_tls[0] == '\0') {
+		return 0;
+	}
+	buf_append_str(&p->ready, " listen-tls=");
+	return listen_on(p, "listen-tls", p->settings->conf.listen_tls, worker_listen_tls);
 }
 
 static void serve_metrics(void *arg, struct ops_reply *reply)

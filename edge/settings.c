@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "edge/tls_context.h"
 
 static const char *const *list_items(const struct conf_list *list)
 {
@@ -39,9 +40,19 @@ static struct settings *make(const struct edge_conf *conf, struct settings *base
 	struct edge_fault *fault)
 {
 	struct auth *auth = NULL;
+	struct tls_context *tls = NULL;
 	if (conf->auth == EDGE_AUTH_JWT) {
 		auth = settings_load_auth(conf, fault);
 		if (auth == NULL) {
+			return NULL;
+		}
+	}
+	if (base != NULL) {
+		tls = base->tls != NULL ? tls_context_ref(base->tls) : NULL;
+	} else if (conf->listen_tls[0] != '\0') {
+		tls = tls_context_new(conf, fault);
+		if (tls == NULL) {
+			auth_free(auth);
 			return NULL;
 		}
 	}
@@ -49,6 +60,7 @@ static struct settings *make(const struct edge_conf *conf, struct settings *base
 	s->conf = *conf;
 	s->base = base != NULL ? settings_ref(base) : NULL;
 	s->auth = auth;
+	s->tls = tls;
 	s->upgrade = (struct upgrade_policy){
 		.allowed_origins = list_items(&s->conf.allowed_origins),
 		.n_allowed_origins = s->conf.allowed_origins.n,
@@ -78,6 +90,7 @@ void settings_unref(struct settings *s)
 	while (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
 		struct settings *base = s->base;
 		auth_free(s->auth);
+		tls_context_unref(s->tls);
 		if (base == NULL) {
 			edge_conf_fini(&s->conf);
 		}

@@ -1,5 +1,5 @@
-// What SIGHUP can change: options, token keys, origins. One generation of them is made whole, never
-// written afterwards, and shared by reference; whoever holds one reads it without a lock.
+// What SIGHUP can change: options, token keys, certificates, origins. One generation of them is made
+// whole, never written afterwards, and shared by reference; whoever holds one reads it without a lock.
 #pragma once
 
 #include <stdatomic.h>
@@ -8,6 +8,8 @@
 #include "edge/auth.h"
 #include "edge/edge_conf.h"
 #include "edge/http_upgrade.h"
+
+struct tls_context;
 
 // What made a start or a reload fail: an option, and what is wrong with it (owned by the caller).
 struct edge_fault {
@@ -19,6 +21,7 @@ struct settings {
 	struct edge_conf conf; // owned, or what it holds is `base`'s
 	struct settings *base; // owned reference; NULL: its own base
 	struct auth *auth; // owned; NULL: option auth=none
+	struct tls_context *tls; // owned reference; NULL: no option listen-tls
 	struct upgrade_policy upgrade;
 	atomic_uint refs;
 };
@@ -29,7 +32,7 @@ struct auth *settings_load_auth(const struct edge_conf *conf, struct edge_fault 
 // Takes over what `conf` holds and loads the files it names. One reference, or NULL and `*fault`; then
 // the caller still owns what `conf` holds.
 struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *fault);
-// The same options with their key files read again. The same otherwise.
+// The same options with the key files of tokens read again. The same otherwise.
 struct settings *settings_renew_keys(struct settings *s, struct edge_fault *fault);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); // NULL is fine

@@ -278,6 +278,12 @@ static void on_turn_end(void *arg)
 		}
 	} while (!TAILQ_EMPTY(&w->agenda));
 	observe_delivery(w);
+	w->tls_steps = 0;
+}
+
+bool worker_may_open_tls(struct worker *w)
+{
+	return w->tls_steps++ < WORKER_TLS_STEPS;
 }
 
 struct uplink *worker_link_for(struct worker *w, struct bytes room)
@@ -326,31 +332,51 @@ void worker_refuse_proxy(struct worker *w, const struct net_ip *peer, enum hands
 	}
 }
 
-static void on_accepted(void *arg, int fd, const struct net_addr *peer)
+// NULL if there is no room; the descriptor is closed then.
+static struct conn *take_in(struct worker *w, int fd, const struct net_addr *peer)
 {
-	struct worker *w = arg;
 	worker_touch(w);
 	size_t n = atomic_load_explicit(&w->edge->n_sockets, memory_order_relaxed);
 	if (n >= edge_max_connections(w->edge, w->settings) + EDGE_SPARE_SOCKETS) {
 		counter_add(&w->metrics.handshakes[HANDSHAKE_503], 1);
 		close(fd);
-		return;
+		return NULL;
 	}
 	struct net_ip ip = net_ip_of(peer);
 	if (w->settings->conf.proxy_protocol && !trusted_proxies_have(&w->edge->trusted, &ip)) {
 		worker_refuse_proxy(w, &ip, HANDSHAKE_403, "not from trusted-proxies");
 		close(fd);
-		return;
+		return NULL;
 	}
 	bool counted;
 	enum admission admission = edge_admit(w->edge, w->settings, &ip, w->touched_ms, &counted);
 	if (admission == ADMISSION_FLOOD) {
 		counter_add(&w->metrics.handshakes[HANDSHAKE_503], 1);
 		close(fd);
-		return;
+		return NULL;
 	}
 	net_set_nodelay(fd);
-	conn_new(w, fd, ip, admission, counted);
+	return conn_new(w, fd, ip, admission, counted);
+}
+
+static void on_accepted(void *arg, int fd, const struct net_addr *peer)
+{
+	take_in(arg, fd, peer);
+}
+
+static void on_accepted_tls(void *arg, int fd, const struct net_addr *peer)
+{
+	struct worker *w = arg;
+	struct conn *c = take_in(w, fd, peer);
+	if (c == NULL) {
+		return;
+	}
+	struct tls_stream *tls = tls_stream_new(w->settings->tls, fd);
+	if (tls == NULL) {
+		conn_close(c, CLOSE_PEER_GONE);
+		return;
+	}
+	conn_start_tls(c, tls);
 }
 
 struct worker *worker_new(struct edge *edge, unsigned index)
@@ -376,16 +402,27 @@ struct worker *worker_new(struct edge *edge, unsigned index)
 	return w;
 }
 
-int worker_listen(struct worker *w, struct net_addr *addr, bool exclusive)
+static int add_listener(struct worker *w, struct net_addr *addr, bool exclusive, listener_fn *fn)
 {
 	CHECK(w->n_listeners < WORKER_LISTENERS_MAX);
 	int error;
-	struct listener *l = listener_new(w->loop, addr, exclusive, on_accepted, w, &error);
+	struct listener *l = listener_new(w->loop, addr, exclusive, fn, w, &error);
 	if (l == NULL) {
 		return error;
 	}
 	w->listeners[w->n_listeners++] = l;
 	return 0;
+}
+
+int worker_listen(struct worker *w, struct net_addr *addr, bool exclusive)
+{
+	return add_listener(w, addr, exclusive, on_accepted);
+}
+
+int worker_listen_tls(struct worker *w, struct net_addr *addr, bool exclusive)
+{
+	transport_buffers_need_tls(&w->buffers);
+	return add_listener(w, addr, exclusive, on_accepted_tls);
 }
 
 void worker_attach(struct worker *w, unsigned i, struct router_link *link)
@@ -459,6 +496,7 @@ void worker_free(struct worker *w)
 	drain_fini(&w->drain);
 	settings_unref(w->settings);
 	settings_unref(atomic_load(&w->offered));
+	transport_buffers_fini(&w->buffers);
 	edge_metrics_fini(&w->metrics);
 	free(w);
 }

@@ -20,14 +20,17 @@
 #include "edge/edge_metrics.h"
 #include "edge/fib.h"
 #include "edge/inbox.h"
+#include "edge/transport.h"
 #include "edge/uplink.h"
 
 struct listener;
 
 enum {
-	WORKER_READ_MAX = 64 * 1024, // read from one connection in one turn
 	WORKER_LISTENERS_MAX = 16,
 	WORKER_KEEP = 64 * 1024, // capacity a working buffer keeps
+	// TLS handshakes that are taken a step further in one turn. A step may hold a signature, with RSA
+	// more than half a millisecond; the clients that are in wait no longer than for these.
+	WORKER_TLS_STEPS = 8,
 };
 
 struct worker {
@@ -69,13 +72,16 @@ struct worker {
 
 	struct log_limit proxy_log;
 	struct edge_metrics metrics;
-	uint8_t input[WORKER_READ_MAX];
+	unsigned tls_steps; // taken in this turn
+	struct transport_buffers buffers;
 };
 
 struct worker *worker_new(struct edge *edge, unsigned index);
 // Adds a listener; replaces port 0 in `addr`. With `exclusive` a port in use is refused even if it
 // could be shared. 0 or negative errno.
 MUST_CHECK int worker_listen(struct worker *w, struct net_addr *addr, bool exclusive);
+// The same for clients that speak TLS; edge->tls has a context.
+MUST_CHECK int worker_listen_tls(struct worker *w, struct net_addr *addr, bool exclusive);
 void worker_attach(struct worker *w, unsigned i, struct router_link *link);
 void worker_start(struct worker *w);
 // From the main thread: it uses these settings from its next callback on. Takes a reference.
@@ -106,6 +112,8 @@ static inline uint64_t worker_now(const struct worker *w)
 // Counts and logs a connection that came without a proxy's word that could be believed.
 void worker_refuse_proxy(struct worker *w, const struct net_ip *peer, enum handshake_result result,
 	const char *why);
+// True if one more TLS handshake may be taken a step further in this turn.
+bool worker_may_open_tls(struct worker *w);
 
 // The link to the router that owns `room`.
 struct uplink *worker_link_for(struct worker *w, struct bytes room);

@@ -206,6 +206,10 @@ class Edge(Process):
         return parse_address(self.ready["listen"][0])
 
     @property
+    def tls_address(self):
+        return parse_address(self.ready["listen-tls"][0])
+
+    @property
     def ops(self):
         return parse_address(self.ready["ops"][0])
 
@@ -317,9 +321,10 @@ class Cluster:
         return client
 
     def open(self, edge=0, token=None, target="/", **how):
-        """A client just after the handshake."""
+        """A client just after the handshake; with `tls`, over TLS."""
         chosen = self.edges[edge] if isinstance(edge, int) else edge
-        client = ws.Client(chosen.address, target, token, **how)
+        address = chosen.address if how.get("tls") is None else chosen.tls_address
+        client = ws.Client(address, target, token, **how)
         self.clients.append(client)
         return client
 

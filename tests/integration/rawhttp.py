@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import time
 
 # Sanitizer and valgrind runs are slower by this factor; deadlines grow with it.
@@ -15,9 +16,11 @@ class EndOfStream(Exception):
 
 class Stream:
     """A connected socket with a read buffer. Every wait has a deadline. `source` is the address it
-    comes from, any of 127.0.0.0/8."""
+    comes from, any of 127.0.0.0/8. With `tls`, an SSLContext, it speaks TLS behind the bytes
+    `before` (`session` is one to resume), and an end without close_notify is a reset."""
 
-    def __init__(self, address, receive_buffer=None, source=None):
+    def __init__(self, address, receive_buffer=None, source=None, tls=None, session=None,
+                 before=b""):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -31,11 +34,19 @@ class Stream:
             raise
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
+        if tls is not None:
+            try:
+                self.socket.sendall(before)
+                self.socket = tls.wrap_socket(self.socket, suppress_ragged_eofs=False,
+                                              server_hostname="localhost", session=session)
+            except BaseException:
+                self.socket.close()
+                raise
 
     def send(self, data):
         try:
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError) as e:
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as e:
             raise EndOfStream(str(e)) from e
 
     def half_close(self):
@@ -56,7 +67,7 @@ class Stream:
         self.socket.settimeout(left)
         try:
             data = self.socket.recv(65536)
-        except ConnectionResetError as e:
+        except (ConnectionResetError, ssl.SSLEOFError) as e:
             raise EndOfStream("reset") from e
         except TimeoutError as e:
             raise TimeoutError(f"nothing came in time; unread: {bytes(self.buffer[:200])!r}") from e
@@ -70,6 +81,14 @@ class Stream:
             self._fill(deadline)
         data = bytes(self.buffer[:n])
         del self.buffer[:n]
+        return data
+
+    def take_some(self, timeout=DEADLINE_S):
+        """Whatever comes next, at least a byte."""
+        if not self.buffer:
+            self._fill(time.monotonic() + timeout)
+        data = bytes(self.buffer)
+        self.buffer.clear()
         return data
 
     def take_until(self, mark, timeout=DEADLINE_S):
@@ -133,10 +152,10 @@ def read_response(stream, timeout=DEADLINE_S):
     return Response(stream.take_until(b"\r\n\r\n", timeout)[:-2])
 
 
-def exchange(address, data, timeout=DEADLINE_S, half_close=False):
+def exchange(address, data, timeout=DEADLINE_S, half_close=False, tls=None):
     """Sends `data` (or each piece of a list, one segment a piece) and returns the one response; the
     server must then close, and what it sent is the head and exactly the body it announced."""
-    stream = Stream(address)
+    stream = Stream(address, tls=tls)
     try:
         try:
             for piece in [data] if isinstance(data, bytes) else data:

@@ -1,15 +1,14 @@
 """The link over TLS, with certificates at both ends."""
 
 import os
-import shutil
-import subprocess
 import unittest
 
+import certs
 import rawhttp
-from harness import SLOW, TestCase
+from harness import TestCase
 
 
-@unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+@unittest.skipIf(certs.missing(), certs.missing())
 class LinkTls(TestCase):
     expected_seconds = 5
 
@@ -17,29 +16,12 @@ class LinkTls(TestCase):
         self.cluster = self.start_cluster(edges=0)
         self.cluster.router.stop()
         self.folder = self.cluster.folder
-        self.authority("ca")
-        self.authority("other-ca")
-        self.certificate("router", "ca", "127.0.0.1")
-        self.certificate("edge", "ca", "edge")
+        authority = certs.Authority(self.folder, "ca")
+        self.other_authority = certs.Authority(self.folder, "other-ca")
+        authority.issue("router", "127.0.0.1", names="")
+        authority.issue("edge", "edge", names="")
         self.cluster.router = self.cluster.start_router(
             listen="tls+tcp://127.0.0.1:0", **self.files("router", "ca"))
-
-    def openssl(self, *words):
-        subprocess.run(["openssl", *words], cwd=self.folder, check=True, capture_output=True,
-                       timeout=30 * SLOW)
-
-    def authority(self, name):
-        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                     "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem",
-                     "-days", "2")
-
-    def certificate(self, name, authority, common_name):
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                     "-subj", f"/CN={common_name}", "-keyout", f"{name}.key",
-                     "-out", f"{name}.csr")
-        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey",
-                     f"{authority}.key", "-CAcreateserial", "-days", "2", "-out", f"{name}.pem")
-        os.chmod(os.path.join(self.folder, f"{name}.key"), 0o600)
 
     def files(self, name, authority):
         path = os.path.join(self.folder, "")
@@ -55,7 +37,7 @@ class LinkTls(TestCase):
             bob.expect("chat", seq=n + 1)
 
     def test_other_certificates_are_refused_at_both_ends(self):
-        self.certificate("stranger", "other-ca", "edge")
+        self.other_authority.issue("stranger", "edge", names="")
         for name, files in (("wrong-edge", self.files("stranger", "ca")),
                             ("wrong-router", self.files("edge", "other-ca"))):
             with self.subTest(name=name):

@@ -24,10 +24,10 @@ def missing():
 
 
 class NodeClient:
-    def __init__(self, program, url):
+    def __init__(self, program, url, **env):
         self.popen = subprocess.Popen(
             ["node", os.path.join(CLIENTS, program), url], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "NODE_PATH": MODULES})
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "NODE_PATH": MODULES, **env})
         self.events = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -92,11 +92,13 @@ class Client:
     before anything else."""
 
     def __init__(self, address, target="/", token=None, subprotocols=(), fields=(),
-                 receive_buffer=None, early=b"", before=b"", source=None):
+                 receive_buffer=None, early=b"", before=b"", source=None, tls=None, session=None):
         if token is not None:
             target += ("&" if "?" in target else "?") + "token=" + quote(token, safe="")
         key = base64.b64encode(os.urandom(16)).decode("ascii")
-        self.stream = Stream(address, receive_buffer, source)
+        self.stream = Stream(address, receive_buffer, source, tls, session, before)
+        if tls is not None:
+            before = b""
         self.auto_pong = True
         self.inbox = []  # messages that came while an answer was waited for
         self.raw = None  # text of the last message read

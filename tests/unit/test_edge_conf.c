@@ -97,11 +97,6 @@ static void refuses_what_is_not_built(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		"listen-tls=0.0.0.0:8443",
-		"tls-cert=/c",
-		"tls-key=/k",
-		"tls-client-ca=/c",
-		"tls-ticket-key-file=/t",
 		"queue-total=1GiB",
 		"compression=shared",
 		"recorder-bytes=1MiB",
@@ -234,6 +229,22 @@ static void lets_strangers_in_only_on_purpose(void **state)
 	edge_conf_fini(&c);
 }
 
+static void wants_a_certificate_and_its_key_where_tls_is_listened_for(void **state)
+{
+	(void)state;
+	struct edge_conf c;
+	assert_fails(&edge_conf_spec, ARGS("--jwt-key=HS256:/k", "--listen-tls=127.0.0.1:8443"),
+		"command line: tls-cert: required with listen-tls");
+	assert_fails(&edge_conf_spec,
+		ARGS("--jwt-key=HS256:/k", "--listen-tls=127.0.0.1:8443", "--tls-cert=/c"),
+		"command line: tls-key: required with listen-tls");
+	assert_loads(&edge_conf_spec, &c,
+		ARGS("--jwt-key=HS256:/k", "--listen-tls=127.0.0.1:8443", "--tls-cert=/c",
+			"--tls-key=/k"));
+	assert_string_equal(c.listen_tls, "127.0.0.1:8443");
+	edge_conf_fini(&c);
+}
+
 static void what_it_prints_it_reads_again(void **state)
 {
 	(void)state;
@@ -276,6 +287,7 @@ int main(void)
 		cmocka_unit_test(refuses_values_of_the_wrong_form),
 		cmocka_unit_test(takes_values_of_the_right_form),
 		cmocka_unit_test(lets_strangers_in_only_on_purpose),
+		cmocka_unit_test(wants_a_certificate_and_its_key_where_tls_is_listened_for),
 		cmocka_unit_test(what_it_prints_it_reads_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
