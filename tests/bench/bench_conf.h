@@ -19,6 +19,7 @@ struct bench_conf {
 	enum bench_mode mode;
 
 	struct conf_list edges; // HOST:PORT
+	bool tls;
 	int protocol; // index into bench_protocols
 	char *key_file;
 	char *token_file;

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "tests/bench/wire_tls.h"
 
 enum {
 	EVENTS = 1024,
@@ -48,6 +49,7 @@ const char *conn_ending_name(enum conn_ending ending)
 static void finish(struct wire *w, struct conn *c, enum conn_ending ending, unsigned code,
 	struct bytes reason)
 {
+	wire_tls_close(c->tls);
 	close(c->fd);
 	if (c->dirty) {
 		STAILQ_REMOVE(&w->dirty, c, conn, dirty_link);
@@ -105,13 +107,19 @@ static void set_blocked(struct wire *w, struct conn *c, bool blocked)
 	}
 }
 
+static ssize_t send_some(struct conn *c, struct bytes data)
+{
+	return c->tls != NULL ? wire_tls_send(c->tls, data.data, data.len)
+			      : send(c->fd, data.data, data.len, MSG_NOSIGNAL);
+}
+
 static void flush(struct wire *w, struct conn *c)
 {
 	while (c->written < c->out.len) {
-		ssize_t n = send(c->fd, c->out.data + c->written, c->out.len - c->written,
-			MSG_NOSIGNAL);
+		ssize_t n = send_some(c, bytes_from(buf_bytes(&c->out), c->written));
 		if (n < 0 && errno == EAGAIN) {
-			set_blocked(w, c, true);
+			// What waits for the handshake is sent after the input that ends it.
+			set_blocked(w, c, c->tls == NULL || !wire_tls_awaits_input(c->tls));
 			return;
 		}
 		if (n < 0 && errno != EINTR) {
@@ -286,10 +294,13 @@ static void on_readable(struct wire *w, struct conn *c)
 	w->input.len = 0;
 	buf_append_bytes(&w->input, buf_bytes(&c->rest));
 	uint8_t *to = buf_reserve(&w->input, READ_SIZE);
-	ssize_t n = recv(c->fd, to, READ_SIZE, 0);
+	ssize_t n = c->tls != NULL ? wire_tls_recv(c->tls, to, READ_SIZE)
+				   : recv(c->fd, to, READ_SIZE, 0);
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 			finish_socket(w, c, n < 0 ? errno : 0);
+		} else if (c->tls != NULL && c->out.len > 0) {
+			mark_dirty(w, c);
 		}
 		return;
 	}
@@ -361,6 +372,9 @@ static void on_connected(struct wire *w, struct conn *c)
 		return;
 	}
 	c->state = CONN_UPGRADING;
+	if (w->tls != NULL) {
+		c->tls = wire_tls_open(w->tls, c->fd);
+	}
 	flush(w, c);
 }
 
@@ -379,10 +393,12 @@ static void on_event(struct wire *w, struct conn *c, uint32_t events)
 
 // The loop
 
-int wire_init(struct wire *w, const struct conn_events *events, void *arg, struct rng *rng)
+int wire_init(struct wire *w, const struct conn_events *events, void *arg, struct rng *rng,
+	bool tls)
 {
 	*w = (struct wire){ .epoll = -1, .timer = -1, .events = events, .arg = arg, .rng = rng };
 	STAILQ_INIT(&w->dirty);
+	w->tls = tls ? wire_tls_new() : NULL;
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	struct epoll_event event = { .events = EPOLLIN };
@@ -404,6 +420,7 @@ void wire_fini(struct wire *w)
 		close(w->timer);
 	}
 	buf_fini(&w->input);
+	wire_tls_free(w->tls);
 }
 
 void wire_wake_at(struct wire *w, uint64_t at_ns)

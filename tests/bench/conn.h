@@ -14,6 +14,9 @@
 #include "tests/bench/rng.h"
 #include "tests/bench/ws_client.h"
 
+struct ssl_ctx_st;
+struct ssl_st;
+
 enum conn_state {
 	CONN_NONE, // no socket
 	CONN_CONNECTING,
@@ -25,6 +28,7 @@ enum conn_state {
 // Embed it, zeroed.
 struct conn {
 	int fd; // valid unless CONN_NONE
+	struct ssl_st *tls; // owned; NULL: plain, or not connected yet
 	enum conn_state state;
 	bool dirty; // in wire.dirty
 	bool blocked; // waiting until the socket takes more
@@ -69,6 +73,7 @@ struct conn_events {
 };
 
 struct wire {
+	struct ssl_ctx_st *tls; // owned; NULL: plain
 	int epoll;
 	int timer;
 	struct buf input; // what was read last
@@ -80,9 +85,9 @@ struct wire {
 	uint64_t wake_ns; // 0: the timer is off
 };
 
-// Returns 0 or -errno.
+// With `tls` all connections speak it. Returns 0 or -errno.
 MUST_CHECK int wire_init(struct wire *w, const struct conn_events *events, void *arg,
-	struct rng *rng);
+	struct rng *rng, bool tls);
 void wire_fini(struct wire *w);
 // Writes what has gathered, waits up to `timeout_ms` or until wire_wake_at() for something to happen,
 // and handles it.
