@@ -72,9 +72,12 @@ static uint64_t closed_pos(const struct link_window *w)
 	return w->open ? w->open_pos : w->head_pos;
 }
 
+// What is acknowledged before its write is known to have ended stays until then: the socket may still
+// be reading it, and a peer may acknowledge what it has not been sent.
 static bool has_room(const struct link_window *w, size_t len)
 {
-	return w->head_pos - w->acked_pos + len <= w->peer_window;
+	uint64_t tail = w->acked_pos < w->sent_pos ? w->acked_pos : w->sent_pos;
+	return w->head_pos - tail + len <= w->peer_window;
 }
 
 static bool open_batch(struct link_window *w, size_t element_len)

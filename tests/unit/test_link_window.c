@@ -135,6 +135,42 @@ static void refuses_an_ack_of_what_was_never_handed_out(void **state)
 	link_window_fini(&w);
 }
 
+// A peer that lies, or whose frames overtake our own news of the write, has acknowledged what the
+// socket has not yet taken.
+static void keeps_what_is_still_being_written(void **state)
+{
+	(void)state;
+	struct link_window w;
+	struct iovec iov[2];
+	link_window_init(&w);
+	uint8_t *block = calloc(1, LINK_BATCH_TARGET);
+	uint64_t frames = 0;
+	while (link_window_add(&w, bytes_make(block, LINK_BATCH_TARGET))) {
+		link_window_close(&w);
+		frames++;
+	}
+	assert_int_equal(link_window_unsent(&w, iov), 1);
+	link_window_wrote(&w, 1);
+	assert_int_equal(link_window_acked(&w, 1 + frames), 0);
+	assert_int_equal(link_window_inflight(&w), 0);
+	size_t written = 1;
+	while (link_window_add(&w, bytes_make(block, LINK_BATCH_TARGET))) {
+		link_window_close(&w); // none but what fits beside the rest of the first write
+	}
+	size_t unsent = 0;
+	for (int i = 0, n = link_window_unsent(&w, iov); i < n; i++) {
+		const uint8_t *start = iov[i].iov_base;
+		assert_true(
+			start >= w.ring && start + iov[i].iov_len <= w.ring + LINK_WINDOW_BYTES);
+		unsent += iov[i].iov_len;
+	}
+	assert_true(written + unsent <= LINK_WINDOW_BYTES);
+	link_window_wrote(&w, unsent);
+	assert_true(link_window_add(&w, bytes_make(block, LINK_BATCH_TARGET)));
+	free(block);
+	link_window_fini(&w);
+}
+
 static void resends_from_where_the_peer_says(void **state)
 {
 	(void)state;
@@ -281,6 +317,7 @@ int main(void)
 		cmocka_unit_test(closes_the_window_at_its_bytes_and_opens_it_by_acks),
 		cmocka_unit_test(closes_the_window_at_its_frames),
 		cmocka_unit_test(refuses_an_ack_of_what_was_never_handed_out),
+		cmocka_unit_test(keeps_what_is_still_being_written),
 		cmocka_unit_test(resends_from_where_the_peer_says),
 		cmocka_unit_test(takes_frames_in_order_and_repeats_never),
 		cmocka_unit_test(acks_what_was_taken_in_not_what_was_received),
