@@ -19,9 +19,10 @@ enum {
 	SCRATCH_KEEP = 64 * 1024
 };
 
-void dispatch_init(struct dispatch *d, const struct codec_options *codec, uint8_t link)
+void dispatch_init(struct dispatch *d, const struct codec_options *codec, uint8_t link,
+	struct counter *unknown)
 {
-	*d = (struct dispatch){ .codec = codec, .link = link };
+	*d = (struct dispatch){ .codec = codec, .link = link, .unknown = unknown };
 }
 
 static void drop_records(struct dispatch *d)
@@ -209,10 +210,13 @@ static void on_item(struct dispatch *d, const link_item *item, struct bytes pack
 	case WEIR__LINK__V1__ITEM__KIND_DRAIN:
 		on_drain(d, item->drain);
 		return;
+	case WEIR__LINK__V1__ITEM__KIND__NOT_SET:
+		counter_add(d->unknown, 1);
+		return;
 	default:
 		break;
 	}
-	// What is left is for one client, or means nothing to an edge of this version.
+	// What is left is for one client.
 	uint64_t client = client_of(item);
 	unsigned worker = conn_handle_worker(client);
 	if (client != 0 && worker < d->n_workers) {

@@ -9,6 +9,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/check.h"
+#include "common/metrics.h"
 #include "edge/codec.h"
 #include "edge/inbox.h"
 #include "edge/router_link.h"
@@ -22,12 +23,15 @@ struct dispatch {
 	unsigned n_workers;
 	uint8_t link; // which router
 	struct revoked *revoked; // borrowed; what routers say of tokens; NULL: nobody listens
+	struct counter *unknown; // borrowed
 	struct link_arena arena;
 	struct buf records[ROUTER_LINK_WORKERS_MAX]; // of the batch at hand
 	struct buf scratch;
 };
 
-void dispatch_init(struct dispatch *d, const struct codec_options *codec, uint8_t link);
+// `unknown` is borrowed; it counts items of a kind that only a newer router knows.
+void dispatch_init(struct dispatch *d, const struct codec_options *codec, uint8_t link,
+	struct counter *unknown);
 void dispatch_fini(struct dispatch *d);
 // In the order of their indices.
 void dispatch_add_worker(struct dispatch *d, struct inbox *inbox);

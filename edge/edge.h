@@ -44,6 +44,7 @@ struct edge {
 	size_t possible_connections; // as descriptors allow
 
 	struct router_link *links[EDGE_LINKS_MAX]; // owned
+	struct counter unknown_items[EDGE_LINKS_MAX]; // of kinds that a newer router knows
 	unsigned n_links;
 	struct worker *workers[ROUTER_LINK_WORKERS_MAX]; // owned
 	unsigned n_workers;

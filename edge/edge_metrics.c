@@ -149,15 +149,19 @@ static void write_links(struct buf *out, const struct edge *edge)
 {
 	const char *name = "weir_edge_router_up";
 	uint64_t inflight = 0;
+	uint64_t unknown = 0;
 	metrics_head(out, name, "gauge", "Whether the link to the router is up.");
 	for (unsigned i = 0; i < edge->n_links; i++) {
 		struct router_link_status status = router_link_status(edge->links[i]);
 		inflight += status.inflight_bytes;
+		unknown += counter_get(&edge->unknown_items[i]);
 		write_sample(out, name, "router", edge->startup->conf.router.items[i],
 			status.up ? 1 : 0);
 	}
 	metrics_simple(out, "weir_edge_link_inflight_bytes", "gauge",
 		"Bytes sent to routers and not acknowledged.", inflight);
+	metrics_simple(out, "weir_edge_unknown_items_total", "counter",
+		"Items from routers of a kind that this version does not know.", unknown);
 }
 
 static void write_traffic(struct buf *out, const struct edge *edge, const struct edge_metrics *m)

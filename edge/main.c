@@ -240,7 +240,7 @@ static void start_links(struct program *p)
 			.n_workers = edge->n_workers,
 			.queue_limit = conf->publish_queue,
 		};
-		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i);
+		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i, &edge->unknown_items[i]);
 		p->dispatches[i].revoked = &edge->revoked;
 		for (unsigned j = 0; j < edge->n_workers; j++) {
 			dispatch_add_worker(&p->dispatches[i], &edge->workers[j]->inbox);

@@ -5,9 +5,10 @@
 //
 // protobuf-c has two traps that end here. It multiplies: a megabyte of empty submessages becomes 44
 // of structs, so the arena refuses to hand out more than ITEM_EXPANSION_MAX times the packed size.
-// And a oneof may be set to nothing at all; such an item is malformed to us. The alternative, a
-// hand-written decoder, would save the copy of each span and was left for when it is measured to
-// matter.
+// And a oneof may be set to a kind and yet point nowhere; such an item is malformed to us. One of no
+// kind that we know is not: a newer peer sends it, and whoever unpacked it counts it and goes on. The
+// alternative, a hand-written decoder, would save the copy of each span and was left for when it is
+// measured to matter.
 
 #include "proto/link_items.h"
 
@@ -158,9 +159,9 @@ const link_item *link_item_unpack(struct link_arena *arena, struct bytes packed)
 		.allocator_data = &budget,
 	};
 	const link_item *item = weir__link__v1__item__unpack(&allocator, packed.len, packed.data);
-	if (item == NULL || item->kind_case == WEIR__LINK__V1__ITEM__KIND__NOT_SET ||
-		item->client_up == NULL) {
+	if (item == NULL) {
 		return NULL;
 	}
-	return item;
+	bool known = item->kind_case != WEIR__LINK__V1__ITEM__KIND__NOT_SET;
+	return known && item->client_up == NULL ? NULL : item;
 }

@@ -22,11 +22,13 @@ static bool version_is_sane(struct bytes version)
 		(version.len == 0 || memchr(version.data, '\0', version.len) == NULL);
 }
 
+// A window smaller than the largest frame would never let that frame through.
 static bool is_sane(const Weir__Link__V1__Hello *hello)
 {
 	return link_name_valid(pb_bytes(hello->name)) && hello->boot.len == LINK_BOOT_LEN &&
-		hello->window_bytes >= LINK_BODY_MAX && version_is_sane(pb_bytes(hello->version)) &&
-		hello->lobby.len <= ROOM_NAME_MAX && hello->lobby_publish <= LOBBY_PUBLISH_NONE;
+		hello->window_bytes >= LINK_HEAD_LEN + LINK_BODY_MAX &&
+		version_is_sane(pb_bytes(hello->version)) && hello->lobby.len <= ROOM_NAME_MAX &&
+		hello->lobby_publish <= LOBBY_PUBLISH_NONE;
 }
 
 static bool copy_policy(const Weir__Link__V1__Hello *hello, struct rights_policy *policy)

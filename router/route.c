@@ -406,6 +406,9 @@ static int dispatch(struct route_request *rq, const link_item *item)
 	case WEIR__LINK__V1__ITEM__KIND_EDGE_STATE:
 		rq->edge->draining = item->edge_state->draining;
 		return 0;
+	case WEIR__LINK__V1__ITEM__KIND__NOT_SET:
+		counter_add(&rq->r->counters.unknown, 1);
+		return 0;
 	default:
 		return -EPROTO;
 	}

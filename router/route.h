@@ -44,6 +44,7 @@ struct route_counters {
 	struct counter published; // broadcasts and ephemeral messages too
 	struct counter deliveries; // connections reached
 	struct counter ignored; // items that speak of a client we do not know
+	struct counter unknown; // items of a kind we do not know
 	struct counter rejected[REFUSAL_COUNT];
 };
 
@@ -74,7 +75,8 @@ struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
 // freed. An edge that has to announce everything anew goes down and up again.
 void route_edge_down(struct route *r, struct table_edge *edge, uint64_t now_ms);
 
-// One item from an edge. 0, or negative if no honest edge sends it: then its link is to be closed.
+// One item from an edge; of a kind that a newer edge knows, it is ignored. 0, or negative if no honest
+// edge sends it: then its link is to be closed.
 MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,
 	uint64_t now_ms, int64_t wall_ms);
 

@@ -4,6 +4,7 @@
 // Recovery is all or nothing, and so is replay for one room: what cannot be brought whole is a refusal
 // or a gap, never a part. Every answer that holds messages is bounded, far below a frame.
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "common/mem.h"
@@ -386,6 +387,9 @@ int route_on_snapshot_end(struct route_request *rq)
 int route_on_rejoin(struct route_request *rq, const Weir__Link__V1__Rejoin *message)
 {
 	for (size_t i = 0; i < message->n_places; i++) {
+		if (!room_name_valid(pb_bytes(message->places[i]->room))) {
+			return -EPROTO;
+		}
 		rejoin(rq, message->places[i]);
 	}
 	return 0;

@@ -27,6 +27,15 @@ static void write_rejected(struct buf *out, const struct route *route)
 	}
 }
 
+static void write_ignored(struct buf *out, const struct route *route)
+{
+	const char *name = "weir_router_ignored_items_total";
+	metrics_head(out, name, "counter", "Items from edges that meant nothing.");
+	metrics_sample(out, name, "reason=\"unknown_client\"",
+		counter_get(&route->counters.ignored));
+	metrics_sample(out, name, "reason=\"unknown_kind\"", counter_get(&route->counters.unknown));
+}
+
 static uint64_t queue_bytes(struct link_server *server)
 {
 	uint64_t bytes = 0;
@@ -66,6 +75,7 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 		metrics_simple(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
 	}
 	write_rejected(out, route);
+	write_ignored(out, route);
 	metrics_histogram(out, "weir_router_route_seconds", "Time to route one BATCH of an edge.",
 		link_server_route_seconds(server));
 	metrics_head(out, "weir_build_info", "gauge", "Always 1.");

@@ -37,6 +37,7 @@ struct rig {
 	struct loop *loop;
 	struct inbox inbox; // of the one worker that every edge has
 	struct dispatch dispatch;
+	struct counter unknown;
 	struct codec_options codec;
 	struct link_arena arena;
 	uint64_t now_ms;
@@ -80,7 +81,7 @@ static void rig_init(struct rig *rig, uint8_t choice)
 	};
 	CHECK(rights_add(rig->policy.defaults, RIGHT_ALL, bytes_str("*")));
 	inbox_init(&rig->inbox, rig->loop, on_inbox, NULL);
-	dispatch_init(&rig->dispatch, &rig->codec, 0);
+	dispatch_init(&rig->dispatch, &rig->codec, 0, &rig->unknown);
 	dispatch_add_worker(&rig->dispatch, &rig->inbox);
 	route_init(&rig->route, &choices[choice % ARRAY_LEN(choices)], append, rig);
 	for (unsigned e = 0; e < N_EDGES; e++) {

@@ -14,11 +14,13 @@ EDGE_METRICS = {
     "weir_edge_handshakes_total", "weir_edge_closes_total", "weir_edge_bytes_total",
     "weir_edge_queue_bytes", "weir_edge_delivery_seconds", "weir_edge_router_up",
     "weir_edge_link_inflight_bytes", "weir_edge_dropped_total", "weir_edge_rejected_total",
-    "weir_log_dropped_total", "weir_reload_failed_total", "weir_build_info",
+    "weir_edge_unknown_items_total", "weir_log_dropped_total", "weir_reload_failed_total",
+    "weir_build_info",
 }
 ROUTER_METRICS = {
     "weir_router_edges", "weir_router_rooms", "weir_router_members", "weir_router_published_total",
     "weir_router_deliveries_total", "weir_router_rejected_total", "weir_router_history_bytes",
+    "weir_router_ignored_items_total",
     "weir_router_link_queue_bytes", "weir_router_route_seconds", "weir_log_dropped_total",
     "weir_reload_failed_total", "weir_build_info",
 }

@@ -216,7 +216,7 @@ static inline void bench_init_with(struct bench *b, const char *const *options)
 	atomic_store(&b->edge.n_working, 1);
 	b->edge.all_done = loop_wake_new(b->w->loop, (loop_fn *)free, NULL);
 	worker_attach(b->w, 0, NULL);
-	dispatch_init(&b->dispatch, &b->edge.codec, 0);
+	dispatch_init(&b->dispatch, &b->edge.codec, 0, &b->edge.unknown_items[0]);
 	b->dispatch.revoked = &b->edge.revoked;
 	atomic_store(&b->edge.revoked.is_known, true);
 	dispatch_add_worker(&b->dispatch, &b->w->inbox);

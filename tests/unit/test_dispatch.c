@@ -14,6 +14,7 @@ struct bench {
 	struct inbox inboxes[N_WORKERS];
 	struct dispatch dispatch;
 	struct codec_options codec;
+	struct counter unknown;
 	struct buf batch;
 	struct buf taken[N_WORKERS];
 	struct bytes rest[N_WORKERS]; // of `taken`, not read yet
@@ -27,7 +28,7 @@ static void on_inbox(void *arg)
 static void bench_init(struct bench *b)
 {
 	*b = (struct bench){ .loop = loop_new() };
-	dispatch_init(&b->dispatch, &b->codec, 5);
+	dispatch_init(&b->dispatch, &b->codec, 5, &b->unknown);
 	for (unsigned i = 0; i < N_WORKERS; i++) {
 		inbox_init(&b->inboxes[i], b->loop, on_inbox, NULL);
 		dispatch_add_worker(&b->dispatch, &b->inboxes[i]);
@@ -331,6 +332,27 @@ static void answers_for_workers_that_do_not_exist_are_dropped(void **state)
 	bench_fini(&b);
 }
 
+static void items_of_a_newer_router_are_counted_and_left_out(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	add_delivery(&b, "r", 1);
+	buf_append(&b.batch, "\x0a\x03\xfa\x07\x00", 5); // an item of kind 127
+	assert_int_equal(bench_dispatch(&b, 9), 7);
+	assert_int_equal(counter_get(&b.unknown), 1);
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		struct inbox_record record = next(&b, i);
+		assert_int_equal(record.kind, INBOX_DELIVERY);
+		frame_unref(record.frame);
+		expect_mark_and_end(&b, i, 9);
+	}
+	buf_append(&b.batch, "\x0a\x03\xfa\x07\x00", 5);
+	assert_int_equal(bench_dispatch(&b, 10), 0);
+	assert_int_equal(counter_get(&b.unknown), 2);
+	bench_fini(&b);
+}
+
 static void a_session_is_told_to_all(void **state)
 {
 	(void)state;
@@ -357,6 +379,7 @@ int main(void)
 		cmocka_unit_test(a_malformed_batch_leaves_nothing),
 		cmocka_unit_test(a_name_that_cannot_be_is_malformed),
 		cmocka_unit_test(answers_for_workers_that_do_not_exist_are_dropped),
+		cmocka_unit_test(items_of_a_newer_router_are_counted_and_left_out),
 		cmocka_unit_test(a_session_is_told_to_all),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

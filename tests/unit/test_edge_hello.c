@@ -110,7 +110,7 @@ static void refuses_what_no_honest_edge_says(void **state)
 	s.message.boot = pb_data(bytes_str("0123456789abcde"));
 	assert_refused(&s);
 	sample_init(&s);
-	s.message.window_bytes = LINK_BODY_MAX - 1;
+	s.message.window_bytes = LINK_HEAD_LEN + LINK_BODY_MAX - 1;
 	assert_refused(&s);
 	sample_init(&s);
 	s.message.version = pb_data(bytes_make(long_text, LINK_NAME_MAX + 1));
@@ -141,7 +141,7 @@ static void refuses_what_is_cut_off(void **state)
 	for (size_t i = 0; i < len; i++) {
 		// Where a field ends, a shorter message does: it lacks something, or is whole.
 		if (edge_hello_unpack(&hello, bytes_make(packed.data, i))) {
-			assert_true(hello.message->window_bytes >= LINK_BODY_MAX);
+			assert_true(hello.message->window_bytes >= LINK_HEAD_LEN + LINK_BODY_MAX);
 		}
 		edge_hello_fini(&hello);
 	}

@@ -82,13 +82,56 @@ static void refuses_what_is_no_element(void **state)
 	}
 }
 
-static void refuses_an_item_of_no_kind(void **state)
+static void reads_a_kind_of_a_newer_version_as_none(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t packed[6];
+		size_t len;
+	} rows[] = {
+		{ { 0 }, 0 }, { { 0xfa, 0x07, 0x00 }, 3 }, // field 127, a message
+		{ { 0xfa, 0x07, 0x02, 0x08, 0x01 }, 5 }, // with something in it
+		{ { 0xf8, 0x07, 0x05 }, 3 }, // a number
+	};
+	struct link_arena arena = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const link_item *item =
+			link_item_unpack(&arena, bytes_make(rows[i].packed, rows[i].len));
+		assert_non_null(item);
+		assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND__NOT_SET);
+	}
+	link_arena_fini(&arena);
+}
+
+static void reads_past_fields_of_a_newer_version(void **state)
 {
 	(void)state;
 	struct link_arena arena = { 0 };
-	assert_null(link_item_unpack(&arena, bytes_make(NULL, 0)));
-	static const uint8_t unknown[] = { 0xfa, 0x07, 0x00 }; // field 127
-	assert_null(link_item_unpack(&arena, bytes_make(unknown, sizeof(unknown))));
+	static const uint8_t packed[] = { 0x22, 0x0f, // a Leave
+		0x09, 7, 0, 0, 0, 0, 0, 0, 0, // of client 7
+		0xfa, 0x07, 0x01, 'x', // field 127
+		0x10, 0x05, // request 5
+		0xf8, 0x07, 0x01 }; // and one beside the Leave
+	const link_item *item = link_item_unpack(&arena, bytes_make(packed, sizeof(packed)));
+	assert_non_null(item);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_LEAVE);
+	assert_int_equal(item->leave->client, 7);
+	assert_int_equal(item->leave->req, 5);
+	link_arena_fini(&arena);
+}
+
+static void refuses_an_item_that_is_cut_off(void **state)
+{
+	(void)state;
+	struct link_arena arena = { 0 };
+	static const uint8_t rows[][4] = {
+		{ 0x22, 0x03, 0x10, 0x05 }, // a Leave longer than the item
+		{ 0xfa, 0x07, 0x09, 0x00 }, // the same of a kind nobody knows
+		{ 0x22, 0x02, 0x10, 0x85 }, // a number without an end
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_null(link_item_unpack(&arena, bytes_make(rows[i], sizeof(rows[i]))));
+	}
 	link_arena_fini(&arena);
 }
 
@@ -135,7 +178,9 @@ int main(void)
 		cmocka_unit_test(is_the_batch_message_of_the_schema),
 		cmocka_unit_test(refuses_every_truncation),
 		cmocka_unit_test(refuses_what_is_no_element),
-		cmocka_unit_test(refuses_an_item_of_no_kind),
+		cmocka_unit_test(reads_a_kind_of_a_newer_version_as_none),
+		cmocka_unit_test(reads_past_fields_of_a_newer_version),
+		cmocka_unit_test(refuses_an_item_that_is_cut_off),
 		cmocka_unit_test(refuses_an_amplification),
 		cmocka_unit_test(allocates_nothing_once_warm),
 	};

@@ -1666,6 +1666,34 @@ static void refuses_an_item_of_the_other_direction(void **state)
 	assert_int_equal(try_item(rig, EDGE_A, &item), -EPROTO);
 }
 
+static void ignores_and_counts_an_item_of_a_newer_edge(void **state)
+{
+	struct rig *rig = *state;
+	const link_item item = WEIR__LINK__V1__ITEM__INIT;
+	assert_int_equal(try_item(rig, EDGE_A, &item), 0);
+	assert_int_equal(counter_get(&rig->route.counters.unknown), 1);
+	assert_quiet(rig, EDGE_A);
+}
+
+static void refuses_a_rejoin_of_a_room_that_cannot_be(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	Weir__Link__V1__Place place = WEIR__LINK__V1__PLACE__INIT;
+	Weir__Link__V1__Place *places[] = { &place };
+	Weir__Link__V1__Rejoin message = WEIR__LINK__V1__REJOIN__INIT;
+	message.client = 1;
+	message.n_places = 1;
+	message.places = places;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REJOIN;
+	item.rejoin = &message;
+	assert_int_equal(try_item(rig, EDGE_A, &item), -EPROTO);
+	place.room = text("a\nb");
+	assert_int_equal(try_item(rig, EDGE_A, &item), -EPROTO);
+	assert_quiet(rig, EDGE_A);
+}
+
 #define RIG_TEST(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define KEPT_TEST(f) cmocka_unit_test_setup_teardown(f, setup_kept, teardown)
 
@@ -1739,6 +1767,8 @@ int main(void)
 		RIG_TEST(refuses_a_message_that_cannot_be),
 		RIG_TEST(refuses_a_message_larger_than_any_edge_takes),
 		RIG_TEST(refuses_an_item_of_the_other_direction),
+		RIG_TEST(refuses_a_rejoin_of_a_room_that_cannot_be),
+		RIG_TEST(ignores_and_counts_an_item_of_a_newer_edge),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
