@@ -3,6 +3,9 @@
 // its header is patched in, byte by byte position, when the BATCH is closed. Frames are indexed by
 // seq, so an acknowledgement is one look-up however many frames it covers.
 //
+// Whenever the ring is empty it begins again at its start, so a quiet link keeps touching one page and not
+// a megabyte of them, and after a burst its memory can be given back.
+//
 // Rejected: one allocation a frame in a list (an allocation for each BATCH at low load, when a BATCH
 // is one message), and a doubly mapped ring (contiguous, but a mapping that forks and sanitizers
 // trip over).
@@ -21,7 +24,6 @@ _Static_assert(LINK_WINDOW_BYTES >= LINK_HEAD_LEN + LINK_BODY_MAX, "the largest 
 void link_window_init(struct link_window *w)
 {
 	*w = (struct link_window){ 0 };
-	w->ring = xmalloc(LINK_WINDOW_BYTES);
 	link_window_reset(w, LINK_WINDOW_BYTES);
 }
 
@@ -80,8 +82,36 @@ static bool has_room(const struct link_window *w, size_t len)
 	return w->head_pos - tail + len <= w->peer_window;
 }
 
+// True if nothing is held, and no write reads from the ring.
+static bool is_empty(const struct link_window *w)
+{
+	return w->acked_pos == w->head_pos && w->sent_pos == w->head_pos &&
+		w->writing_pos == w->head_pos;
+}
+
+static void begin_ring(struct link_window *w)
+{
+	w->acked_pos = 0;
+	w->sent_pos = 0;
+	w->writing_pos = 0;
+	w->head_pos = 0;
+	if (w->ring == NULL) {
+		w->ring = xmalloc(LINK_WINDOW_BYTES);
+	}
+}
+
+void link_window_trim(struct link_window *w)
+{
+	if (is_empty(w)) {
+		link_window_fini(w);
+	}
+}
+
 static bool open_batch(struct link_window *w, size_t element_len)
 {
+	if (is_empty(w)) {
+		begin_ring(w);
+	}
 	if (!has_room(w, LINK_HEAD_LEN + element_len) ||
 		w->tx_next - w->tx_acked >= LINK_WINDOW_FRAMES) {
 		return false;
@@ -129,6 +159,9 @@ int link_window_unsent(struct link_window *w, struct iovec iov[2])
 {
 	struct bytes pieces[2];
 	w->writing_pos = closed_pos(w);
+	if (w->sent_pos == w->writing_pos) {
+		return 0;
+	}
 	ring_pieces(w, w->sent_pos, (size_t)(w->writing_pos - w->sent_pos), pieces);
 	int n = 0;
 	for (int i = 0; i < 2; i++) {

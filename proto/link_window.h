@@ -24,7 +24,7 @@ enum {
 };
 
 struct link_window {
-	uint8_t *ring; // owned; LINK_WINDOW_BYTES
+	uint8_t *ring; // owned; LINK_WINDOW_BYTES; NULL while nothing is held
 	uint64_t acked_pos;
 	uint64_t sent_pos;
 	uint64_t writing_pos; // end of what has been handed out to be written
@@ -44,6 +44,8 @@ struct link_window {
 
 void link_window_init(struct link_window *w);
 void link_window_fini(struct link_window *w);
+// Gives back the ring's memory if nothing is held.
+void link_window_trim(struct link_window *w);
 // A new session: nothing held, both directions begin at seq 1.
 void link_window_reset(struct link_window *w, uint64_t peer_window);
 

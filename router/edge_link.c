@@ -133,15 +133,32 @@ void edge_link_detach(struct edge_link *link)
 	pthread_mutex_unlock(conn_lock);
 }
 
+// What waits, as of now; the write callback may have moved some on since the last flush.
+static size_t count_waiting(struct edge_link *link)
+{
+	lock(link);
+	link->waiting = link->tail.len - link->tail_at;
+	unlock(link);
+	return link->waiting;
+}
+
 void edge_link_append(struct edge_link *link, struct bytes element)
 {
-	if (!link->lagged) {
-		buf_append_bytes(&link->fresh, element);
+	size_t more = link->fresh.len + element.len;
+	if (link->lagged) {
+		return;
 	}
+	if (link->waiting + more > EDGE_TAIL_MAX && count_waiting(link) + more > EDGE_TAIL_MAX) {
+		link->lagged = true;
+		buf_reset(&link->fresh, 0);
+		return;
+	}
+	buf_append_bytes(&link->fresh, element);
 }
 
 bool edge_link_flush(struct edge_link *link)
 {
+	link->busy = true;
 	lock(link);
 	if (link->tail.len == 0) {
 		struct buf swap = link->tail;
@@ -155,14 +172,27 @@ bool edge_link_flush(struct edge_link *link)
 		link->progress_ms = clock_mono_ms(); // nothing to acknowledge until now
 	}
 	pump_and_kick(link);
-	if (!link->lagged && link->tail.len - link->tail_at > EDGE_TAIL_MAX) {
-		link->lagged = true;
+	if (link->lagged) {
 		drop_waiting(link);
 	}
-	bool fine = !link->lagged;
 	link->waiting = link->tail.len - link->tail_at;
 	unlock(link);
-	return fine;
+	return !link->lagged;
+}
+
+void edge_link_trim(struct edge_link *link)
+{
+	if (!link->busy && link->fresh.len == 0 && link->n_parked == 0) {
+		lock(link);
+		buf_reset(&link->fresh, 0);
+		if (link->tail_at == link->tail.len) {
+			buf_reset(&link->tail, 0);
+			link->tail_at = 0;
+		}
+		link_window_trim(&link->session.window);
+		unlock(link);
+	}
+	link->busy = false;
 }
 
 void edge_link_on_drained(struct edge_link *link)
@@ -191,27 +221,49 @@ bool edge_link_is_behind(const struct edge_link *link, bool was, uint64_t now_ms
 		now_ms - link->progress_ms < EDGE_STALLED_MS;
 }
 
-void edge_link_park(struct edge_link *link, struct bytes batch)
+bool edge_link_park(struct edge_link *link, struct bytes batch)
 {
 	uint32_t len = (uint32_t)batch.len;
+	if (link->parked_at > link->parked.len / 2) {
+		buf_consume(&link->parked, link->parked_at);
+		link->parked_at = 0;
+	}
+	if (link->parked.len - link->parked_at > LINK_WINDOW_BYTES) {
+		return false;
+	}
 	buf_append(&link->parked, &len, sizeof(len));
 	buf_append_bytes(&link->parked, batch);
 	link->n_parked++;
+	return true;
 }
 
-bool edge_link_unpark(struct edge_link *link, struct bytes *batch)
+bool edge_link_parked(const struct edge_link *link, struct bytes *batch)
 {
 	uint32_t len;
 	if (link->n_parked == 0) {
-		buf_reset(&link->parked, KEEP_CAP);
-		link->parked_at = 0;
 		return false;
 	}
 	memcpy(&len, link->parked.data + link->parked_at, sizeof(len));
 	*batch = bytes_make(link->parked.data + link->parked_at + sizeof(len), len);
-	link->parked_at += sizeof(len) + len;
-	link->n_parked--;
 	return true;
+}
+
+void edge_link_unpark(struct edge_link *link, size_t len)
+{
+	struct bytes batch;
+	CHECK(edge_link_parked(link, &batch) && len <= batch.len);
+	link->parked_at += len;
+	if (len < batch.len) {
+		uint32_t rest = (uint32_t)(batch.len - len);
+		memcpy(link->parked.data + link->parked_at, &rest, sizeof(rest));
+		return;
+	}
+	link->parked_at += sizeof(uint32_t);
+	link->n_parked--;
+	if (link->n_parked == 0) {
+		buf_reset(&link->parked, 0);
+		link->parked_at = 0;
+	}
 }
 
 void edge_link_consume(struct edge_link *link)

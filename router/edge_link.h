@@ -50,6 +50,7 @@ struct edge_link {
 	size_t parked_at;
 	uint64_t n_parked;
 	bool touched; // in the server's list of links to flush
+	bool busy; // flushed since the last edge_link_trim()
 	uint32_t minor; // version that it speaks
 	uint64_t held_at; // it sends no BATCH from this seq on; 0: it has not said so
 	uint64_t ping_ms;
@@ -66,11 +67,13 @@ void edge_link_begin(struct edge_link *link);
 void edge_link_attach(struct edge_link *link, struct link_conn *conn, pthread_mutex_t *lock);
 void edge_link_detach(struct edge_link *link);
 
-// Takes one BATCH element; sent at the next flush.
+// Takes one BATCH element; sent at the next flush. If it finds no room, the edge has lagged.
 void edge_link_append(struct edge_link *link, struct bytes element);
 // Moves what gathered towards the wire. False if the edge has lagged just now: it is to be told and
 // its connection closed.
 MUST_CHECK bool edge_link_flush(struct edge_link *link);
+// Gives back the memory of a burst that is over: call it each second or so.
+void edge_link_trim(struct edge_link *link);
 // (the connection's mutex held) The last write is complete: closes a BATCH with what waits.
 void edge_link_on_drained(struct edge_link *link);
 // The edge has taken in everything below `ack`. False for an ack of what was never sent.
@@ -79,10 +82,13 @@ MUST_CHECK bool edge_link_acked(struct edge_link *link, uint64_t ack);
 // fallen to a quarter (`was` set). One that acknowledges nothing for EDGE_STALLED_MS does not read; it
 // is not waited for and will lag alone.
 bool edge_link_is_behind(const struct edge_link *link, bool was, uint64_t now_ms);
-// Keeps a BATCH for later.
-void edge_link_park(struct edge_link *link, struct bytes batch);
-// The oldest BATCH parked, borrowed until the next call for this link; false if there is none.
-bool edge_link_unpark(struct edge_link *link, struct bytes *batch);
+// Keeps a BATCH, or the rest of one, for later; false if the edge has sent more than its window allows.
+MUST_CHECK bool edge_link_park(struct edge_link *link, struct bytes batch);
+// What is left of the oldest BATCH parked, borrowed until the next call for this link; false if there
+// is none.
+bool edge_link_parked(const struct edge_link *link, struct bytes *batch);
+// Its first `len` bytes have been routed.
+void edge_link_unpark(struct edge_link *link, size_t len);
 // All that came from the edge and is not parked is in the tables: its acknowledgement may be told.
 void edge_link_consume(struct edge_link *link);
 // Sends an ACK if one is owed, and due or `now` is set.

@@ -56,8 +56,7 @@ void ingress_put(struct ingress *in, const struct ingress_event *event)
 
 void ingress_take(struct ingress *in)
 {
-	buf_reset(&in->taken, KEEP_CAP);
-	in->at = 0;
+	CHECK(in->taken.len == 0);
 	pthread_mutex_lock(&in->lock);
 	struct buf swap = in->taken;
 	in->taken = in->incoming;
@@ -68,6 +67,8 @@ void ingress_take(struct ingress *in)
 bool ingress_next(struct ingress *in, struct ingress_event *event)
 {
 	if (in->at == in->taken.len) {
+		buf_reset(&in->taken, KEEP_CAP);
+		in->at = 0;
 		return false;
 	}
 	memcpy(event, in->taken.data + in->at, sizeof(*event));

@@ -22,7 +22,7 @@ struct ingress_event {
 	enum ingress_kind kind;
 	uint64_t peer;
 	struct nng_stream *stream;
-	struct link_frame frame; // its body is borrowed until the next ingress_take()
+	struct link_frame frame; // its body is borrowed until the next ingress_next()
 };
 
 // `fn` is called in `loop` when something has come.
@@ -31,7 +31,7 @@ struct ingress *ingress_new(struct loop *loop, loop_fn *fn, void *arg);
 void ingress_free(struct ingress *in);
 // From any thread. `event->frame.body` is copied.
 void ingress_put(struct ingress *in, const struct ingress_event *event);
-// Makes everything put so far available to ingress_next().
+// Makes everything put so far available to ingress_next(), which has taken all before.
 void ingress_take(struct ingress *in);
 // False at the end of what was taken.
 bool ingress_next(struct ingress *in, struct ingress_event *event);

@@ -321,14 +321,16 @@ static void flush_edge(struct link_server *server, struct edge_link *edge)
 
 // ---- items
 
-static bool route_batch(struct link_server *server, struct edge_link *edge, struct bytes batch)
+// Routes the items of `*batch` until one has fed an edge that is behind; what is left stays there. An
+// item can ask for far more than its own size (history), so a whole batch is too long a step.
+static bool route_batch(struct link_server *server, struct edge_link *edge, struct bytes *batch)
 {
 	uint64_t begun_ns = clock_mono_ns();
 	int64_t wall_ms = clock_wall_ms();
 	struct bytes packed;
-	int more;
+	int more = 0;
 	server->routing = edge;
-	while ((more = link_batch_next(&batch, &packed)) > 0) {
+	while (edge->blocked_by == NULL && (more = link_batch_next(batch, &packed)) > 0) {
 		const link_item *item = link_item_unpack(&server->arena, packed);
 		if (item == NULL ||
 			route_item(server->route, edge->table, item, begun_ns / 1000000, wall_ms) <
@@ -339,7 +341,7 @@ static bool route_batch(struct link_server *server, struct edge_link *edge, stru
 	}
 	server->routing = NULL;
 	histogram_observe_ns(&server->route_seconds, clock_mono_ns() - begun_ns);
-	return more == 0;
+	return more >= 0;
 }
 
 // No honest edge says this, so nothing it said before is worth keeping.
@@ -362,13 +364,14 @@ static void release(struct link_server *server, struct edge_link *edge, uint64_t
 		return;
 	}
 	edge->blocked_by = NULL;
-	while (edge->blocked_by == NULL && edge_link_unpark(edge, &batch)) {
-		if (!route_batch(server, edge, batch)) {
+	while (edge->blocked_by == NULL && edge_link_parked(edge, &batch)) {
+		size_t len = batch.len;
+		if (!route_batch(server, edge, &batch)) {
 			malformed(server, edge);
 			return;
 		}
+		edge_link_unpark(edge, len - batch.len);
 	}
-	edge_link_consume(edge);
 }
 
 static void flush_edges(struct link_server *server)
@@ -379,6 +382,7 @@ static void flush_edges(struct link_server *server)
 		release(server, edge, now_ms);
 	}
 	LIST_FOREACH (edge, &server->edges, in_server) {
+		edge_link_consume(edge);
 		if (edge->touched) {
 			flush_edge(server, edge);
 		}
@@ -565,13 +569,11 @@ static bool on_batch(struct link_server *server, struct edge_link *edge,
 	if (result != 0) {
 		return result > 0; // a repeat is fine
 	}
-	if (edge->blocked_by != NULL) {
-		edge_link_park(edge, frame->body);
-		return true;
+	struct bytes batch = frame->body;
+	if (edge->blocked_by == NULL && !route_batch(server, edge, &batch)) {
+		return false;
 	}
-	bool fine = route_batch(server, edge, frame->body);
-	edge_link_consume(edge);
-	return fine;
+	return batch.len == 0 || edge_link_park(edge, batch);
 }
 
 static void on_pong(struct edge_link *edge, struct bytes body)
@@ -714,6 +716,14 @@ static void forgive_silence(struct link_server *server, uint64_t now_ms)
 	}
 }
 
+static void trim_edges(struct link_server *server)
+{
+	struct edge_link *edge;
+	LIST_FOREACH (edge, &server->edges, in_server) {
+		edge_link_trim(edge);
+	}
+}
+
 static void on_tick(void *arg)
 {
 	struct link_server *server = arg;
@@ -728,6 +738,7 @@ static void on_tick(void *arg)
 		server->sweep_ms = now_ms;
 		route_sweep(server->route, now_ms);
 		route_expire_revocations(server->route, clock_wall_ms());
+		trim_edges(server);
 	}
 	loop_timer_start(&server->tick, TICK_MS);
 }

@@ -107,7 +107,9 @@ class Link:
         self.socket.settimeout(rawhttp.DEADLINE_S)
         self.next_up = 1
         self.seen = 1
+        self.check = True  # the checksum of what comes; costs a second for each few megabytes
         self._buffer = b""
+        self._items = []  # of the BATCH that came last, not looked at yet
 
     def close(self):
         self.socket.close()
@@ -137,7 +139,7 @@ class Link:
         size, kind, _, _, seq, _ = HEAD.unpack(head)
         crc, = struct.unpack("<I", self._exactly(4))
         body = self._exactly(size)
-        if crc32c(head + body) != crc:
+        if self.check and crc32c(head + body) != crc:
             raise AssertionError("a frame with a wrong checksum")
         if kind == BATCH:
             self.seen = seq + 1
@@ -157,10 +159,11 @@ class Link:
     def expect_item(self, kind):
         """The fields of the next item of that kind."""
         while True:
-            for packed in fields(self.expect(BATCH)).get(1, []):
-                got = fields(packed)
-                if kind in got:
-                    return fields(got[kind][0])
+            while not self._items:
+                self._items = fields(self.expect(BATCH)).get(1, [])
+            got = fields(self._items.pop(0))
+            if kind in got:
+                return fields(got[kind][0])
 
     def expect_end(self, goaway=None):
         """The connection ends, and what a GOAWAY said of it is `goaway`, if one came: last words are lost

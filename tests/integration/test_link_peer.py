@@ -60,6 +60,7 @@ class EdgePeers(TestCase):
         link.batch(client_up(more=NEWER), item(UNKNOWN, fixed64(1, 1)), join("room"),
                    publish("room", req=2, more=NEWER))
         self.assertEqual(link.expect_item(DELIVERY)[1], [b"room"])
+        self.assertEqual(link.expect_item(PUBLISHED)[2], [2])
         link.batch(item(UNKNOWN, b""), publish("room", req=3))
         self.assertEqual(link.expect_item(PUBLISHED)[2], [3])
         counted = metrics_of(self.router.ops)

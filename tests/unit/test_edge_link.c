@@ -43,6 +43,7 @@ static void keeps_what_waits_for_a_connection_up_to_its_bound(void **state)
 	assert_true(edge_link_queue_bytes(link) > EDGE_TAIL_MAX - 2 * LEN);
 	append(link, LEN);
 	append(link, LEN);
+	assert_true(edge_link_queue_bytes(link) <= EDGE_TAIL_MAX); // not even until the turn's end
 	assert_false(edge_link_flush(link));
 	assert_true(link->lagged);
 	assert_int_equal(edge_link_queue_bytes(link), 0);
@@ -90,17 +91,24 @@ static void gives_back_parked_batches_in_order_and_acknowledges_the_others(void 
 	for (uint64_t seq = 1; seq <= 3; seq++) {
 		assert_int_equal(link_window_accept(w, seq, 100), 0);
 	}
-	edge_link_park(link, bytes_str("two"));
-	edge_link_park(link, bytes_str("three"));
+	assert_true(edge_link_park(link, bytes_str("two")));
+	assert_true(edge_link_park(link, bytes_str("three")));
 	edge_link_consume(link);
 	assert_int_equal(w->rx_consumed, 2);
-	assert_true(edge_link_unpark(link, &batch));
+	assert_true(edge_link_parked(link, &batch));
 	assert_bytes_equal(batch, "two");
+	edge_link_unpark(link, 1);
+	edge_link_consume(link);
+	assert_int_equal(w->rx_consumed, 2); // not all of it
+	assert_true(edge_link_parked(link, &batch));
+	assert_bytes_equal(batch, "wo");
+	edge_link_unpark(link, 2);
 	edge_link_consume(link);
 	assert_int_equal(w->rx_consumed, 3);
-	assert_true(edge_link_unpark(link, &batch));
+	assert_true(edge_link_parked(link, &batch));
 	assert_bytes_equal(batch, "three");
-	assert_false(edge_link_unpark(link, &batch));
+	edge_link_unpark(link, 5);
+	assert_false(edge_link_parked(link, &batch));
 	edge_link_consume(link);
 	assert_int_equal(w->rx_consumed, 4);
 	edge_link_free(link);
@@ -117,16 +125,51 @@ static void is_quiet_when_all_up_to_the_hold_is_routed_and_all_it_led_to_is_take
 	assert_false(edge_link_is_quiet(link)); // number 2 is under way
 	assert_int_equal(link_window_accept(w, 2, 100), 0);
 	assert_true(edge_link_is_quiet(link));
-	edge_link_park(link, bytes_str("two"));
+	assert_true(edge_link_park(link, bytes_str("two")));
 	assert_false(edge_link_is_quiet(link));
-	struct bytes batch;
-	assert_true(edge_link_unpark(link, &batch));
+	edge_link_unpark(link, 3);
 	append(link, 100); // an answer
 	assert_false(edge_link_is_quiet(link));
 	edge_link_begin(link);
 	assert_true(link_window_add(w, bytes_str("sent")));
 	link_window_close(w);
 	assert_false(edge_link_is_quiet(link));
+	edge_link_free(link);
+}
+
+static void parks_no_more_than_a_window(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	uint8_t *batch = calloc(1, LINK_BATCH_TARGET);
+	int n = 0;
+	while (edge_link_park(link, bytes_make(batch, LINK_BATCH_TARGET))) {
+		n++;
+	}
+	assert_int_equal(n, LINK_WINDOW_BYTES / LINK_BATCH_TARGET);
+	struct bytes oldest;
+	for (int i = 0; i < 4 * n; i++) { // neither does one that never runs empty grow
+		assert_true(edge_link_parked(link, &oldest));
+		edge_link_unpark(link, oldest.len);
+		assert_true(edge_link_park(link, bytes_make(batch, LINK_BATCH_TARGET)));
+		assert_true(link->parked.len <= (size_t)3 * LINK_WINDOW_BYTES);
+	}
+	free(batch);
+	edge_link_free(link);
+}
+
+static void gives_back_memory_once_it_is_quiet(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	append(link, 100000);
+	assert_true(edge_link_flush(link));
+	edge_link_trim(link);
+	edge_link_trim(link);
+	assert_true(edge_link_queue_bytes(link) > 100000); // it still waits
+	link->tail_at = link->tail.len;
+	edge_link_trim(link);
+	assert_int_equal(link->tail.cap + link->fresh.cap, 0);
 	edge_link_free(link);
 }
 
@@ -139,6 +182,8 @@ int main(void)
 		cmocka_unit_test(
 			is_quiet_when_all_up_to_the_hold_is_routed_and_all_it_led_to_is_taken_in),
 		cmocka_unit_test(gives_back_parked_batches_in_order_and_acknowledges_the_others),
+		cmocka_unit_test(parks_no_more_than_a_window),
+		cmocka_unit_test(gives_back_memory_once_it_is_quiet),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

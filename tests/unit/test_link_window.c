@@ -171,6 +171,35 @@ static void keeps_what_is_still_being_written(void **state)
 	link_window_fini(&w);
 }
 
+static void begins_anew_at_the_start_of_the_ring_when_it_is_empty(void **state)
+{
+	(void)state;
+	struct link_window w;
+	struct buf wire = { 0 };
+	link_window_init(&w);
+	assert_null(w.ring); // nothing was sent yet
+	for (uint64_t seq = 1; seq <= 3; seq++) {
+		assert_true(link_window_add(&w, element("abc")));
+		link_window_close(&w);
+		drain(&w, &wire);
+		assert_true(w.head_pos < 100);
+		link_window_trim(&w);
+		assert_non_null(w.ring); // it is not acknowledged
+		assert_int_equal(link_window_acked(&w, seq + 1), 0);
+	}
+	link_window_trim(&w);
+	assert_null(w.ring);
+	assert_true(link_window_add(&w, element("abc")));
+	link_window_close(&w);
+	wire.len = 0;
+	drain(&w, &wire);
+	struct buf body = { 0 };
+	assert_int_equal(take(&wire, &body).seq, 4);
+	buf_fini(&body);
+	buf_fini(&wire);
+	link_window_fini(&w);
+}
+
 static void resends_from_where_the_peer_says(void **state)
 {
 	(void)state;
@@ -318,6 +347,7 @@ int main(void)
 		cmocka_unit_test(closes_the_window_at_its_frames),
 		cmocka_unit_test(refuses_an_ack_of_what_was_never_handed_out),
 		cmocka_unit_test(keeps_what_is_still_being_written),
+		cmocka_unit_test(begins_anew_at_the_start_of_the_ring_when_it_is_empty),
 		cmocka_unit_test(resends_from_where_the_peer_says),
 		cmocka_unit_test(takes_frames_in_order_and_repeats_never),
 		cmocka_unit_test(acks_what_was_taken_in_not_what_was_received),
