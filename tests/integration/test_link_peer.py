@@ -4,12 +4,13 @@ import unittest
 
 import linkwire
 import rawhttp
+import ws
 from harness import DEADLINE_S, LINK_KEY, TestCase, metrics_of, parse_address, wait_until
 from linkwire import data, fixed64, item, varint
 
 # Fields of Item in link.proto.
 CLIENT_UP, JOIN, LEAVE, PUBLISH, BROADCAST, REJOIN, SNAPSHOT_END = 1, 3, 4, 5, 6, 10, 11
-DELIVERY, JOINED, PUBLISHED, MEMBER_EVENT = 32, 34, 36, 40
+DELIVERY, JOINED, PUBLISHED, MEMBER_EVENT, REVOCATION_SNAPSHOT = 32, 34, 36, 40, 43
 UNKNOWN = 127
 
 BODY_MAX = 786432  # of a frame
@@ -148,10 +149,17 @@ class RouterPeers(TestCase):
         link = self.peer.accept(**how)
         self.addCleanup(link.close)
         link.expect_item(SNAPSHOT_END)
+        link.batch(item(REVOCATION_SNAPSHOT, varint(2, 1)))  # none, and these are all
         return link
 
+    def try_connect(self):
+        try:
+            return self.cluster.connect(self.edge)
+        except ws.Refused:
+            return None
+
     def meet_client(self, link):
-        client = self.cluster.connect(self.edge)
+        client = wait_until(self.try_connect, "the edge admits clients")
         handle = link.expect_item(CLIENT_UP)[1][0]
         return client, handle
 
