@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include "edge/transport.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/certs.h"
 #include "tests/unit/edge_bench.h"
 
@@ -295,6 +296,7 @@ static void an_idle_connection_has_no_buffers(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_a_client_like_any_other),
 		cmocka_unit_test(handshakes_past_the_budget_wait_for_the_next_turn),

@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "edge/settings.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/certs.h"
 #include "tests/unit/test.h"
 
@@ -401,6 +402,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_is_none_is_a_fault_of_its_option),
 		cmocka_unit_test(a_certificate_out_of_its_time_is_refused),

@@ -8,6 +8,7 @@
 
 #include "common/mem.h"
 #include "edge/settings.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/certs.h"
 #include "tests/unit/test.h"
 
@@ -322,6 +323,7 @@ static void a_gone_socket_is_an_error_and_no_signal(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(carries_bytes_both_ways),
 		cmocka_unit_test(opens_a_stream_that_is_cut_at_every_place),

@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "edge/tls_ticket.h"
+#include "proto/crypto_mem.h"
 #include "tests/unit/test.h"
 
 #define SECRET_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -126,6 +127,7 @@ static void tells_what_is_wrong_with_a_file(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_file_gives_the_same_keys),
 		cmocka_unit_test(the_parts_of_a_key_have_nothing_in_common),
