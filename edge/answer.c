@@ -127,6 +127,13 @@ static void follow_epoch(struct fib_room *room, uint64_t epoch, uint64_t seq)
 	}
 }
 
+// The token may have been renewed since the join was asked for.
+static bool may_see(const struct conn *c, struct bytes room)
+{
+	struct rights_subject subject = conn_subject(c);
+	return rights_decide(&c->worker->edge->policy, &subject, RIGHT_PRESENCE, room).allowed;
+}
+
 static void become_member(struct conn *c, const Weir__Link__V1__Joined *m)
 {
 	bool added;
@@ -134,7 +141,7 @@ static void become_member(struct conn *c, const Weir__Link__V1__Joined *m)
 		m->epoch, m->seq, &added);
 	follow_epoch(member->room, m->epoch, m->seq);
 	member->join_seq = m->seq;
-	member->presence = m->presence;
+	member->presence = m->presence && may_see(c, pb_bytes(m->room));
 	c->n_rooms += added ? 1 : 0;
 }
 

@@ -186,8 +186,9 @@ static void run_ping(struct conn *c, const struct command *command)
 
 // ---- a new token
 
-// Takes the client out of the rooms that its new token does not allow. The router does the same when
-// it hears of the new rights; here it is done at once, and the router's word for it changes nothing.
+// Takes the client out of the rooms that its new token does not allow, or lets it hear no more of who
+// comes and goes. The router does the same when it hears of the new rights; here it is done at once,
+// and the router's word for it changes nothing.
 static void leave_forbidden_rooms(struct conn *c)
 {
 	struct worker *w = c->worker;
@@ -204,6 +205,8 @@ static void leave_forbidden_rooms(struct conn *c)
 				});
 			c->n_rooms--;
 			fib_leave(&w->fib, member);
+		} else if (member->presence) {
+			member->presence = may(c, RIGHT_PRESENCE, room);
 		}
 		member = next;
 	}

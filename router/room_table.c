@@ -405,7 +405,7 @@ uint32_t room_user_count(const struct table_room *room, const struct table_user 
 	return count;
 }
 
-static void membership_set_presence(struct membership *m, bool presence)
+void membership_set_presence(struct membership *m, bool presence)
 {
 	if (m->presence != presence) {
 		struct room_edge *re = room_edge_find(m->room, m->client->edge);

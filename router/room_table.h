@@ -204,6 +204,9 @@ MUST_CHECK enum room_result room_table_join(struct room_table *t, struct table_c
 // Frees the membership. True if it was the last connection of its user in the room.
 bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_ms);
 
+// Whether it hears of users who come and go.
+void membership_set_presence(struct membership *m, bool presence);
+
 // The client's membership, or NULL. Walks the shorter of the two lists.
 struct membership *membership_find(const struct table_room *room,
 	const struct table_client *client);

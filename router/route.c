@@ -215,6 +215,9 @@ static void leave_forbidden_rooms(const struct route_request *rq)
 		if (!route_may(rq->client, RIGHT_JOIN, room_name(m->room))) {
 			route_send_left(rq, room_name(m->room), "forbidden");
 			route_leave(rq->r, m, rq->now_ms);
+		} else if (m->presence &&
+			!route_may(rq->client, RIGHT_PRESENCE, room_name(m->room))) {
+			membership_set_presence(m, false);
 		}
 		m = next;
 	}
