@@ -167,7 +167,7 @@ static void a_handshake_that_trickles_is_dropped_in_time(void **state)
 	tls_connect(&b, &c);
 	for (int i = 0; i < 9; i++) {
 		bench_pass(&b, 1000);
-		client_write(&b, &c.plain, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc" + i, 1);
+		client_write(&b, &c.plain, &"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"[i], 1);
 	}
 	assert_int_equal(c.plain.conn->state, CONN_UPGRADE);
 	bench_pass(&b, 1100);
