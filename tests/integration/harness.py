@@ -221,6 +221,12 @@ class Edge(Process):
         return self
 
 
+def sanitized():
+    """Whether the router was built with a sanitizer that changes what memory costs."""
+    with open(ROUTER_BIN, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 def metrics_of(address):
     """{"name{label="value"}": number} of a /metrics page."""
     page = rawhttp.get(address, "/metrics").body.decode("utf-8")
