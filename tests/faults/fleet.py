@@ -510,15 +510,19 @@ class Fleet:
 
     def publish_everywhere(self, count, deadline):
         """`count` messages to each room, heard by all; then each connection is asked for a sign of
-        life, which comes after everything its edge counted before."""
+        life, which comes after everything its edge counted before. A connection may still end
+        meanwhile, as that of one who did not read; it is not asked, and missed until it is back."""
         for room in self.rooms:
-            senders = self.at_home_in(room)
             for i in range(count):
-                s = senders[i % len(senders)].session
+                senders = [c.session for c in self.at_home_in(room) if c.session is not None]
+                if not senders:
+                    return f"{room}: nobody is connected"
+                s = senders[i % len(senders)]
                 s.publish(room, self.name_message(s))
         if self.turn_until(lambda: not self.missing(), deadline):
             for client in self.clients:
-                client.session.ping()
+                if client.session is not None:
+                    client.session.ping()
             self.turn_until(lambda: not self.missing(), deadline)
         return self.missing()
 
