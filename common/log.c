@@ -419,10 +419,11 @@ void log_start(int fd, enum log_format format, enum log_level level)
 
 void log_stop(void)
 {
+	pthread_mutex_lock(&logger.lock);
 	if (!logger.running) {
+		pthread_mutex_unlock(&logger.lock);
 		return;
 	}
-	pthread_mutex_lock(&logger.lock);
 	logger.running = false;
 	logger.stopping = true;
 	logger.stop_by_ms = clock_mono_ms() + STOP_WAIT_MS;

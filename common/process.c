@@ -1,3 +1,10 @@
+// What a daemon does before it serves, and how it ends.
+//
+// Ending is not ours alone: NNG 1.5 closes its sockets, and at exit() its threads, by waiting for what it
+// has under way, and is known to wait for ever now and then. A supervisor would kill such a process
+// later and take that for a failure of ours. So the way out has a time limit, after which a thread ends
+// the process with the exit code it had earned. An alarm signal was rejected: its handler may not log.
+//
 // The probe is a few blocking calls on purpose: it runs in a process of its own, inside a container
 // that has no curl.
 
@@ -6,9 +13,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,6 +27,8 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/log.h"
+#include "common/mem.h"
 #include "common/net.h"
 
 enum {
@@ -78,6 +90,32 @@ int process_become(const char *user, const char **why)
 		prctl(PR_SET_DUMPABLE, 0); // a change of user may reset it
 	}
 	return 0;
+}
+
+struct last_resort {
+	unsigned ms;
+	int code;
+};
+
+static void *end_late(void *arg)
+{
+	const struct last_resort *last = arg;
+	poll(NULL, 0, (int)last->ms);
+	log_warn("stuck_at_exit", LOG_UINT("after_ms", last->ms), LOG_INT("code", last->code));
+	log_stop();
+	_exit(last->code);
+}
+
+void process_end_within(unsigned ms, int code)
+{
+	pthread_t thread;
+	struct last_resort *last = xcalloc(1, sizeof(*last));
+	*last = (struct last_resort){ .ms = ms, .code = code };
+	if (pthread_create(&thread, NULL, end_late, last) != 0) {
+		free(last); // then it has to end by itself
+		return;
+	}
+	pthread_detach(thread);
 }
 
 // "http://HOST:PORT/PATH" to its address and path; -1 if it is not that.

@@ -35,6 +35,7 @@ enum {
 	RESERVED_FILES = 128,
 	RESERVED_FILES_WORKER = 8 + 2 * WORKER_LISTENERS_MAX,
 	CONNECTIONS_MIN = 16,
+	END_MAX_MS = 5000, // what has no client of ours is not waited for longer
 };
 
 struct program {
@@ -456,6 +457,7 @@ static int run(struct program *p)
 	log_raw((const char *)p->ready.data);
 	report_to_supervisor(p);
 	loop_run(p->loop);
+	process_end_within(END_MAX_MS, 0);
 	tear_down(p);
 	log_info("stopped");
 	log_stop();

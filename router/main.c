@@ -29,6 +29,7 @@
 enum {
 	STOP_MAX_MS = 2000, // an edge that does not hold still by then is not waited for
 	QUIET_LOOK_MS = 5,
+	END_MAX_MS = 5000, // what has no data of ours is not waited for longer
 	PREPARED_MS = 30000, // who asked for rest and does not stop us by then has changed his mind
 };
 
@@ -379,9 +380,10 @@ static int run(struct router *router)
 	router->loop = loop_new();
 	route_init(&router->route, &options, link_server_append, NULL);
 	int result = serve(router);
+	process_end_within(END_MAX_MS, result);
 	ops_http_free(router->ops);
+	link_server_free(router->links); // edges learn of it whatever becomes of the rest
 	admin_server_free(router->admin);
-	link_server_free(router->links);
 	route_fini(&router->route);
 	loop_free(router->loop);
 	notify_close(&router->notify);

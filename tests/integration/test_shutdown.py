@@ -1,12 +1,16 @@
 """SIGTERM, and starting again at once."""
 
+import os
 import signal
 import socket
 import time
 import unittest
 
 import rawhttp
-from harness import TestCase, wait_until
+from harness import (BUILD, EDGE_BIN, ROUTER_BIN, Edge, Process, TestCase, option_words,
+                     wait_until)
+
+STUCK = os.path.join(BUILD, "tests", "stuck.so")
 
 
 class Shutdown(TestCase):
@@ -85,6 +89,36 @@ class Shutdown(TestCase):
             self.assertNotEqual(edge.wait(2 * rawhttp.SLOW), 0)
         self.assertRegex(edge.text(), rf"(?m)^error: .*listen: .*{port}")
         self.assertNotIn("ready listen", edge.text())
+
+
+@unittest.skipUnless(os.path.exists(STUCK), "not with a sanitizer, which has to be loaded first")
+class StuckLibrary(TestCase):
+    """NNG never comes back from closing; what was to be done has been done by then."""
+
+    expected_seconds = 7
+
+    def test_programs_end_all_the_same_and_well(self):
+        cluster = self.start_cluster(edges=0)
+        router_words = option_words({**cluster.router_options,
+                                     "listen": f"ipc://{cluster.folder}/other.sock",
+                                     "admin": f"ipc://{cluster.folder}/other-admin.sock"})
+        router = self.start_stuck(cluster, "router", ROUTER_BIN, router_words).wait_ready()
+        edge_words = option_words({**cluster.edge_options, "name": "edge",
+                                   "router": router.ready["listen"]})
+        edge = self.start_stuck(cluster, "edge", EDGE_BIN, edge_words, kind=Edge).wait_ready()
+        edge.wait_until_ready()
+        client = cluster.connect(edge)
+        router.signal(signal.SIGTERM)
+        edge.wait_for_line("link_down")
+        edge.signal(signal.SIGTERM)
+        client.expect_close(1012, "restart")
+        for process in (router, edge):
+            self.assertEqual(process.wait(30 * rawhttp.SLOW), 0)
+            process.wait_for_line("stuck_at_exit")
+
+    def start_stuck(self, cluster, name, program, words, kind=Process):
+        argv = ["env", f"LD_PRELOAD={STUCK}", program, *words]
+        return self.start_process(kind(cluster.folder, name, argv))
 
 
 if __name__ == "__main__":
