@@ -37,11 +37,12 @@ class Proxy:
     # ---- faults
 
     def cut(self, reset=False):
-        """All connections end now."""
+        """All connections end now; returns how many they were."""
         with self.lock:
             links, self.links = self.links, []
         for link in links:
             end(link, reset)
+        return len(links)
 
     def refuse(self, refusing):
         self.refusing = refusing

@@ -16,6 +16,13 @@ def missing():
     return None if shutil.which("openssl") else "openssl is not installed"
 
 
+def link_options(folder, name, authority="ca"):
+    """The options of one end of a TLS link, with files that lie in `folder`."""
+    path = os.path.join(folder, "")
+    return {"link_tls_cert": f"{path}{name}.pem", "link_tls_key": f"{path}{name}.key",
+            "link_tls_ca": f"{path}{authority}.pem"}
+
+
 class Authority:
     """A key and a certificate that sign others; its files lie in `folder` under its name."""
 

@@ -1,6 +1,5 @@
 """The link over TLS, with certificates at both ends."""
 
-import os
 import unittest
 
 import certs
@@ -24,9 +23,7 @@ class LinkTls(TestCase):
             listen="tls+tcp://127.0.0.1:0", **self.files("router", "ca"))
 
     def files(self, name, authority):
-        path = os.path.join(self.folder, "")
-        return {"link_tls_cert": f"{path}{name}.pem", "link_tls_key": f"{path}{name}.key",
-                "link_tls_ca": f"{path}{authority}.pem"}
+        return certs.link_options(self.folder, name, authority)
 
     def test_edges_with_a_certificate_of_the_authority_serve(self):
         edges = [self.cluster.start_edge(f"edge-{i}", **self.files("edge", "ca")) for i in (1, 2)]
