@@ -176,6 +176,12 @@ struct bytes conn_address(const struct conn *c, char out[NET_IP_TEXT_MAX])
 	return bytes_str(out);
 }
 
+// Not kept but reckoned: whoever sets the clock means the past as well.
+int64_t conn_since_wall_ms(const struct conn *c)
+{
+	return clock_wall_ms() - (int64_t)(worker_now(c->worker) - c->opened_ms);
+}
+
 struct rights_subject conn_subject(const struct conn *c)
 {
 	return (struct rights_subject){
@@ -445,8 +451,7 @@ static void leave_open(struct conn *c)
 	put_on_agenda(c);
 	counter_sub(&m->connections, 1);
 	atomic_fetch_sub_explicit(&w->edge->n_open, 1, memory_order_relaxed);
-	int64_t lasted_ms = clock_wall_ms() - c->since_wall_ms;
-	histogram_observe_ns(&m->duration, lasted_ms > 0 ? (uint64_t)lasted_ms * 1000000U : 0);
+	histogram_observe_ns(&m->duration, (worker_now(w) - c->opened_ms) * 1000000U);
 	bool ours = c->reason == CLOSE_SLOW_CONSUMER || c->reason == CLOSE_INTERNAL;
 	conn_log(c, ours ? LOG_INFO : LOG_DEBUG, "closed");
 }
@@ -809,7 +814,7 @@ static void send_connected(struct conn *c)
 			.username = bytes_str(c->identity.username),
 			.roles = (const char *const *)c->identity.roles,
 			.n_roles = c->identity.n_roles,
-			.timestamp_ms = c->since_wall_ms,
+			.timestamp_ms = clock_wall_ms(),
 			.heartbeat_interval_s = conf->heartbeat_interval_ms / 1000,
 			.heartbeat_timeout_s = conf->heartbeat_timeout_ms / 1000,
 			.expires_s = c->identity.expires_s,
@@ -822,7 +827,7 @@ static void welcome(struct conn *c, bool autojoin)
 {
 	struct worker *w = c->worker;
 	c->was_open = true;
-	c->since_wall_ms = clock_wall_ms();
+	c->opened_ms = worker_now(w);
 	c->ping_ms = worker_now(w) + conf_of(c)->heartbeat_interval_ms;
 	counter_add(&w->metrics.connections, 1);
 	atomic_fetch_add_explicit(&w->edge->n_open, 1, memory_order_relaxed);

@@ -82,8 +82,8 @@ struct conn {
 	struct rate message_rate;
 	struct rate byte_rate;
 	struct rate ping_rate;
-	int64_t since_wall_ms; // opened
 	// Times of the worker's clock (worker_now).
+	uint64_t opened_ms;
 	uint64_t state_ms; // entered its state
 	uint64_t rx_ms; // last input
 	uint64_t progress_ms; // last output that left, or found the queue empty
@@ -127,5 +127,7 @@ void conn_review_input(struct conn *c);
 
 struct bytes conn_client_id(const struct conn *c, char out[CLIENT_ID_MAX]);
 struct bytes conn_address(const struct conn *c, char out[NET_IP_TEXT_MAX]);
+// When it was opened, by the clock on the wall as it is now.
+int64_t conn_since_wall_ms(const struct conn *c);
 struct rights_subject conn_subject(const struct conn *c);
 const char *conn_state_name(enum conn_state state);

@@ -248,7 +248,7 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 	up.has_rights = identity->rights != NULL;
 	up.n_rights = up.has_rights ? rights_list(identity->rights, &up.rights) : 0;
 	up.address = pb_data(conn_address(c, address));
-	up.since_ms = c->since_wall_ms;
+	up.since_ms = conn_since_wall_ms(c);
 	up.codec = pb_data(bytes_str(codec_json.name));
 	up.jti = pb_data(bytes_str(identity->jti));
 	up.issued_s = identity->issued_s;
