@@ -154,8 +154,10 @@ static uint64_t kick_user(struct admin_call *call, struct bytes name)
 	if (user != NULL) {
 		const struct table_client *client;
 		LIST_FOREACH (client, &user->clients, in_user) {
-			route_kick(call->ctx->route, client, bytes_str("revoked"));
-			closed++;
+			if (!client->edge->going) {
+				route_kick(call->ctx->route, client, bytes_str("revoked"));
+				closed++;
+			}
 		}
 	}
 	return closed;

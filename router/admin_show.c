@@ -209,7 +209,7 @@ static void offer_clients_of_user(struct admin_page *page, const struct table_us
 {
 	const struct table_client *client;
 	LIST_FOREACH (client, &user->clients, in_user) {
-		if (only == NULL || client->edge == only) {
+		if (only == NULL ? !client->edge->going : client->edge == only) {
 			admin_page_offer(page, 0, bytes_str(client->id), client);
 		}
 	}

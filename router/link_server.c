@@ -8,6 +8,11 @@
 // does not count: after a pause every edge has its silence forgiven once, else a router that was
 // stopped for a moment would wake up and declare its edges dead before reading what they sent.
 //
+// What an edge leaves in the tables when it is gone is taken out piece by piece (route_purge()), in
+// whatever turns that takes; so is what the last session left, before the next one of the same edge
+// begins: its HELLO waits for that. Rejected: routing the new session beside the rest of the old one. Its
+// clients are the same, and would be counted twice meanwhile.
+//
 // Peers are freed in two steps, close now and free at the end of the turn, because events of theirs
 // may still lie in what was taken from the ingress; these find no peer by their number and are
 // dropped.
@@ -44,6 +49,8 @@ enum {
 	// What one link may have lying in the ingress: its window, and control frames.
 	INGRESS_MAX = LINK_WINDOW_BYTES + (64 << 10),
 	SWEEP_EVERY_MS = 1000,
+	PURGE_MS = 2, // a turn, of taking lost edges out of the tables
+	PURGE_STEPS = 64, // between two looks at the clock
 };
 
 struct peer {
@@ -56,6 +63,7 @@ struct peer {
 	struct edge_link *edge; // NULL: a stranger
 	bool closing;
 	uint64_t opened_ms;
+	struct buf hello; // waits until its edge's last session is out of the tables; mostly empty
 	uint8_t nonce[LINK_NONCE_LEN];
 	_Atomic(struct edge_link *) draining; // what on_drained() pumps
 	_Atomic size_t ingress_bytes;
@@ -66,6 +74,7 @@ struct link_server {
 	struct route *route;
 	struct ingress *ingress;
 	struct loop_timer tick;
+	struct loop_timer purge;
 	uint64_t tick_ms;
 	uint64_t sweep_ms;
 	nng_stream_listener *listener;
@@ -195,6 +204,7 @@ static void free_graves(struct link_server *server)
 		struct peer *next = LIST_NEXT(peer, in_server);
 		link_conn_free(peer->conn);
 		pthread_mutex_destroy(&peer->lock);
+		buf_fini(&peer->hello);
 		free(peer);
 		peer = next;
 	}
@@ -285,13 +295,39 @@ static void close_edge_peer(struct link_server *server, struct edge_link *edge)
 	}
 }
 
+// Lets clients of lost edges leave for a while. False if some are left, for later turns, so that other
+// edges are served between.
+static bool purge(struct link_server *server)
+{
+	uint64_t now_ms = clock_mono_ms();
+	uint64_t until_ns = clock_mono_ns() + (uint64_t)PURGE_MS * 1000000;
+	while (route_purge(server->route, PURGE_STEPS, now_ms)) {
+		if (clock_mono_ns() >= until_ns) {
+			loop_timer_start(&server->purge, 0);
+			return false;
+		}
+	}
+	return true;
+}
+
+// What the tables knew of the edge's session goes; it will tell anew.
+static void end_session(struct link_server *server, struct edge_link *edge)
+{
+	if (edge->table != NULL) {
+		route_edge_down(server->route, edge->table);
+		edge->table = NULL;
+		(void)purge(server);
+	}
+	edge_link_begin(edge);
+}
+
 // The edge's clients leave; nothing of it is remembered.
 static void purge_edge(struct link_server *server, struct edge_link *edge, const char *why)
 {
 	struct edge_link *other;
 	log_info("edge_gone", LOG_STR("edge", edge->name), LOG_STR("reason", why));
 	close_edge_peer(server, edge);
-	route_edge_down(server->route, edge->table, clock_mono_ms());
+	end_session(server, edge);
 	LIST_REMOVE(edge, in_server);
 	LIST_FOREACH (other, &server->edges, in_server) {
 		if (other->blocked_by == edge) {
@@ -459,14 +495,9 @@ static struct edge_link *add_edge(struct link_server *server, const Weir__Link__
 	return edge;
 }
 
-// The edge's session begins anew: what the tables knew of it goes, and it will tell.
 static void begin_session(struct link_server *server, struct edge_link *edge,
 	const Weir__Link__V1__Hello *hello, const struct rights_policy *policy)
 {
-	if (edge->table != NULL) {
-		route_edge_down(server->route, edge->table, clock_mono_ms());
-	}
-	edge_link_begin(edge);
 	edge->table =
 		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
 	route_tell_revocations(server->route, edge->table);
@@ -481,7 +512,8 @@ static void tell_hold(struct peer *peer)
 	}
 }
 
-static void welcome(struct peer *peer, const struct edge_hello *said,
+// False if the peer has to wait: its edge's last session is not out of the tables yet.
+static bool welcome(struct peer *peer, const struct edge_hello *said,
 	const struct link_nonces *nonces, struct bytes key)
 {
 	const Weir__Link__V1__Hello *hello = said->message;
@@ -491,7 +523,7 @@ static void welcome(struct peer *peer, const struct edge_hello *said,
 	if (edge != NULL && !same) {
 		if (clock_mono_ms() - edge->heard_ms < server->options.link_timeout_ms) {
 			refuse(peer, "duplicate_name", pb_bytes(hello->name));
-			return;
+			return true;
 		}
 		purge_edge(server, edge, "replaced");
 		edge = NULL;
@@ -505,9 +537,13 @@ static void welcome(struct peer *peer, const struct edge_hello *said,
 		link_random(&fresh_id, sizeof(fresh_id));
 	}
 	struct link_offer offer = offer_of(hello);
-	struct link_answer answer =
-		link_offer_decide(&edge->session, &offer, same && !edge->lagged, fresh_id);
+	bool resumable = same && !edge->lagged && edge->table != NULL;
+	struct link_answer answer = link_offer_decide(&edge->session, &offer, resumable, fresh_id);
 	if (!answer.resumed) {
+		end_session(server, edge);
+		if (route_is_purging(server->route, pb_bytes(hello->name))) {
+			return false;
+		}
 		begin_session(server, edge, hello, &said->policy);
 	}
 	edge->table->token_life_ms = hello->jwt_max_lifetime_ms;
@@ -527,6 +563,7 @@ static void welcome(struct peer *peer, const struct edge_hello *said,
 	if (server->holding) {
 		tell_hold(peer);
 	}
+	return true;
 }
 
 static void on_hello(struct peer *peer, struct bytes packed)
@@ -551,10 +588,36 @@ static void on_hello(struct peer *peer, struct bytes packed)
 		refuse(peer, "bad_key", pb_bytes(hello.message->name));
 	} else {
 		struct bytes key = keys->n > 0 ? keys->keys[key_index] : bytes_make(NULL, 0);
-		welcome(peer, &hello, &nonces, key);
+		if (!welcome(peer, &hello, &nonces, key)) {
+			buf_append_bytes(&peer->hello, packed);
+			peer->opened_ms = clock_mono_ms();
+		}
 	}
 	edge_hello_fini(&hello);
 	buf_fini(&body);
+}
+
+static struct peer *waiting_peer(const struct link_server *server)
+{
+	struct peer *peer;
+	LIST_FOREACH (peer, &server->peer_list, in_server) {
+		if (peer->hello.len > 0) {
+			return peer;
+		}
+	}
+	return NULL;
+}
+
+static void on_purge(void *arg)
+{
+	struct link_server *server = arg;
+	struct peer *peer;
+	while (purge(server) && (peer = waiting_peer(server)) != NULL) {
+		struct buf hello = peer->hello;
+		peer->hello = (struct buf){ 0 };
+		on_hello(peer, buf_bytes(&hello));
+		buf_fini(&hello);
+	}
 }
 
 // ---- frames of an edge
@@ -627,7 +690,7 @@ static void on_peer_frame(struct peer *peer, const struct link_frame *frame)
 {
 	atomic_fetch_sub(&peer->ingress_bytes, LINK_HEAD_LEN + frame->body.len);
 	if (peer->edge == NULL) {
-		if (frame->type == LINK_HELLO) {
+		if (frame->type == LINK_HELLO && peer->hello.len == 0) {
 			on_hello(peer, frame->body);
 		} else {
 			refuse(peer, "protocol", bytes_make(NULL, 0));
@@ -820,6 +883,7 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 	}
 	server->url = bound_url(server->listener, options->url);
 	loop_at_turn_end(loop, on_turn_end, server);
+	loop_timer_init(loop, &server->purge, on_purge, server);
 	loop_timer_init(loop, &server->tick, on_tick, server);
 	loop_timer_start(&server->tick, TICK_MS);
 	nng_stream_listener_accept(server->listener, server->accept_aio);
@@ -832,6 +896,7 @@ void link_server_free(struct link_server *server)
 		return;
 	}
 	struct peer *peer;
+	loop_timer_stop(&server->purge);
 	loop_timer_stop(&server->tick);
 	free_listener(server);
 	LIST_FOREACH (peer, &server->peer_list, in_server) {

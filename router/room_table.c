@@ -62,6 +62,7 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 	map_init(&t->rooms, room_key);
 	map_init(&t->users, user_key);
 	LIST_INIT(&t->edges);
+	LIST_INIT(&t->retired);
 	TAILQ_INIT(&t->idle);
 	LIST_INIT(&t->free);
 	ssize_t got = getrandom(&t->next_epoch, sizeof(t->next_epoch), 0);
@@ -79,14 +80,20 @@ static void room_free(struct room_table *t, struct table_room *room)
 	free(room);
 }
 
-void room_table_fini(struct room_table *t)
+static void remove_edges(struct room_table *t, struct table_edges *edges)
 {
-	struct table_edge *edge = LIST_FIRST(&t->edges);
+	struct table_edge *edge = LIST_FIRST(edges);
 	while (edge != NULL) {
 		struct table_edge *next = LIST_NEXT(edge, in_table);
 		room_table_edge_remove(t, edge, 0);
 		edge = next;
 	}
+}
+
+void room_table_fini(struct room_table *t)
+{
+	remove_edges(t, &t->edges);
+	remove_edges(t, &t->retired);
 	struct table_room *room = TAILQ_FIRST(&t->idle);
 	while (room != NULL) {
 		struct table_room *next = TAILQ_NEXT(room, idle);
@@ -121,6 +128,14 @@ struct table_edge *room_table_edge_add(struct room_table *t, struct bytes name,
 	return edge;
 }
 
+void room_table_edge_retire(struct room_table *t, struct table_edge *edge)
+{
+	edge->going = true;
+	LIST_REMOVE(edge, in_table);
+	LIST_INSERT_HEAD(&t->retired, edge, in_table);
+	t->n_edges--;
+}
+
 void room_table_edge_remove(struct room_table *t, struct table_edge *edge, uint64_t now_ms)
 {
 	struct table_client *client = LIST_FIRST(&edge->list);
@@ -130,7 +145,7 @@ void room_table_edge_remove(struct room_table *t, struct table_edge *edge, uint6
 		client = next;
 	}
 	LIST_REMOVE(edge, in_table);
-	t->n_edges--;
+	t->n_edges -= !edge->going;
 	map_fini(&edge->clients);
 	rights_unref(edge->policy.defaults);
 	free(edge->lobby);

@@ -84,7 +84,7 @@ struct table_edge {
 	uint32_t n_clients;
 	uint32_t n_rooms; // rooms with a member here
 	uint64_t n_memberships;
-	bool going; // being taken down: nothing is to be sent to it
+	bool going; // retired: nothing is to be sent to it
 	uint64_t token_life_ms; // tokens are good for no longer after they were issued; 0: any
 	bool draining; // it says that it sends its clients away
 	char *name; // owned
@@ -132,6 +132,7 @@ struct room_table {
 	struct map rooms;
 	struct map users;
 	LIST_HEAD(table_edges, table_edge) edges;
+	struct table_edges retired; // their clients leave by and by
 	TAILQ_HEAD(idle_rooms, table_room) idle;
 	struct membership_list free; // memberships not in use
 	struct membership_slab *slabs; // owned; what they are cut from
@@ -154,7 +155,9 @@ void room_table_fini(struct room_table *t);
 // Copies the name and the policy (with a reference to its rights).
 struct table_edge *room_table_edge_add(struct room_table *t, struct bytes name,
 	const struct rights_policy *policy, void *link);
-// Removes its clients as well, and frees it.
+// Its session is over: it is no longer among the edges, its clients are still members. To be removed.
+void room_table_edge_retire(struct room_table *t, struct table_edge *edge);
+// Removes its clients as well, and frees it, retired or not.
 void room_table_edge_remove(struct room_table *t, struct table_edge *edge, uint64_t now_ms);
 
 // What an edge says of a connection. Spans hold no NUL.

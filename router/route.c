@@ -145,16 +145,44 @@ static void client_gone(struct route *r, struct table_client *client, uint64_t n
 	room_table_client_remove(&r->table, client, now_ms);
 }
 
-void route_edge_down(struct route *r, struct table_edge *edge, uint64_t now_ms)
+void route_edge_down(struct route *r, struct table_edge *edge)
 {
-	edge->going = true;
+	room_table_edge_retire(&r->table, edge);
+	edge->link = NULL;
+}
+
+static void purge_step(struct route *r, struct table_edge *edge, uint64_t now_ms)
+{
 	struct table_client *client = LIST_FIRST(&edge->list);
-	while (client != NULL) {
-		struct table_client *next = LIST_NEXT(client, in_edge);
-		client_gone(r, client, now_ms);
-		client = next;
+	struct membership *m = client != NULL ? LIST_FIRST(&client->rooms) : NULL;
+	if (m != NULL) {
+		route_leave(r, m, now_ms);
+	} else if (client != NULL) {
+		room_table_client_remove(&r->table, client, now_ms);
+	} else {
+		room_table_edge_remove(&r->table, edge, now_ms);
 	}
-	room_table_edge_remove(&r->table, edge, now_ms);
+}
+
+bool route_purge(struct route *r, size_t max, uint64_t now_ms)
+{
+	struct table_edge *edge = LIST_FIRST(&r->table.retired);
+	for (size_t n = 0; n < max && edge != NULL; n++) {
+		purge_step(r, edge, now_ms);
+		edge = LIST_FIRST(&r->table.retired);
+	}
+	return edge != NULL;
+}
+
+bool route_is_purging(const struct route *r, struct bytes name)
+{
+	const struct table_edge *edge;
+	LIST_FOREACH (edge, &r->table.retired, in_table) {
+		if (bytes_equal_str(name, edge->name)) {
+			return true;
+		}
+	}
+	return false;
 }
 
 struct rights_decision route_decide(const struct table_client *client, enum right right,
@@ -234,14 +262,14 @@ static void kick(struct route *r, struct table_edge *edge, uint64_t handle, stru
 	route_send(r, edge, &item);
 }
 
-// Of those that were not told to go already: how many, and which has been here longest.
+// Of those that are not going already: how many, and which has been here longest.
 static uint64_t count_connections(const struct table_user *user, struct table_client **oldest)
 {
 	uint64_t n = 0;
 	struct table_client *client;
 	*oldest = NULL;
 	LIST_FOREACH (client, &user->clients, in_user) {
-		if (client->replaced) {
+		if (client->replaced || client->edge->going) {
 			continue;
 		}
 		n++;

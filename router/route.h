@@ -71,9 +71,16 @@ void route_set_options(struct route *r, const struct route_options *options);
 // policy (from HELLO) are copied. `n_workers` of it will tell their places; 0: it did not say.
 struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
 	const struct rights_policy *policy, uint32_t n_workers);
-// The session is over: its clients leave their rooms, the members elsewhere are told, and `edge` is
-// freed. An edge that has to announce everything anew goes down and up again.
-void route_edge_down(struct route *r, struct table_edge *edge, uint64_t now_ms);
+// The session is over: nothing is sent to the edge any more, and neither `edge` nor its link are used
+// again. Its clients are members until route_purge() lets them leave.
+void route_edge_down(struct route *r, struct table_edge *edge);
+// Lets clients of edges that went down leave their rooms and tells the members elsewhere: `max` steps,
+// a membership or a client each, so that a large edge does not hold up what is to be routed. False when
+// none is left.
+bool route_purge(struct route *r, size_t max, uint64_t now_ms);
+// True while clients of an edge of that name, which went down, have yet to leave. It must not come up
+// before: its clients, announced again, would be in their rooms twice.
+bool route_is_purging(const struct route *r, struct bytes name);
 
 // One item from an edge; of a kind that a newer edge knows, it is ignored. 0, or negative if no honest
 // edge sends it: then its link is to be closed.

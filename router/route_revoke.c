@@ -82,7 +82,7 @@ static uint64_t close_of_user(struct route *r, struct bytes name)
 	}
 	const struct table_client *client;
 	LIST_FOREACH (client, &user->clients, in_user) {
-		if (is_hit(r, client)) {
+		if (!client->edge->going && is_hit(r, client)) {
 			route_kick(r, client, bytes_str("revoked"));
 			n++;
 		}

@@ -71,6 +71,13 @@ static void edge_up(struct rig *rig, unsigned e)
 	rig->edges[e] = route_edge_up(&rig->route, NULL, bytes_str(name), &rig->policy, 2 * e);
 }
 
+static void edge_down(struct rig *rig, unsigned e)
+{
+	route_edge_down(&rig->route, rig->edges[e]);
+	while (route_purge(&rig->route, 1, rig->now_ms)) {
+	}
+}
+
 static void rig_init(struct rig *rig, uint8_t choice)
 {
 	*rig = (struct rig){ .now_ms = 1000, .loop = loop_new() };
@@ -92,7 +99,7 @@ static void rig_init(struct rig *rig, uint8_t choice)
 static void rig_fini(struct rig *rig)
 {
 	for (unsigned e = 0; e < N_EDGES; e++) {
-		route_edge_down(&rig->route, rig->edges[e], rig->now_ms);
+		edge_down(rig, e);
 	}
 	CHECK(rig->route.table.n_members == 0 && rig->route.table.n_clients == 0);
 	CHECK(rig->route.table.users.n_entries == 0);
@@ -185,7 +192,7 @@ static unsigned control(struct rig *rig, uint8_t bits)
 		route_sweep(&rig->route, rig->now_ms);
 	}
 	if ((bits & CONTROL_DOWN) != 0) {
-		route_edge_down(&rig->route, rig->edges[e], rig->now_ms);
+		edge_down(rig, e);
 		edge_up(rig, e);
 	}
 	return e;

@@ -183,9 +183,9 @@ def _mac(key, label, router_nonce, edge_nonce, body):
     return hmac.new(key, label + b"\0" + router_nonce + edge_nonce + body, hashlib.sha256).digest()
 
 
-def edge(address, key, name="peer", minor=MINOR, hello=b"", admitted=True):
+def edge(address, key, name="peer", minor=MINOR, hello=b"", admitted=True, before_hello=None):
     """A connection to the router as an edge, with `hello` behind what HELLO holds; READY if
-    `admitted`."""
+    `admitted`. `before_hello` is called when the router waits for it."""
     link = Link(socket.create_connection(address, timeout=rawhttp.DEADLINE_S))
     router_nonce = fields(link.expect(CHALLENGE))[4][0]
     nonce = os.urandom(32)
@@ -193,6 +193,8 @@ def edge(address, key, name="peer", minor=MINOR, hello=b"", admitted=True):
             + varint(6, 1) + varint(7, 1) + varint(8, 1) + varint(9, WINDOW)
             + data(10, "test") + data(11, varint(1, 15) + data(2, "*")) + hello)
     mac = _mac(key, b"weir-edge", router_nonce, nonce, body)
+    if before_hello is not None:
+        before_hello()
     link.send(HELLO, data(1, body) + data(2, nonce) + data(3, mac), ack=0)
     if admitted:
         link.expect(HELLO_ACK)

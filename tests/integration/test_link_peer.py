@@ -6,7 +6,7 @@ import linkwire
 import rawhttp
 import ws
 from harness import DEADLINE_S, LINK_KEY, TestCase, metrics_of, parse_address, wait_until
-from linkwire import data, fixed64, item, varint
+from linkwire import data, fields, fixed64, item, varint
 
 # Fields of Item in link.proto.
 CLIENT_UP, JOIN, LEAVE, PUBLISH, BROADCAST, REJOIN, SNAPSHOT_END = 1, 3, 4, 5, 6, 10, 11
@@ -24,6 +24,10 @@ def client_up(handle=1, user="ann", more=b""):
 def publish(room, body="{}", req=1, more=b""):
     return item(PUBLISH, fixed64(1, 1) + varint(2, req) + data(3, room) + data(4, "chat")
                 + data(5, body) + more)
+
+
+def place(room):
+    return data(2, data(1, room) + fixed64(2, 1))
 
 
 def join(room, req=1):
@@ -66,6 +70,30 @@ class EdgePeers(TestCase):
         self.assertEqual(link.expect_item(PUBLISHED)[2], [3])
         counted = metrics_of(self.router.ops)
         self.assertEqual(counted['weir_router_ignored_items_total{reason="unknown_kind"}'], 2)
+
+    def test_an_edge_that_left_comes_back_only_when_all_its_members_are_out_of_their_rooms(self):
+        places = b"".join(place(f"r{n}") for n in range(1000))
+        link = self.edge(name="large")
+        link.check = False
+        for first in (1, 31, 61):
+            link.batch(*(client_up(handle) + item(REJOIN, fixed64(1, handle) + places)
+                         for handle in range(first, first + 30)))
+            answers = 0
+            while answers < 30000:
+                answers += len(fields(link.expect(linkwire.BATCH)).get(1, []))
+                link.send(linkwire.ACK)
+        self.assertEqual(metrics_of(self.router.ops)["weir_router_members"], 90000)
+
+        def leave():
+            link.send(linkwire.GOAWAY, data(1, "leaving"))
+            link.expect_end()
+
+        # Far more than the router takes out in one turn.
+        again = self.edge(name="large", before_hello=leave)
+        again.batch(client_up(), join("r0"))
+        joined = again.expect_item(JOINED)
+        self.assertEqual((joined[3], joined[6]), ([b"r0"], [1]))  # room and members
+        self.assertEqual(self.cluster.rows("edges")[0]["members"], 1)
 
     def test_an_edge_two_versions_ahead_is_refused(self):
         self.edge(minor=linkwire.MINOR + 2, admitted=False).expect_end("version")

@@ -1223,12 +1223,112 @@ static void lets_the_clients_of_a_lost_edge_leave(void **state)
 	join(rig, EDGE_B, 1, "r");
 	join_presence(rig, EDGE_B, 2, "r");
 	forget_output(rig);
-	route_edge_down(&rig->route, rig->edges[EDGE_A], rig->now_ms);
+	route_edge_down(&rig->route, rig->edges[EDGE_A]);
+	assert_false(route_purge(&rig->route, 100, rig->now_ms));
 	assert_event(rig, EDGE_B, "r", "bob", false); // ann is still there
 	assert_quiet(rig, EDGE_B);
 	assert_quiet(rig, EDGE_A);
 	assert_int_equal(rig->route.table.n_edges, 1);
 	assert_int_equal(rig->route.table.n_members, 2);
+}
+
+static uint32_t members_of(const struct rig *rig, const char *room)
+{
+	return room_table_find(&rig->route.table, bytes_str(room))->n_members;
+}
+
+static void lets_the_clients_of_a_lost_edge_leave_one_by_one(void **state)
+{
+	struct rig *rig = *state;
+	static const char *const users[] = { "bob", "bob", "cid", "dan" };
+	client_up(rig, EDGE_B, 1, "ann");
+	join_presence(rig, EDGE_B, 1, "r");
+	for (unsigned i = 0; i < ARRAY_LEN(users); i++) {
+		client_up(rig, EDGE_A, 2 + i, users[i]);
+		join(rig, EDGE_A, 2 + i, "r");
+	}
+	forget_output(rig);
+	route_edge_down(&rig->route, rig->edges[EDGE_A]);
+	assert_int_equal(members_of(rig, "r"), 5);
+
+	// Each step takes one membership, one client or the edge away; who has left is told at once.
+	unsigned told = 0;
+	uint32_t n_members = 5;
+	bool more = true;
+	for (unsigned step = 0; more; step++) {
+		assert_true(step < 2 * ARRAY_LEN(users) + 1);
+		assert_true(route_is_purging(&rig->route, bytes_str("a")));
+		more = route_purge(&rig->route, 1, rig->now_ms);
+		assert_true(
+			members_of(rig, "r") == n_members || members_of(rig, "r") == n_members - 1);
+		n_members = members_of(rig, "r");
+		const link_item *item = next(rig, EDGE_B);
+		if (item != NULL) {
+			assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT);
+			assert_false(item->member_event->joined);
+			told++;
+			assert_quiet(rig, EDGE_B);
+		}
+		assert_int_equal(room_table_find(&rig->route.table, bytes_str("r"))->n_users,
+			4 - told);
+	}
+	assert_int_equal(told, 3);
+	assert_int_equal(n_members, 1);
+	assert_false(route_is_purging(&rig->route, bytes_str("a")));
+	assert_int_equal(rig->route.table.n_members, 1);
+	assert_int_equal(rig->route.table.n_clients, 1);
+}
+
+static void tells_of_nobody_who_came_back_before_the_old_connection_left(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_B, 1, "ann");
+	join_presence(rig, EDGE_B, 1, "r");
+	client_up(rig, EDGE_A, 1, "bob");
+	join(rig, EDGE_A, 1, "r");
+	route_edge_down(&rig->route, rig->edges[EDGE_A]);
+	client_up(rig, EDGE_B, 2, "bob");
+	join(rig, EDGE_B, 2, "r");
+	forget_output(rig);
+	assert_false(route_purge(&rig->route, 100, rig->now_ms));
+	assert_quiet(rig, EDGE_B);
+	leave(rig, EDGE_B, 2, "r");
+	next_left(rig, EDGE_B);
+	assert_event(rig, EDGE_B, "r", "bob", false);
+}
+
+static void says_nothing_to_a_lost_edge_whose_clients_have_yet_to_leave(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	join_presence(rig, EDGE_A, 1, "r");
+	client_up(rig, EDGE_B, 1, "bob");
+	join(rig, EDGE_B, 1, "r");
+	forget_output(rig);
+	const struct table_client *ann = room_table_client_find(rig->edges[EDGE_A], 1);
+	route_edge_down(&rig->route, rig->edges[EDGE_A]);
+	publish(rig, EDGE_B, 1, "r");
+	leave(rig, EDGE_B, 1, "r");
+	route_kick(&rig->route, ann, bytes_str("revoked"));
+	assert_quiet(rig, EDGE_A);
+	assert_int_equal(rig->route.table.n_edges, 1);
+}
+
+static void counts_no_connection_of_a_lost_edge_against_its_user(void **state)
+{
+	(void)state;
+	const struct route_options options = { .max_connections_per_user = 1 };
+	struct rig rig;
+	rig_init(&rig, &options);
+	client_up(&rig, EDGE_A, 1, "ann");
+	route_edge_down(&rig.route, rig.edges[EDGE_A]);
+	client_up(&rig, EDGE_B, 1, "ann");
+	assert_quiet(&rig, EDGE_B);
+	const struct revocation rev = { .user = bytes_str("ann"), .before_s = INT64_MAX };
+	uint64_t closed;
+	assert_true(route_revoke(&rig.route, &rev, &closed));
+	assert_int_equal(closed, 1);
+	rig_fini(&rig); // with one that has yet to leave
 }
 
 static void gives_a_rejoined_room_its_new_epoch(void **state)
@@ -1745,6 +1845,10 @@ int main(void)
 		RIG_TEST(publishes_for_the_admin_plane_without_a_sender),
 		RIG_TEST(kicks_through_the_clients_edge),
 		RIG_TEST(lets_the_clients_of_a_lost_edge_leave),
+		RIG_TEST(lets_the_clients_of_a_lost_edge_leave_one_by_one),
+		RIG_TEST(tells_of_nobody_who_came_back_before_the_old_connection_left),
+		RIG_TEST(says_nothing_to_a_lost_edge_whose_clients_have_yet_to_leave),
+		cmocka_unit_test(counts_no_connection_of_a_lost_edge_against_its_user),
 		RIG_TEST(gives_a_rejoined_room_its_new_epoch),
 		RIG_TEST(takes_a_seq_of_the_future_for_another_epoch),
 		RIG_TEST(says_nothing_to_a_rejoin_that_missed_nothing),
