@@ -453,7 +453,7 @@ enum room_result room_table_join(struct room_table *t, struct table_client *clie
 	struct membership *m = membership_alloc(t);
 	m->room = room;
 	m->client = client;
-	m->join_seq = room->seq;
+	membership_set_join_seq(m, room->seq);
 	m->presence = false;
 	TAILQ_INSERT_TAIL(&room->members, m, in_room);
 	LIST_INSERT_HEAD(&client->rooms, m, in_client);

@@ -28,16 +28,20 @@ struct table_client;
 struct table_room;
 struct table_user;
 
-// 64 bytes: a promise (a membership costs no more on the router).
+// A promise: a membership costs at most 64 bytes on the router, with its share of the room's list of
+// edges (24 bytes an edge). Hence the flag in the top bit of a seq, which needs 53.
+enum {
+	MEMBERSHIP_SEQ_BITS = 63,
+};
 struct membership {
 	TAILQ_ENTRY(membership) in_room;
 	LIST_ENTRY(membership) in_client;
 	struct table_room *room;
 	struct table_client *client;
-	uint64_t join_seq; // the room's seq when the client came
-	bool presence; // wants to hear of users who come and go
+	uint64_t join_seq : MEMBERSHIP_SEQ_BITS; // the room's seq when the client came
+	bool presence : 1; // wants to hear of users who come and go
 };
-_Static_assert(sizeof(struct membership) <= 64, "a membership costs at most 64 bytes");
+_Static_assert(sizeof(struct membership) <= 56, "a membership costs at most 64 bytes in all");
 TAILQ_HEAD(membership_queue, membership);
 LIST_HEAD(membership_list, membership);
 
@@ -235,6 +239,10 @@ bool room_table_first_sight(const struct room_table *t, struct table_user *user)
 static inline struct table_room *table_room_of(struct map_node *node)
 {
 	return node != NULL ? CONTAINER_OF(node, struct table_room, node) : NULL;
+}
+static inline void membership_set_join_seq(struct membership *m, uint64_t seq)
+{
+	m->join_seq = seq & (UINT64_MAX >> (64 - MEMBERSHIP_SEQ_BITS));
 }
 static inline struct bytes room_name(const struct table_room *room)
 {

@@ -316,7 +316,7 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 		seen = room->seq;
 	}
 	if (same) {
-		joining.membership->join_seq = place->join_seq;
+		membership_set_join_seq(joining.membership, place->join_seq);
 	} else {
 		const struct message_list none = { 0 };
 		send_joined(rq, joining.membership, RECOVERY_IMPOSSIBLE, seen, &none);
