@@ -2,8 +2,9 @@
 // name, and reading it is one walk over memory just written by another core. Two buffers go to and
 // fro between writer and reader, so that both are warm and neither waits for the other's work.
 //
-// Invariant: the wake-up is posted exactly when the buffer stops being empty, and the reader takes
-// everything, so none is lost and none is superfluous. A lock-free queue was not taken: the lock is
+// Invariant: the wake-up is posted exactly when the buffer stops being empty (or, where the reader
+// itself puts, `unread` is set), and the reader takes everything, so none is lost and none is
+// superfluous. A lock-free queue was not taken: the lock is
 // held for one memcpy or one swap, a few times a millisecond at most.
 
 #include "edge/inbox.h"
@@ -31,6 +32,8 @@ enum {
 enum {
 	INBOX_KEEP = 256 * 1024
 }; // capacity a buffer may keep between two uses
+
+static _Thread_local struct inbox *own; // of the thread that reads it
 
 static size_t padded(size_t len)
 {
@@ -108,6 +111,11 @@ void inbox_fini(struct inbox *inbox)
 	pthread_mutex_destroy(&inbox->lock);
 }
 
+void inbox_own(struct inbox *inbox)
+{
+	own = inbox;
+}
+
 void inbox_put(struct inbox *inbox, struct buf *records)
 {
 	if (records->len == 0) {
@@ -124,7 +132,9 @@ void inbox_put(struct inbox *inbox, struct buf *records)
 	}
 	pthread_mutex_unlock(&inbox->lock);
 	buf_reset(records, INBOX_KEEP);
-	if (was_empty) {
+	if (was_empty && inbox == own) {
+		inbox->unread = true;
+	} else if (was_empty) {
 		loop_wake_post(inbox->wake);
 	}
 }
@@ -137,5 +147,6 @@ void inbox_take(struct inbox *inbox, struct buf *into)
 	struct buf taken = inbox->records;
 	inbox->records = *into;
 	pthread_mutex_unlock(&inbox->lock);
+	inbox->unread = false;
 	*into = taken;
 }

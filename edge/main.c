@@ -239,6 +239,7 @@ static void start_links(struct program *p)
 			.policy = &edge->policy,
 			.token_life_ms = edge_token_life_ms(edge),
 			.n_workers = edge->n_workers,
+			.io_loop = edge->workers[0]->loop,
 			.queue_limit = conf->publish_queue,
 		};
 		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i, &edge->unknown_items[i]);

@@ -10,7 +10,7 @@
 //     READY     BATCH, ACK, PING, PONG, GOAWAY
 //     ENDING    the connection is closed and waits for the main loop to free it
 //
-// A connection is only freed on the main loop, and the next is only dialled after that: at most one
+// A connection is only freed on the main loop, after the loop that polls it has let go, and the next is only dialled after that: at most one
 // exists, so a late callback of an old one cannot touch the window of the new one.
 //
 // Items are put into the window only while a connection is READY and no write is under way: what is
@@ -70,6 +70,7 @@ struct router_link {
 	struct loop_timer tick;
 	struct loop_timer redial;
 	struct loop_wake *wake;
+	struct loop_wake *io_wake; // of the loop that reads
 	nng_stream_dialer *dialer;
 	nng_aio *dial_aio;
 	uint64_t redial_ms; // upper bound of the next delay
@@ -80,6 +81,8 @@ struct router_link {
 	bool slow_redial; // refused by the router: retrying at once would not help
 	bool holding; // the router wants no new BATCH for now
 	struct link_conn *conn;
+	bool conn_started; // its loop has heard of it
+	bool conn_ended; // its loop has done with it
 	struct link_nonces nonces;
 	struct link_session session;
 	struct link_lane *lanes; // one a worker
@@ -199,7 +202,7 @@ static void drop_conn(struct router_link *link)
 	}
 }
 
-// ---- frames (NNG threads)
+// ---- frames (the thread that reads)
 
 static void log_refusal(const struct router_link *link, const char *why)
 {
@@ -489,12 +492,21 @@ static void on_drained(void *arg, struct link_conn *conn)
 	}
 }
 
+static void on_full(void *arg, struct link_conn *conn)
+{
+	struct router_link *link = arg;
+	(void)conn;
+	loop_wake_post(link->io_wake);
+}
+
 static void on_closed(void *arg, struct link_conn *conn)
 {
 	struct router_link *link = arg;
 	pthread_mutex_lock(&link->lock);
 	if (link->conn == conn) {
 		drop_conn(link);
+		link->conn_ended = true;
+		loop_wake_post(link->wake);
 	}
 	pthread_mutex_unlock(&link->lock);
 }
@@ -502,6 +514,7 @@ static void on_closed(void *arg, struct link_conn *conn)
 static const struct link_conn_ops conn_ops = {
 	.on_frame = on_frame,
 	.on_drained = on_drained,
+	.on_full = on_full,
 	.on_closed = on_closed,
 };
 
@@ -516,17 +529,40 @@ static void on_dialled(void *arg)
 		nng_stream *stream = nng_aio_get_output(link->dial_aio, 0);
 		// No such option on ipc; there is nothing to delay either.
 		(void)nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
-		conn = link_conn_new(stream, LINK_BODY_MAX, &link->lock, &conn_ops, link);
+		struct loop *loop = link->options.tls == NULL ? link->options.io_loop : NULL;
+		conn = link_conn_new(stream, loop, LINK_BODY_MAX, &link->lock, &conn_ops, link);
 		link->conn = conn;
+		link->conn_started = !link_conn_is_polled(conn);
+		link->conn_ended = link->conn_started;
 		link->state = STATE_OPENING;
 		link->opened_ms = clock_mono_ms();
 	} else {
 		link->state = STATE_ENDING;
 		loop_wake_post(link->wake);
 	}
+	bool polled = conn != NULL && link_conn_is_polled(conn);
 	pthread_mutex_unlock(&link->lock);
-	if (conn != NULL) {
+	if (polled) {
+		loop_wake_post(link->io_wake);
+	} else if (conn != NULL) {
 		link_conn_start(conn);
+	}
+}
+
+// On the loop that reads: a connection is new, or its socket was full.
+static void on_io_wake(void *arg)
+{
+	struct router_link *link = arg;
+	pthread_mutex_lock(&link->lock);
+	struct link_conn *fresh = link->conn_started ? NULL : link->conn;
+	if (fresh != NULL) {
+		link->conn_started = true;
+	} else if (link->conn != NULL && !link->conn_ended && link_conn_is_polled(link->conn)) {
+		link_conn_wait_writable(link->conn);
+	}
+	pthread_mutex_unlock(&link->lock);
+	if (fresh != NULL) {
+		link_conn_start(fresh);
 	}
 }
 
@@ -556,7 +592,7 @@ static void on_wake(void *arg)
 {
 	struct router_link *link = arg;
 	pthread_mutex_lock(&link->lock);
-	if (link->state != STATE_ENDING) {
+	if (link->state != STATE_ENDING || (link->conn != NULL && !link->conn_ended)) {
 		pthread_mutex_unlock(&link->lock);
 		return;
 	}
@@ -630,6 +666,7 @@ static void on_tick(void *arg)
 struct router_link *router_link_new(struct loop *loop, const struct router_link_options *options,
 	const struct router_link_ops *ops, void *arg)
 {
+	CHECK(options->io_loop != NULL);
 	CHECK(options->n_workers > 0 && options->n_workers <= ROUTER_LINK_WORKERS_MAX);
 	struct router_link *link = xcalloc(1, sizeof(*link));
 	link->options = *options;
@@ -646,6 +683,7 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 	loop_timer_init(loop, &link->tick, on_tick, link);
 	loop_timer_init(loop, &link->redial, on_redial, link);
 	link->wake = loop_wake_new(loop, on_wake, link);
+	link->io_wake = loop_wake_new(options->io_loop, on_io_wake, link);
 	int result = nng_stream_dialer_alloc(&link->dialer, options->url);
 	if (result == NNG_ENOMEM) {
 		mem_exhausted();
@@ -683,6 +721,7 @@ static void say_goodbye(struct router_link *link)
 		if (!ready || (said && !writing) || clock_mono_ms() > deadline_ms) {
 			break;
 		}
+		link_conn_poll(link->conn);
 		nanosleep(&pause, NULL);
 	}
 }
@@ -704,6 +743,7 @@ void router_link_free(struct router_link *link)
 	nng_aio_free(link->dial_aio);
 	nng_stream_dialer_free(link->dialer);
 	loop_wake_free(link->wake);
+	loop_wake_free(link->io_wake);
 	for (unsigned i = 0; i < link->options.n_workers; i++) {
 		link_lane_fini(&link->lanes[i]);
 	}

@@ -1,6 +1,7 @@
 // The link up to one router: dial, hello, window, resume, snapshot, watchdog. It knows items, not
 // rooms, and no WebSocket. Three kinds of thread meet here under one mutex: workers append what they
-// gathered in a turn, NNG's threads read and write, the main loop keeps time, redials and frees.
+// gathered in a turn, one of them reads (or NNG's threads do, with TLS and ipc), the main loop keeps
+// time, redials and frees.
 //
 // Sessions. A session begins with a HELLO_ACK that does not resume: the router knows nothing of this
 // edge. Every worker is then told (on_session), and answers with router_link_snapshot(); what it
@@ -24,7 +25,7 @@ enum {
 	ROUTER_LINK_WORKERS_MAX = 64
 }; // so that a set of them is 64 bits
 
-// Called on an NNG thread, one call at a time; must not call back into the link.
+// Called on the thread that reads, one call at a time; must not call back into the link.
 struct router_link_ops {
 	// A BATCH came in order. Hands its items (link_batch_next, link_item_unpack) to the workers'
 	// inboxes, followed by `mark` in each inbox that got any; returns the set of those
@@ -44,10 +45,12 @@ struct router_link_options {
 	const struct rights_policy *policy; // borrowed; announced in HELLO
 	uint64_t token_life_ms; // announced in HELLO; 0: no limit
 	unsigned n_workers;
+	struct loop *io_loop; // reads a connection that can be polled: a worker's, or the main loop
 	uint64_t queue_limit; // publish-queue, bytes
 };
 
-// Starts dialling; `loop` is the main loop. All borrowed for the link's life.
+// Starts dialling; `loop` is the main loop. All borrowed for the link's life. Before the thread of
+// `io_loop` is started.
 struct router_link *router_link_new(struct loop *loop, const struct router_link_options *options,
 	const struct router_link_ops *ops, void *arg);
 // From the main loop's thread, after the workers have ended. Says GOAWAY and waits at most 200 ms for

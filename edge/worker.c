@@ -1,5 +1,5 @@
-// A turn: callbacks run (input, inbox, timers), then on_turn_end(): what waited for the turn's end is
-// done, the links get what was gathered, then the sockets. The links come first, since a message on its
+// A turn: callbacks run (input, links, inbox, timers), then on_turn_end(): what a link has put into our
+// own inbox and what else waited for the turn's end is done, the links get what was gathered, then the sockets. The links come first, since a message on its
 // way to others should not wait for our own writes.
 //
 // The clock. Silence of a client is measured in time during which this thread could have heard it. A
@@ -266,6 +266,9 @@ static void on_turn_end(void *arg)
 {
 	struct worker *w = arg;
 	struct conn *c;
+	if (w->inbox.unread) {
+		on_inbox(w);
+	}
 	do {
 		while ((c = TAILQ_FIRST(&w->agenda)) != NULL) {
 			conn_agenda(c);
@@ -434,6 +437,7 @@ void worker_attach(struct worker *w, unsigned i, struct router_link *link)
 static void *run(void *arg)
 {
 	struct worker *w = arg;
+	inbox_own(&w->inbox);
 	loop_run(w->loop);
 	return NULL;
 }

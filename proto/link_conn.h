@@ -3,8 +3,8 @@
 // attached. Knows no handshake and no session.
 //
 // Threads. The owner has a mutex; everything marked (locked) is called with it held, and the
-// callbacks that touch the window take it themselves. on_frame and on_closed run on NNG's threads,
-// one at a time, without the mutex.
+// callbacks that touch the window take it themselves. on_frame and on_closed run one at a time,
+// without the mutex: on the loop's thread if the connection is polled, else on NNG's threads.
 #pragma once
 
 #include <pthread.h>
@@ -13,6 +13,7 @@
 
 #include "common/bytes.h"
 #include "common/check.h"
+#include "common/loop.h"
 #include "proto/link_frame.h"
 
 struct link_conn;
@@ -26,8 +27,11 @@ struct link_conn_ops {
 	// (locked) All that was handed out has been written: the moment to close a BATCH with what has
 	// gathered; it is written next.
 	void (*on_drained)(void *arg, struct link_conn *conn);
+	// (locked) Polled only: the socket takes no more. To be answered by link_conn_wait_writable().
+	void (*on_full)(void *arg, struct link_conn *conn);
 	// Nothing more will come. Called once, also after link_conn_close(); the owner then has
-	// link_conn_free() called from a thread that is not NNG's.
+	// link_conn_free() called from a thread that is not NNG's. A polled connection is not touched
+	// any more once this has returned.
 	void (*on_closed)(void *arg, struct link_conn *conn);
 };
 
@@ -35,12 +39,21 @@ struct link_conn_ops {
 struct nng_aio *link_aio_new(void (*fn)(void *arg), void *arg);
 
 // Takes over `stream` and begins to read once link_conn_start() is called. A frame whose body is over
-// `body_max` bytes (at most LINK_BODY_MAX) closes the connection before it is buffered.
-struct link_conn *link_conn_new(struct nng_stream *stream, size_t body_max, pthread_mutex_t *lock,
-	const struct link_conn_ops *ops, void *arg);
+// `body_max` bytes (at most LINK_BODY_MAX) closes the connection before it is buffered. With a `loop`
+// the connection is polled there if it can be; NULL for tls+tcp and where no loop is free for it.
+struct link_conn *link_conn_new(struct nng_stream *stream, struct loop *loop, size_t body_max,
+	pthread_mutex_t *lock, const struct link_conn_ops *ops, void *arg);
+bool link_conn_is_polled(const struct link_conn *conn);
+// If polled, on the loop's thread.
 void link_conn_start(struct link_conn *conn);
+// (locked) Polled, on the loop's thread: has the rest written when there is room. Harmless if there is
+// none.
+void link_conn_wait_writable(struct link_conn *conn);
+// Moves what can be moved at once, if polled: for a time in which the loop does not run.
+void link_conn_poll(struct link_conn *conn);
 // Ends both aios and waits for them; on_closed may still run before this returns. Not with the mutex
-// held, not on an NNG thread. NULL is fine.
+// held, not on an NNG thread; if polled, on the loop's thread, after on_closed(), or while the loop
+// does not run. NULL is fine.
 void link_conn_free(struct link_conn *conn);
 
 // From any thread: changes the bound given to link_conn_new().

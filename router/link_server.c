@@ -71,6 +71,7 @@ struct peer {
 
 struct link_server {
 	struct link_server_options options;
+	struct loop *loop;
 	struct route *route;
 	struct ingress *ingress;
 	struct loop_timer tick;
@@ -102,12 +103,19 @@ static struct bytes peer_key(const struct map_node *node)
 	return bytes_make(&peer->id, sizeof(peer->id));
 }
 
-// ---- NNG threads
+// ---- connections
+
+static void on_peer_frame(struct peer *peer, const struct link_frame *frame);
 
 static bool on_frame(void *arg, struct link_conn *conn, const struct link_frame *frame)
 {
 	struct peer *peer = arg;
-	(void)conn;
+	if (link_conn_is_polled(conn)) { // on the routing thread
+		if (!peer->closing) {
+			on_peer_frame(peer, frame);
+		}
+		return !peer->closing;
+	}
 	size_t size = LINK_HEAD_LEN + frame->body.len;
 	if (atomic_fetch_add(&peer->ingress_bytes, size) + size > INGRESS_MAX) {
 		return false; // more than its window allows
@@ -131,6 +139,12 @@ static void on_drained(void *arg, struct link_conn *conn)
 	}
 }
 
+static void on_full(void *arg, struct link_conn *conn)
+{
+	(void)arg;
+	link_conn_wait_writable(conn);
+}
+
 static void on_closed(void *arg, struct link_conn *conn)
 {
 	struct peer *peer = arg;
@@ -142,6 +156,7 @@ static void on_closed(void *arg, struct link_conn *conn)
 static const struct link_conn_ops conn_ops = {
 	.on_frame = on_frame,
 	.on_drained = on_drained,
+	.on_full = on_full,
 	.on_closed = on_closed,
 };
 
@@ -255,7 +270,8 @@ static void on_accepted(struct link_server *server, nng_stream *stream)
 	peer->opened_ms = clock_mono_ms();
 	pthread_mutex_init(&peer->lock, NULL);
 	link_random(peer->nonce, sizeof(peer->nonce));
-	peer->conn = link_conn_new(stream, HELLO_MAX, &peer->lock, &conn_ops, peer);
+	peer->conn = link_conn_new(stream, server->options.tls == NULL ? server->loop : NULL,
+		HELLO_MAX, &peer->lock, &conn_ops, peer);
 	map_insert(&server->peers, &peer->node);
 	LIST_INSERT_HEAD(&server->peer_list, peer, in_server);
 	server->n_strangers++;
@@ -688,7 +704,6 @@ static bool on_edge_frame(struct peer *peer, const struct link_frame *frame)
 
 static void on_peer_frame(struct peer *peer, const struct link_frame *frame)
 {
-	atomic_fetch_sub(&peer->ingress_bytes, LINK_HEAD_LEN + frame->body.len);
 	if (peer->edge == NULL) {
 		if (frame->type == LINK_HELLO && peer->hello.len == 0) {
 			on_hello(peer, frame->body);
@@ -722,6 +737,8 @@ static void on_ingress(void *arg)
 		if (event.kind == INGRESS_CLOSED) {
 			close_peer(peer);
 		} else {
+			atomic_fetch_sub(&peer->ingress_bytes,
+				LINK_HEAD_LEN + event.frame.body.len);
 			on_peer_frame(peer, &event.frame);
 		}
 	}
@@ -866,6 +883,7 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 {
 	struct link_server *server = xcalloc(1, sizeof(*server));
 	server->options = *options;
+	server->loop = loop;
 	server->route = route;
 	route->arg = server; // its sink is link_server_append(); each needs the other first
 	server->tick_ms = clock_mono_ms();

@@ -254,6 +254,7 @@ static void start_edge(struct bench_edge *edge, struct loop *loop, const char *u
 		.boot = edge->boot,
 		.policy = policy,
 		.n_workers = 1,
+		.io_loop = loop,
 		.queue_limit = 4 << 20,
 	};
 	link_random(edge->boot, sizeof(edge->boot));

@@ -36,6 +36,7 @@ ONLY_INCLUDERS = {
     "nng/": {
         "edge/router_link.c",
         "proto/link_conn.c",
+        "proto/link_socket.c",
         "proto/link_tls.c",
         "router/admin_server.c",
         "router/link_server.c",

@@ -1,0 +1,66 @@
+// NNG does not say which descriptor a stream has, but both of its addresses, and a TCP connection has
+// no other pair of them in this process. So the socket is looked for among the open descriptors, once
+// for each connection of the link: a few hundred nanoseconds a descriptor, not on a worker's thread.
+//
+// The alternatives: sockets of our own for tcp:// (a second way to dial and to listen beside the one
+// that TLS needs), or a newer NNG that takes a descriptor (1.6; Debian 12 has 1.5.2).
+
+#include "proto/link_socket.h"
+
+#include <dirent.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <nng/nng.h>
+
+static bool same_address(const nng_sockaddr *a, const struct sockaddr_storage *b)
+{
+	if (a->s_family == NNG_AF_INET && b->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)b;
+		return a->s_in.sa_port == in->sin_port && a->s_in.sa_addr == in->sin_addr.s_addr;
+	}
+	if (a->s_family == NNG_AF_INET6 && b->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)b;
+		return a->s_in6.sa_port == in6->sin6_port &&
+			memcmp(a->s_in6.sa_addr, &in6->sin6_addr, sizeof(in6->sin6_addr)) == 0;
+	}
+	return false;
+}
+
+static bool is_between(int fd, const nng_sockaddr *local, const nng_sockaddr *remote)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0 || !same_address(local, &addr)) {
+		return false;
+	}
+	len = sizeof(addr);
+	return getpeername(fd, (struct sockaddr *)&addr, &len) == 0 && same_address(remote, &addr);
+}
+
+int link_socket_of(struct nng_stream *stream)
+{
+	nng_sockaddr local;
+	nng_sockaddr remote;
+	if (nng_stream_get_addr(stream, NNG_OPT_LOCADDR, &local) != 0 ||
+		nng_stream_get_addr(stream, NNG_OPT_REMADDR, &remote) != 0) {
+		return -1;
+	}
+	DIR *dir = opendir("/proc/self/fd");
+	if (dir == NULL) {
+		return -1;
+	}
+	int found = -1;
+	const struct dirent *entry;
+	while (found < 0 && (entry = readdir(dir)) != NULL) {
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+		if (entry->d_name[0] != '.' && is_between(fd, &local, &remote)) {
+			found = fd;
+		}
+	}
+	closedir(dir);
+	return found;
+}

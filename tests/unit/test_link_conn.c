@@ -1,0 +1,352 @@
+// Two ends of a real connection over the loopback: one polled by this thread's loop, or not, and one that
+// NNG's threads move. What a thread of NNG's sees is told by waking the loop.
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nng/nng.h>
+
+#include "proto/link_conn.h"
+#include "proto/link_socket.h"
+#include "proto/link_window.h"
+#include "tests/unit/test.h"
+
+struct end {
+	struct link_conn *conn;
+	pthread_mutex_t lock;
+	struct loop *loop; // the test's
+	bool deaf; // refuses the next frame
+	atomic_uint n_frames;
+	_Atomic uint64_t next_seq; // of the BATCH awaited
+	atomic_uint n_closed;
+	unsigned n_full;
+};
+
+struct pair {
+	struct loop *loop;
+	nng_stream *streams[2];
+	struct end ends[2];
+};
+
+static bool on_frame(void *arg, struct link_conn *conn, const struct link_frame *frame)
+{
+	struct end *end = arg;
+	(void)conn;
+	if (frame->type == LINK_BATCH && frame->seq == atomic_load(&end->next_seq)) {
+		atomic_fetch_add(&end->next_seq, 1);
+	}
+	atomic_fetch_add(&end->n_frames, 1);
+	loop_stop(end->loop);
+	return !end->deaf;
+}
+
+static void on_drained(void *arg, struct link_conn *conn)
+{
+	struct end *end = arg;
+	(void)conn;
+	loop_stop(end->loop);
+}
+
+static void on_full(void *arg, struct link_conn *conn)
+{
+	struct end *end = arg;
+	end->n_full++;
+	link_conn_wait_writable(conn);
+}
+
+static void on_closed(void *arg, struct link_conn *conn)
+{
+	struct end *end = arg;
+	(void)conn;
+	atomic_fetch_add(&end->n_closed, 1);
+	loop_stop(end->loop);
+}
+
+static const struct link_conn_ops ops = { on_frame, on_drained, on_full, on_closed };
+
+static nng_aio *wait_for(nng_aio *aio)
+{
+	nng_aio_wait(aio);
+	assert_int_equal(nng_aio_result(aio), 0);
+	return aio;
+}
+
+static void connect_streams(const char *scheme, nng_stream *streams[2])
+{
+	char url[64];
+	int port = 0;
+	nng_stream_listener *listener;
+	nng_stream_dialer *dialer;
+	nng_aio *accepted = link_aio_new(NULL, NULL);
+	nng_aio *dialled = link_aio_new(NULL, NULL);
+	bool ipc = strcmp(scheme, "ipc") == 0;
+	if (ipc) {
+		snprintf(url, sizeof(url), "ipc:///tmp/test_link_conn.%d", (int)getpid());
+	} else {
+		snprintf(url, sizeof(url), "%s://127.0.0.1:0", scheme);
+	}
+	assert_int_equal(nng_stream_listener_alloc(&listener, url), 0);
+	assert_int_equal(nng_stream_listener_listen(listener), 0);
+	if (!ipc) {
+		nng_stream_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port);
+		snprintf(url, sizeof(url), "%s://127.0.0.1:%d", scheme, port);
+	}
+	assert_int_equal(nng_stream_dialer_alloc(&dialer, url), 0);
+	nng_stream_listener_accept(listener, accepted);
+	nng_stream_dialer_dial(dialer, dialled);
+	streams[0] = nng_aio_get_output(wait_for(dialled), 0);
+	streams[1] = nng_aio_get_output(wait_for(accepted), 0);
+	nng_stream_dialer_free(dialer);
+	nng_stream_listener_free(listener);
+	nng_aio_free(accepted);
+	nng_aio_free(dialled);
+}
+
+// The first end is polled if that is asked, the second never.
+static struct pair *pair_new(bool polled)
+{
+	struct pair *p = calloc(1, sizeof(*p));
+	p->loop = loop_new();
+	connect_streams("tcp", p->streams);
+	for (int i = 0; i < 2; i++) {
+		struct end *end = &p->ends[i];
+		pthread_mutex_init(&end->lock, NULL);
+		end->loop = p->loop;
+		end->next_seq = 1;
+		end->conn = link_conn_new(p->streams[i], i == 0 && polled ? p->loop : NULL,
+			LINK_BODY_MAX, &end->lock, &ops, end);
+	}
+	assert_true(link_conn_is_polled(p->ends[0].conn) == polled);
+	assert_false(link_conn_is_polled(p->ends[1].conn));
+	return p;
+}
+
+static void pair_free(struct pair *p)
+{
+	for (int i = 0; i < 2; i++) {
+		link_conn_free(p->ends[i].conn);
+		pthread_mutex_destroy(&p->ends[i].lock);
+	}
+	loop_free(p->loop);
+	free(p);
+}
+
+static void start(struct pair *p)
+{
+	link_conn_start(p->ends[0].conn);
+	link_conn_start(p->ends[1].conn);
+}
+
+static void send_ping(struct end *end, const char *body)
+{
+	pthread_mutex_lock(&end->lock);
+	assert_true(link_conn_control(end->conn, LINK_PING, 0, bytes_str(body)));
+	pthread_mutex_unlock(&end->lock);
+}
+
+static void close_end(struct end *end)
+{
+	pthread_mutex_lock(&end->lock);
+	link_conn_close(end->conn);
+	pthread_mutex_unlock(&end->lock);
+}
+
+static void frames_go_both_ways(void **state)
+{
+	(void)state;
+	for (int polled = 0; polled < 2; polled++) {
+		struct pair *p = pair_new(polled);
+		start(p);
+		for (unsigned i = 1; i <= 20; i++) {
+			send_ping(&p->ends[0], "there");
+			send_ping(&p->ends[1], "and back");
+			while (p->ends[0].n_frames < i || p->ends[1].n_frames < i) {
+				loop_run(p->loop);
+			}
+		}
+		pair_free(p);
+	}
+}
+
+static bool is_writing(struct end *end)
+{
+	pthread_mutex_lock(&end->lock);
+	bool writing = link_conn_is_writing(end->conn);
+	pthread_mutex_unlock(&end->lock);
+	return writing;
+}
+
+static void shrink_send_buffer(nng_stream *stream)
+{
+	int few = 16 << 10;
+	int fd = link_socket_of(stream);
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), 0);
+}
+
+static void add_batches(struct link_window *window, uint64_t n)
+{
+	static const uint8_t element[30000];
+	for (uint64_t i = 0; i < n; i++) {
+		assert_true(link_window_add(window, bytes_make(element, sizeof(element))));
+		link_window_close(window);
+	}
+}
+
+static void what_does_not_fit_the_socket_follows_in_order(void **state)
+{
+	(void)state;
+	enum {
+		N = 30
+	};
+	for (int polled = 0; polled < 2; polled++) {
+		struct pair *p = pair_new(polled);
+		struct link_window window;
+		shrink_send_buffer(p->streams[0]);
+		link_window_init(&window);
+		link_conn_start(p->ends[0].conn);
+		pthread_mutex_lock(&p->ends[0].lock);
+		link_conn_attach(p->ends[0].conn, &window);
+		add_batches(&window, N);
+		link_conn_kick(p->ends[0].conn);
+		pthread_mutex_unlock(&p->ends[0].lock);
+		assert_true(is_writing(&p->ends[0])); // nobody reads yet
+		send_ping(&p->ends[0], "waits for its turn");
+		link_conn_start(p->ends[1].conn);
+		while (p->ends[1].n_frames < N + 1 || is_writing(&p->ends[0])) {
+			loop_run(p->loop);
+		}
+		assert_int_equal(p->ends[1].next_seq, N + 1);
+		assert_true(polled ? p->ends[0].n_full > 0 : p->ends[0].n_full == 0);
+		pthread_mutex_lock(&p->ends[0].lock);
+		link_conn_attach(p->ends[0].conn, NULL);
+		pthread_mutex_unlock(&p->ends[0].lock);
+		link_window_fini(&window);
+		pair_free(p);
+	}
+}
+
+static void await_end(struct pair *p)
+{
+	while (p->ends[0].n_closed == 0) {
+		loop_run(p->loop);
+	}
+	assert_int_equal(p->ends[0].n_closed, 1);
+}
+
+static void an_end_is_told_once_whoever_closes(void **state)
+{
+	(void)state;
+	for (int polled = 0; polled < 2; polled++) {
+		for (int who = 0; who < 2; who++) {
+			struct pair *p = pair_new(polled);
+			start(p);
+			close_end(&p->ends[who]);
+			await_end(p);
+			close_end(&p->ends[0]);
+			pair_free(p);
+		}
+	}
+}
+
+static void a_connection_closed_before_it_starts_ends_at_its_start(void **state)
+{
+	(void)state;
+	for (int polled = 0; polled < 2; polled++) {
+		struct pair *p = pair_new(polled);
+		close_end(&p->ends[0]);
+		link_conn_start(p->ends[0].conn);
+		await_end(p);
+		pair_free(p);
+	}
+}
+
+static void an_owner_that_refuses_a_frame_ends_the_connection(void **state)
+{
+	(void)state;
+	for (int polled = 0; polled < 2; polled++) {
+		struct pair *p = pair_new(polled);
+		p->ends[0].deaf = true;
+		start(p);
+		send_ping(&p->ends[1], "");
+		await_end(p);
+		assert_int_equal(p->ends[0].n_frames, 1);
+		pair_free(p);
+	}
+}
+
+static void bytes_are_moved_while_the_loop_does_not_run(void **state)
+{
+	(void)state;
+	struct pair *p = pair_new(true);
+	start(p);
+	send_ping(&p->ends[1], "");
+	while (p->ends[0].n_frames == 0) {
+		link_conn_poll(p->ends[0].conn);
+	}
+	close_end(&p->ends[1]);
+	while (p->ends[0].n_closed == 0) {
+		link_conn_poll(p->ends[0].conn);
+	}
+	pair_free(p);
+}
+
+static int local_port(int fd)
+{
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+	return addr.sin_port;
+}
+
+static void the_socket_of_a_stream_is_found_among_others(void **state)
+{
+	(void)state;
+	enum {
+		N = 5
+	};
+	nng_stream *streams[N][2];
+	for (int i = 0; i < N; i++) {
+		connect_streams("tcp", streams[i]);
+	}
+	for (int i = 0; i < N; i++) {
+		for (int side = 0; side < 2; side++) {
+			nng_sockaddr local;
+			int fd = link_socket_of(streams[i][side]);
+			assert_true(fd >= 0);
+			nng_stream_get_addr(streams[i][side], NNG_OPT_LOCADDR, &local);
+			assert_int_equal(local_port(fd), local.s_in.sa_port);
+		}
+	}
+	for (int i = 0; i < N; i++) {
+		nng_stream_free(streams[i][0]);
+		nng_stream_free(streams[i][1]);
+	}
+}
+
+static void an_ipc_stream_does_not_tell_its_socket(void **state)
+{
+	(void)state;
+	nng_stream *streams[2];
+	connect_streams("ipc", streams);
+	assert_int_equal(link_socket_of(streams[0]), -1);
+	assert_int_equal(link_socket_of(streams[1]), -1);
+	nng_stream_free(streams[0]);
+	nng_stream_free(streams[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frames_go_both_ways),
+		cmocka_unit_test(what_does_not_fit_the_socket_follows_in_order),
+		cmocka_unit_test(an_end_is_told_once_whoever_closes),
+		cmocka_unit_test(a_connection_closed_before_it_starts_ends_at_its_start),
+		cmocka_unit_test(an_owner_that_refuses_a_frame_ends_the_connection),
+		cmocka_unit_test(bytes_are_moved_while_the_loop_does_not_run),
+		cmocka_unit_test(the_socket_of_a_stream_is_found_among_others),
+		cmocka_unit_test(an_ipc_stream_does_not_tell_its_socket),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
