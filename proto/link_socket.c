@@ -32,7 +32,7 @@ static bool same_address(const nng_sockaddr *a, const struct sockaddr_storage *b
 
 static bool is_between(int fd, const nng_sockaddr *local, const nng_sockaddr *remote)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 	if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0 || !same_address(local, &addr)) {
 		return false;
@@ -43,8 +43,8 @@ static bool is_between(int fd, const nng_sockaddr *local, const nng_sockaddr *re
 
 int link_socket_of(struct nng_stream *stream)
 {
-	nng_sockaddr local;
-	nng_sockaddr remote;
+	nng_sockaddr local = { 0 };
+	nng_sockaddr remote = { 0 };
 	if (nng_stream_get_addr(stream, NNG_OPT_LOCADDR, &local) != 0 ||
 		nng_stream_get_addr(stream, NNG_OPT_REMADDR, &remote) != 0) {
 		return -1;

@@ -294,7 +294,7 @@ static void bytes_are_moved_while_the_loop_does_not_run(void **state)
 
 static int local_port(int fd)
 {
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = { 0 };
 	socklen_t len = sizeof(addr);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
 	return addr.sin_port;
