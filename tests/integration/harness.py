@@ -7,12 +7,15 @@ TOKEN_BIN name; TEST_WRAP is put before the servers (`valgrind -q --error-exitco
 TEST_SLOW multiplies the deadlines.
 """
 
+import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -78,6 +81,24 @@ def environment(folder):
         "UBSAN_OPTIONS": f"log_path='{reports}':halt_on_error=1:print_stacktrace=1",
         "LSAN_OPTIONS": f"suppressions='{suppressions}':print_suppressions=0",
     }
+
+
+_reserved = []  # the names of our ports, held until this process ends
+
+
+def reserve_port():
+    """A port for a program that will be started there again: not one that the system gives to others
+    meanwhile, and not one of another test that runs at the same time."""
+    for port in random.sample(range(20000, 30000), 1000):
+        name, probe = socket.socket(socket.AF_UNIX), socket.socket()
+        with contextlib.suppress(OSError), probe:
+            name.bind(f"\0weir-test-port-{port}")
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            _reserved.append(name)
+            return port
+        name.close()
+    raise AssertionError("no free port")
 
 
 class Process:
@@ -237,17 +258,21 @@ def metrics_of(address):
 class Cluster:
     """A router and edges in a folder of their own, with keys. Options are keyword dictionaries."""
 
-    def __init__(self, edges=2, router=None, edge=None):
+    def __init__(self, edges=2, router=None, edge=None, edge_wrap=()):
+        """`edge_wrap`: words that come before the edges' program."""
+        self.edge_wrap = edge_wrap
         self.folder = tempfile.mkdtemp(prefix="weir-test-")
         self.processes = []
         self.clients = []
         self.router_options = {
-            "listen": f"ipc://{self.folder}/link.sock",
+            "listen": f"tcp://127.0.0.1:{reserve_port()}",
             "link_key_file": self.write("link.key", LINK_KEY),
             "admin": f"ipc://{self.folder}/admin.sock",
             "ops_listen": "127.0.0.1:0",
             **(router or {}),
         }
+        # Of an ipc:// URL, which nobody can write who does not know the folder.
+        self.router_options["listen"] = self.router_options["listen"].format(folder=self.folder)
         self.edge_options = {
             "listen": "127.0.0.1:0",
             "ops_listen": "127.0.0.1:0",
@@ -291,7 +316,7 @@ class Cluster:
     def spawn_edge(self, name, **options):
         """Starts an edge without waiting for anything."""
         full = {"name": name, "router": [self.router.link_url], **self.edge_options, **options}
-        edge = Edge(self.folder, name, [EDGE_BIN, *option_words(full)])
+        edge = Edge(self.folder, name, [*self.edge_wrap, EDGE_BIN, *option_words(full)])
         self.processes.append(edge)
         return edge
 
@@ -400,10 +425,12 @@ class ClusterTestCase(TestCase):
     n_edges = 2
     router_options = {}
     edge_options = {}
+    edge_wrap = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.cluster = Cluster(edges=cls.n_edges, router=cls.router_options, edge=cls.edge_options)
+        cls.cluster = Cluster(edges=cls.n_edges, router=cls.router_options, edge=cls.edge_options,
+                              edge_wrap=cls.edge_wrap)
         cls.addClassCleanup(cls.cluster.stop)
 
     def setUp(self):

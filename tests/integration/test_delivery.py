@@ -1,9 +1,13 @@
 """How a published message travels: to whom, in which order, with which fields."""
 
 import json
+import os
+import sys
 import unittest
 
 from harness import ClusterTestCase, wait_until
+
+NO_IO_URING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "no_io_uring.py")
 
 
 def without_acks(client, n):
@@ -282,6 +286,18 @@ class Recovery(ClusterTestCase):
         self.assertEqual((far["recovered"], far["seq"]), (False, 150))
         near = self.connect(1, "bob").join(self.room, since={"epoch": epoch, "seq": 100})
         self.assertEqual([m["seq"] for m in near["messages"]], list(range(101, 151)))
+
+
+class PublishingOverIpc(Publishing):
+    router_options = {"listen": "ipc://{folder}/link.sock"}
+
+
+class PublishingWithoutIoUring(Publishing):
+    edge_wrap = (sys.executable, NO_IO_URING)
+
+
+class PublishingWithOneThread(Publishing):
+    edge_options = {"threads": 1}
 
 
 if __name__ == "__main__":
