@@ -334,11 +334,20 @@ static bool has_output(const struct conn *c)
 	return c->out.n > 0 || transport_owes(c->tls);
 }
 
+static void count_sent(struct conn *c, size_t sent)
+{
+	struct edge_metrics *m = &c->worker->metrics;
+	c->progress_ms = worker_now(c->worker);
+	counter_add(&m->bytes_out, sent);
+	counter_sub(&m->queue_bytes, sent);
+	out_queue_advance(&c->out, sent, on_frame_sent, c);
+	push_waiting_pong(c);
+}
+
 // Writes until nothing is left or the socket is full. False if the connection broke.
 static bool write_queue(struct conn *c)
 {
 	struct iovec iov[WRITE_IOV_MAX];
-	struct edge_metrics *m = &c->worker->metrics;
 	while (has_output(c)) {
 		int n = out_queue_iov(&c->out, iov, WRITE_IOV_MAX);
 		ssize_t sent = transport_write(c->fd, c->tls, &c->worker->buffers, iov, n);
@@ -349,11 +358,7 @@ static bool write_queue(struct conn *c)
 		if (sent < 0) {
 			return false;
 		}
-		c->progress_ms = worker_now(c->worker);
-		counter_add(&m->bytes_out, (uint64_t)sent);
-		counter_sub(&m->queue_bytes, (uint64_t)sent);
-		out_queue_advance(&c->out, (size_t)sent, on_frame_sent, c);
-		push_waiting_pong(c);
+		count_sent(c, (size_t)sent);
 	}
 	stop_waiting_for_socket(c);
 	return true;
@@ -380,12 +385,17 @@ static void step_ending(struct conn *c)
 	}
 }
 
-void conn_flush(struct conn *c)
+static void leave_dirty(struct conn *c)
 {
 	if (c->dirty) {
 		c->dirty = false;
 		TAILQ_REMOVE(&c->worker->dirty, c, in_dirty);
 	}
+}
+
+void conn_flush(struct conn *c)
+{
+	leave_dirty(c);
 	if (c->state == CONN_DEAD) {
 		return;
 	}
@@ -395,6 +405,29 @@ void conn_flush(struct conn *c)
 	}
 	step_ending(c);
 	conn_review_input(c);
+}
+
+bool conn_offer(struct conn *c, struct send_batch *batch)
+{
+	// A longer queue is one call for many frames already.
+	if (c->state == CONN_DEAD || c->tls != NULL || c->write_io != NULL || c->out.n == 0 ||
+		c->out.n > SEND_BATCH_FRAMES_MAX || !send_batch_add(batch, c->fd, &c->out, c)) {
+		return false;
+	}
+	leave_dirty(c);
+	return true;
+}
+
+void conn_on_sent(void *arg, ssize_t sent)
+{
+	struct conn *c = arg;
+	if (c->state == CONN_DEAD) {
+		return; // another one's end was its end too
+	}
+	if (sent > 0) {
+		count_sent(c, (size_t)sent);
+	}
+	conn_flush(c); // what is left, or how it failed
 }
 
 // ---- the end
@@ -425,10 +458,7 @@ static void die(struct conn *c)
 	loop_io_stop(&c->read_io);
 	stop_waiting_for_socket(c);
 	drop_queue(c, false);
-	if (c->dirty) {
-		c->dirty = false;
-		TAILQ_REMOVE(&w->dirty, c, in_dirty);
-	}
+	leave_dirty(c);
 	if (c->tls != NULL) {
 		tls_stream_end(c->tls); // as far as the socket takes it
 	}

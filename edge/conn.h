@@ -24,6 +24,7 @@
 #include "edge/fib.h"
 #include "edge/frame.h"
 #include "edge/out_queue.h"
+#include "edge/send_batch.h"
 #include "edge/ws_session.h"
 #include "proto/names.h"
 
@@ -118,6 +119,10 @@ void conn_send_error(struct conn *c, enum client_error error, enum outcome outco
 // The worker's calls at the end of a turn: writes what is queued; does what waited (input held back,
 // or withdrawing a connection that has ended).
 void conn_flush(struct conn *c);
+// Leaves what is queued to the batch, whose send_batch_run() then calls conn_on_sent(). False if this
+// connection is one for conn_flush(), or the batch is full.
+MUST_CHECK bool conn_offer(struct conn *c, struct send_batch *batch);
+void conn_on_sent(void *arg, ssize_t sent);
 void conn_agenda(struct conn *c);
 void conn_on_timer(struct conn *c);
 // (Re)sets the timer after something changed that its deadlines depend on.

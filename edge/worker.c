@@ -260,6 +260,23 @@ static void observe_delivery(struct worker *w)
 	}
 }
 
+static void flush_dirty(struct worker *w)
+{
+	struct conn *c;
+	while ((c = TAILQ_FIRST(&w->dirty)) != NULL) {
+		while (w->sends != NULL && c != NULL && conn_offer(c, w->sends)) {
+			c = TAILQ_FIRST(&w->dirty);
+		}
+		if (w->sends != NULL) {
+			send_batch_run(w->sends, conn_on_sent);
+		}
+		// At its turn, unless one of the batch has brought its end.
+		if (c != NULL && c == TAILQ_FIRST(&w->dirty)) {
+			conn_flush(c);
+		}
+	}
+}
+
 // Writing can bring up new things to do (a connection broke, or may be read from again) and doing them
 // new things to write. It ends because none of it reads: what is kept of the input is finite.
 static void on_turn_end(void *arg)
@@ -276,9 +293,7 @@ static void on_turn_end(void *arg)
 		for (unsigned i = 0; i < w->edge->n_links; i++) {
 			uplink_flush(&w->uplinks[i]);
 		}
-		while ((c = TAILQ_FIRST(&w->dirty)) != NULL) {
-			conn_flush(c);
-		}
+		flush_dirty(w);
 	} while (!TAILQ_EMPTY(&w->agenda));
 	observe_delivery(w);
 	w->tls_steps = 0;
@@ -438,6 +453,7 @@ static void *run(void *arg)
 {
 	struct worker *w = arg;
 	inbox_own(&w->inbox);
+	w->sends = send_batch_new();
 	loop_run(w->loop);
 	return NULL;
 }
@@ -501,6 +517,7 @@ void worker_free(struct worker *w)
 	settings_unref(w->settings);
 	settings_unref(atomic_load(&w->offered));
 	transport_buffers_fini(&w->buffers);
+	send_batch_free(w->sends);
 	edge_metrics_fini(&w->metrics);
 	free(w);
 }

@@ -20,6 +20,7 @@
 #include "edge/edge_metrics.h"
 #include "edge/fib.h"
 #include "edge/inbox.h"
+#include "edge/send_batch.h"
 #include "edge/transport.h"
 #include "edge/uplink.h"
 
@@ -74,6 +75,7 @@ struct worker {
 	struct edge_metrics metrics;
 	unsigned tls_steps; // taken in this turn
 	struct transport_buffers buffers;
+	struct send_batch *sends; // owned; NULL: one by one
 };
 
 struct worker *worker_new(struct edge *edge, unsigned index);

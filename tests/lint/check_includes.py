@@ -33,6 +33,7 @@ ONLY_INCLUDERS = {
         "router/weirctl_token.c",
     },
     "jwt.h": {"edge/jws.c"},
+    "liburing.h": {"edge/send_batch.c"},
     "nng/": {
         "edge/router_link.c",
         "proto/link_conn.c",

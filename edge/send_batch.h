@@ -1,0 +1,32 @@
+// Sends to many sockets in one system call: io_uring, where it is built in and the kernel lets us.
+// Knows no connection. One thread's; a batch is filled and sent before anything else happens, so what
+// it borrows need live no longer than that.
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/check.h"
+#include "edge/out_queue.h"
+
+struct send_batch;
+
+enum {
+	SEND_BATCH_MAX = 256, // sockets
+	SEND_BATCH_FRAMES_MAX = 8, // to one of them
+};
+
+// NULL if it is not to be had: built without, an old kernel, forbidden by a seccomp filter or sysctl.
+struct send_batch *send_batch_new(void);
+// NULL is fine.
+void send_batch_free(struct send_batch *batch);
+
+// What `queue` holds, at most SEND_BATCH_FRAMES_MAX frames of it, is to go out on `fd`. Both and `arg`
+// are borrowed until send_batch_run() has told. False if the batch is full.
+MUST_CHECK bool send_batch_add(struct send_batch *batch, int fd, const struct out_queue *queue,
+	void *arg);
+// Called once for each socket, in the order in which they were added: how many bytes the socket has
+// taken, or a negative errno (-EAGAIN: none now).
+typedef void send_batch_fn(void *arg, ssize_t sent);
+// Sends all, then tells; adding again is allowed only after this has returned. Empty is fine.
+void send_batch_run(struct send_batch *batch, send_batch_fn *told);
