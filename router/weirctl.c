@@ -281,6 +281,7 @@ static int ask(struct session *session, char *const *words, size_t n_words, char
 	nng_msg *message = NULL;
 	set_deadline(session);
 	int result = exchange(session->socket, make_request(session, words, n_words), &message);
+	alarm(0);
 	if (result != 0) {
 		return unreachable(session, nng_strerror(result));
 	}
@@ -355,8 +356,8 @@ int main(int argc, char **argv)
 	};
 	code = open_session(&session, &options);
 	if (code == EXIT_OK) {
+		// The socket is closed by the end of the process: nng_close() has been seen to take seconds.
 		code = run(&session, argv + options.first, options.n_words);
-		nng_close(session.socket);
 	}
 	if (fflush(stdout) != 0 && code == EXIT_OK) {
 		code = EXIT_REFUSED;
