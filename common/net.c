@@ -159,6 +159,7 @@ int net_listen(struct net_addr *addr, bool reuse_port, bool exclusive, int backl
 	if (fd < 0) {
 		return fd;
 	}
+	net_set_nodelay(fd);
 	if (listen(fd, backlog) < 0) {
 		return close_with(fd, -errno);
 	}

@@ -27,9 +27,10 @@ uint16_t net_addr_port(const struct net_addr *addr);
 void net_addr_set_port(struct net_addr *addr, uint16_t port);
 
 // A listening, non-blocking, close-on-exec TCP socket with SO_REUSEADDR and, if asked, SO_REUSEPORT
-// (several sockets of this process on one port). On success returns the descriptor and replaces the
-// port 0 in `addr` by the one bound; else negative errno. With `reuse_port`, a port that another
-// process listens on is still refused when `exclusive` is set: it is first bound without the option.
+// (several sockets of this process on one port). With TCP_NODELAY, which the connections that it
+// accepts inherit. On success returns the descriptor and replaces the port 0 in `addr` by the one
+// bound; else negative errno. With `reuse_port`, a port that another process listens on is still
+// refused when `exclusive` is set: it is first bound without the option.
 MUST_CHECK int net_listen(struct net_addr *addr, bool reuse_port, bool exclusive, int backlog);
 
 // Sets TCP_NODELAY. Failure is not worth reporting.

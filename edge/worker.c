@@ -373,7 +373,6 @@ static struct conn *take_in(struct worker *w, int fd, const struct net_addr *pee
 		close(fd);
 		return NULL;
 	}
-	net_set_nodelay(fd);
 	return conn_new(w, fd, ip, admission, counted);
 }
 

@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "common/net.h"
@@ -89,7 +91,10 @@ static void listens_on_a_port_it_picks(void **state)
 	assert_int_equal(connect(client, (const void *)&addr.sa, addr.len), 0);
 	int accepted = accept(fd, NULL, NULL);
 	assert_true(accepted >= 0);
-	net_set_nodelay(accepted);
+	int nodelay = 0;
+	socklen_t len = sizeof(nodelay);
+	assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len), 0);
+	assert_true(nodelay);
 	close(accepted);
 	close(client);
 	close(fd);
