@@ -339,7 +339,7 @@ class Ready(TestCase):
             self.assertRegex(edge.text(), r"(?m)^ready listen=127\.0\.0\.1:\d+,127\.0\.0\.1:\d+ "
                                           r"ops=127\.0\.0\.1:\d+$")
         self.assertRegex(cluster.router.text(),
-                         r"(?m)^ready listen=ipc://\S+ admin=ipc://\S+ ops=127\.0\.0\.1:\d+$")
+                         r"(?m)^ready listen=tcp://\S+:\d+ admin=ipc://\S+ ops=127\.0\.0\.1:\d+$")
 
     def test_json_logs_are_json(self):
         cluster = self.start_cluster(edges=1, router={"log_format": "json"},

@@ -12,12 +12,12 @@ ROOMS = ("one", "two")
 
 
 class RouterRestart(TestCase):
-    link = None  # the URL the router listens on; None: the harness' ipc socket
+    router_options = {}
     expected_seconds = 10
 
     def setUp(self):
-        router = {"link_timeout": "3s", **({"listen": self.link} if self.link else {})}
-        self.cluster = self.start_cluster(edges=2, router=router,
+        self.cluster = self.start_cluster(edges=2,
+                                          router={"link_timeout": "3s", **self.router_options},
                                           edge={"publish_timeout": "8s", "lobby": ""})
         self.clients = [self.cluster.connect(i % 2, f"user-{i}") for i in range(4)]
         self.epochs = {}
@@ -158,8 +158,8 @@ class RouterRestart(TestCase):
             wait_until(lambda edge=edge: noticed(edge), f"{edge.name} knows that it is alone")
 
 
-class RouterRestartOverTcp(RouterRestart):
-    link = "tcp://127.0.0.1:0"
+class RouterRestartOverIpc(RouterRestart):
+    router_options = {"listen": "ipc://{folder}/link.sock"}
 
 
 class RouterAway(TestCase):
