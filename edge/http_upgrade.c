@@ -10,7 +10,8 @@
 // strings; suffixes and patterns are where others have let "good.com.evil.com" in.
 //
 // Answers to refusals always close. A body behind a failed upgrade, or a request pipelined after it,
-// would else be read as the next request by somebody. Extensions are not negotiated here.
+// would else be read as the next request by somebody. An offer of an extension refuses nothing; that it
+// is declined is answer enough (ws_offer.c).
 
 #include "edge/http_upgrade.h"
 
@@ -354,6 +355,7 @@ int http_upgrade_check(const struct http_head *head, const struct upgrade_policy
 			return status;
 		}
 	}
+	request->compression = ws_offer_choose(head, policy->compression);
 	return 101;
 }
 
@@ -385,6 +387,11 @@ void http_upgrade_accept(struct buf *out, const struct upgrade_request *request)
 	append_field(out, "Sec-WebSocket-Accept", request->accept);
 	if (request->subprotocol == SUBPROTOCOL_JSON) {
 		append_field(out, "Sec-WebSocket-Protocol", "weir.v1.json");
+	}
+	if (request->compression.compressed) {
+		buf_append_str(out, "Sec-WebSocket-Extensions: ");
+		ws_offer_answer(out, &request->compression);
+		buf_append_str(out, "\r\n");
 	}
 	buf_append_str(out, "\r\n");
 }

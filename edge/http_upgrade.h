@@ -8,6 +8,7 @@
 
 #include "common/buf.h"
 #include "common/http_head.h"
+#include "edge/ws_offer.h"
 
 enum subprotocol {
 	SUBPROTOCOL_NONE, // none offered: JSON
@@ -21,6 +22,7 @@ struct upgrade_request {
 		token; // borrowed from the head, or from `scratch` if percent-decoded; empty: none
 	bool autojoin; // false: autojoin=0 in the query
 	struct bytes origin; // empty: none
+	struct ws_agreement compression;
 	const char *why; // refused: static text for the answer and the log, never of the request
 };
 
@@ -28,6 +30,7 @@ struct upgrade_policy {
 	const char *const *allowed_origins; // n_allowed_origins exact origins; "*" allows all
 	size_t n_allowed_origins;
 	bool tls; // the scheme of "same host" is https
+	struct ws_offer_policy compression;
 };
 
 // Returns 101 and fills `request`, or the status that refuses it (400, 403, 404, 405, 426) with

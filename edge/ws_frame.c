@@ -142,6 +142,11 @@ size_t ws_header_encode(uint8_t out[WS_SERVER_HEADER_MAX], enum ws_opcode opcode
 	return 2 + extended;
 }
 
+size_t ws_header_len(const uint8_t *frame)
+{
+	return 2 + extended_len(frame[1]);
+}
+
 void ws_unmask(uint8_t *data, size_t len, const uint8_t mask[4], uint64_t offset)
 {
 	uint8_t key[sizeof(uint64_t)];

@@ -50,6 +50,8 @@ struct ws_header {
 // fragmented or over 125 bytes, a length not in its shortest form or with its top bit set.
 MUST_CHECK int ws_header_decode(struct bytes data, bool allow_rsv1, struct ws_header *header);
 
+// Where the payload begins in a frame that ws_header_encode() made the header of.
+size_t ws_header_len(const uint8_t *frame);
 // Writes the header of an unmasked, unfragmented server frame; returns its length.
 size_t ws_header_encode(uint8_t out[WS_SERVER_HEADER_MAX], enum ws_opcode opcode, bool rsv1,
 	uint64_t payload_len);

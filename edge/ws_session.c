@@ -15,13 +15,16 @@
 // at all, but every consumer here needs the whole message, so it would only move.
 //
 // Text is checked as it arrives, so a peer is told at its first bad octet and not when it cares to
-// finish the frame (RFC 6455 section 8.1).
+// finish the frame (RFC 6455 section 8.1). A compressed message is kept as it came and inflated when it
+// is whole, in one go (see ws_deflate.c): what is kept is limited to what its sender may need for a
+// message of the largest size, and its text is checked as it is inflated.
 
 #include "edge/ws_session.h"
 
 #include <string.h>
 
 #include "common/utf8.h"
+#include "edge/ws_deflate.h"
 
 struct input {
 	uint8_t *data;
@@ -77,11 +80,14 @@ static void release_payloads(struct ws_session *s)
 
 static bool fits(const struct ws_session *s, const struct ws_limits *limits, uint64_t more)
 {
-	if (limits->message_max == 0) {
+	uint64_t max = limits->message_max;
+	if (max == 0) {
 		return true;
 	}
-	return s->message.len <= limits->message_max &&
-		more <= limits->message_max - s->message.len;
+	if (s->packed) {
+		max = ws_deflate_bound(max);
+	}
+	return s->message.len <= max && more <= max - s->message.len;
 }
 
 static struct ws_event begin_data_frame(struct ws_session *s, const struct ws_limits *limits,
@@ -95,6 +101,7 @@ static struct ws_event begin_data_frame(struct ws_session *s, const struct ws_li
 	if (!continues) {
 		s->message_open = true;
 		s->message_opcode = header->opcode;
+		s->packed = header->rsv1;
 		s->n_fragments = 0;
 		s->utf8 = (struct utf8_state){ 0 };
 	}
@@ -131,14 +138,15 @@ static struct ws_event take_header(struct ws_session *s, const struct ws_limits 
 	struct input *in)
 {
 	struct ws_header header;
-	int missing = ws_header_decode(bytes_make(s->head, s->head_len), false, &header);
+	bool rsv1 = limits->inflater != NULL;
+	int missing = ws_header_decode(bytes_make(s->head, s->head_len), rsv1, &header);
 	while (missing < 0 && in->used < in->len) {
 		size_t left = in->len - in->used;
 		size_t n = (size_t)-missing < left ? (size_t)-missing : left;
 		memcpy(s->head + s->head_len, in->data + in->used, n);
 		s->head_len = (uint8_t)(s->head_len + n);
 		in->used += n;
-		missing = ws_header_decode(bytes_make(s->head, s->head_len), false, &header);
+		missing = ws_header_decode(bytes_make(s->head, s->head_len), rsv1, &header);
 	}
 	if (missing > 0) {
 		return fail(s, (unsigned)missing, "illegal frame header");
@@ -156,9 +164,27 @@ static struct bytes complete(struct buf *gathered, struct bytes last)
 	return buf_bytes(gathered);
 }
 
-static struct ws_event take_data(struct ws_session *s, struct bytes piece)
+static struct ws_event take_packed(struct ws_session *s, const struct ws_limits *limits,
+	struct bytes packed)
 {
-	bool text = s->message_opcode == WS_TEXT;
+	const struct ws_inflate_limits bounds = {
+		.message_max = limits->message_max,
+		.ratio_max = limits->ratio_max,
+		.text = s->message_opcode == WS_TEXT,
+	};
+	struct ws_event event = { .kind = WS_EVENT_MESSAGE, .opcode = s->message_opcode };
+	unsigned code = ws_inflater_run(limits->inflater, packed, &bounds, &event.payload);
+	buf_fini(&s->message);
+	if (code != 0) {
+		return fail(s, code, "compressed data is illegal, too big or not UTF-8");
+	}
+	return event;
+}
+
+static struct ws_event take_data(struct ws_session *s, const struct ws_limits *limits,
+	struct bytes piece)
+{
+	bool text = s->message_opcode == WS_TEXT && !s->packed;
 	bool ends = !s->in_payload && s->frame_fin;
 	if (text && (!utf8_feed(&s->utf8, piece) || (ends && !utf8_complete(&s->utf8)))) {
 		return fail(s, WS_CLOSE_BAD_UTF8, "text is not UTF-8");
@@ -168,6 +194,9 @@ static struct ws_event take_data(struct ws_session *s, struct bytes piece)
 		return no_event;
 	}
 	s->message_open = false;
+	if (s->packed) {
+		return take_packed(s, limits, complete(&s->message, piece));
+	}
 	return (struct ws_event){
 		.kind = WS_EVENT_MESSAGE,
 		.opcode = s->message_opcode,
@@ -223,7 +252,8 @@ static void unmask(struct ws_session *s, uint8_t *piece, size_t n)
 	memcpy(s->mask, turned, sizeof(turned));
 }
 
-static struct ws_event take_payload(struct ws_session *s, struct input *in)
+static struct ws_event take_payload(struct ws_session *s, const struct ws_limits *limits,
+	struct input *in)
 {
 	size_t left = in->len - in->used;
 	size_t n = s->frame_left < left ? (size_t)s->frame_left : left;
@@ -233,7 +263,7 @@ static struct ws_event take_payload(struct ws_session *s, struct input *in)
 	s->frame_left -= n;
 	s->in_payload = s->frame_left > 0;
 	return is_control(s->frame_opcode) ? take_control(s, bytes_make(piece, n))
-					   : take_data(s, bytes_make(piece, n));
+					   : take_data(s, limits, bytes_make(piece, n));
 }
 
 struct ws_event ws_session_next(struct ws_session *s, const struct ws_limits *limits, uint8_t *data,
@@ -247,7 +277,7 @@ struct ws_event ws_session_next(struct ws_session *s, const struct ws_limits *li
 			event = take_header(s, limits, &in);
 		}
 		if (s->in_payload) { // also right behind the header: a payload may be empty
-			event = take_payload(s, &in);
+			event = take_payload(s, limits, &in);
 		}
 	}
 	*used = event.kind == WS_EVENT_NONE ? len : in.used;

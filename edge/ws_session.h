@@ -12,9 +12,13 @@
 #include "common/utf8.h"
 #include "edge/ws_frame.h"
 
+struct ws_inflater;
+
 struct ws_limits {
-	uint64_t message_max; // bytes of one message, all fragments together; 0: none
+	uint64_t message_max; // bytes of one message, all fragments together, inflated; 0: none
 	uint32_t fragments_max; // frames of one message; 0: none
+	uint32_t ratio_max; // of a compressed message, see ws_deflate.h; 0: none
+	struct ws_inflater *inflater; // borrowed; NULL: compression was not agreed on
 };
 
 enum ws_event_kind {
@@ -29,7 +33,8 @@ enum ws_event_kind {
 struct ws_event {
 	enum ws_event_kind kind;
 	enum ws_opcode opcode; // of a message: WS_TEXT or WS_BINARY
-	struct bytes payload; // borrowed from the input or the session until the next call
+	// Borrowed from the input, the session or the inflater, until the next call for it.
+	struct bytes payload;
 	unsigned code;
 	const char *why; // WS_EVENT_FAIL: static text for the log
 };
@@ -43,11 +48,12 @@ struct ws_session {
 	bool frame_fin;
 	bool message_open; // a data message has begun and its last frame has not ended
 	uint8_t message_opcode;
-	bool ended; // Close received or failed: input is ignored
+	bool packed : 1; // the message is compressed
+	bool ended : 1; // Close received or failed: input is ignored
 	struct utf8_state utf8;
 	uint32_t n_fragments;
 	uint64_t frame_left; // payload bytes still to come
-	struct buf message; // data collected; empty while a message fits the input in one piece
+	struct buf message; // data as it came; empty while a message fits the input in one piece
 	struct buf control; // an incomplete control payload
 };
 

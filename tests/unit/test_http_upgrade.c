@@ -468,6 +468,31 @@ static void names_no_subprotocol_when_none_was_offered(void **state)
 	fini(&f);
 }
 
+static void answers_an_offer_of_compression_if_it_may(void **state)
+{
+	(void)state;
+	static const struct upgrade_policy compressing = { .compression = { 9, 15 } };
+	static const char request[] = GET FIELDS
+		"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n" END;
+	struct fixture f = { 0 };
+	struct buf out = { 0 };
+	assert_int_equal(check(&f, &plain, request), 101);
+	assert_false(f.request.compression.compressed);
+	assert_int_equal(check(&f, &compressing, request), 101);
+	assert_int_equal(f.request.compression.window_bits, 10);
+	http_upgrade_accept(&out, &f.request);
+	assert_bytes_equal(buf_bytes(&out),
+		"HTTP/1.1 101 Switching Protocols\r\n"
+		"Upgrade: websocket\r\n"
+		"Connection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+		"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+		"client_no_context_takeover; server_max_window_bits=10\r\n"
+		"\r\n");
+	buf_fini(&out);
+	fini(&f);
+}
+
 #define CLOSING(length)                                                                            \
 	"Content-Type: text/plain; charset=utf-8\r\n"                                              \
 	"Content-Length: " length "\r\n"                                                           \
@@ -529,6 +554,7 @@ int main(void)
 		cmocka_unit_test(refuses_for_the_first_rule_broken),
 		cmocka_unit_test(answers_an_upgrade_without_the_token),
 		cmocka_unit_test(names_no_subprotocol_when_none_was_offered),
+		cmocka_unit_test(answers_an_offer_of_compression_if_it_may),
 		cmocka_unit_test(refuses_with_a_complete_answer_that_closes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,6 +233,17 @@ static void unmasks_at_every_length_alignment_and_offset(void **state)
 	}
 }
 
+static void finds_the_payload_behind_its_own_headers(void **state)
+{
+	(void)state;
+	static const uint64_t lengths[] = { 0, 125, 126, 65535, 65536, INT64_MAX };
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+		uint8_t header[WS_SERVER_HEADER_MAX];
+		size_t len = ws_header_encode(header, WS_TEXT, true, lengths[i]);
+		assert_int_equal(ws_header_len(header), len);
+	}
+}
+
 static void knows_the_close_codes_a_peer_may_send(void **state)
 {
 	(void)state;
@@ -259,6 +270,7 @@ int main(void)
 		cmocka_unit_test(encodes_the_shortest_unmasked_header),
 		cmocka_unit_test(unmasks_the_example_of_the_rfc),
 		cmocka_unit_test(unmasks_at_every_length_alignment_and_offset),
+		cmocka_unit_test(finds_the_payload_behind_its_own_headers),
 		cmocka_unit_test(knows_the_close_codes_a_peer_may_send),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

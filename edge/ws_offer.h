@@ -1,0 +1,33 @@
+// Which of the extensions that a client offers is taken (RFC 7692, permessage-deflate), from the head
+// of its request alone. Whatever is wrong with an offer declines that offer, never the connection.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/http_head.h"
+
+enum {
+	// The windows that zlib can be limited to; of 8 bits it cannot deflate without a zlib header.
+	WS_WINDOW_BITS_MIN = 9,
+	WS_WINDOW_BITS_MAX = 15,
+};
+
+// Windows that this server can keep to when it deflates. An offer that wants a smaller one than
+// `window_bits_min` is declined. All zero: every offer is.
+struct ws_offer_policy {
+	uint8_t window_bits_min;
+	uint8_t window_bits_max;
+};
+
+struct ws_agreement {
+	bool compressed; // false: no offer was taken, and the rest says nothing
+	bool names_window; // the client asked for a limit, so it is told the one it gets
+	uint8_t window_bits; // of what the server sends
+};
+
+// The first offer that can be kept to.
+struct ws_agreement ws_offer_choose(const struct http_head *head, struct ws_offer_policy policy);
+// Appends the value of Sec-WebSocket-Extensions that takes the offer.
+void ws_offer_answer(struct buf *out, const struct ws_agreement *agreement);
