@@ -2,7 +2,7 @@
 // suite judge them without tokens, rooms or a router in between. One thread, no timeouts: not for
 // anything but tests.
 //
-//     ws-echo --listen 127.0.0.1:9001
+//     ws-echo --listen 127.0.0.1:9001 [--compression]
 
 #include <errno.h>
 #include <signal.h>
@@ -18,18 +18,29 @@
 #include "common/mem.h"
 #include "common/net.h"
 #include "edge/http_upgrade.h"
+#include "edge/ws_deflate.h"
 #include "edge/ws_session.h"
 
 enum {
 	BACKLOG = 64,
 	FRAGMENTS_MAX = 65536,
 	READ_MAX = 64 * 1024,
+	MESSAGE_MAX = 256 * 1024 * 1024,
+	LEVEL = 3,
+	MEM_LEVEL = 7,
 };
 
-static const struct ws_limits limits = { .fragments_max = FRAGMENTS_MAX };
+struct server {
+	struct loop *loop;
+	struct loop_io io;
+	struct upgrade_policy policy;
+	struct ws_limits plain;
+	struct ws_limits packed; // for who agreed on compression
+	struct ws_deflater *deflaters[WS_WINDOW_BITS_MAX + 1]; // by window; made when first needed
+};
 
 struct client {
-	struct loop *loop;
+	struct server *server;
 	struct loop_io io;
 	struct loop_io write_io;
 	bool upgraded;
@@ -37,6 +48,7 @@ struct client {
 	bool closing; // nothing more is read; ends when all is written
 	bool shut;
 	int fd;
+	struct ws_agreement compression;
 	struct ws_session ws;
 	struct buf in;
 	struct buf out;
@@ -69,11 +81,27 @@ static void append_close(struct client *c, unsigned code)
 	c->closing = true;
 }
 
+static void append_message(struct client *c, enum ws_opcode opcode, struct bytes payload)
+{
+	if (!c->compression.compressed) {
+		append_frame(c, opcode, payload);
+		return;
+	}
+	struct ws_deflater **deflater = &c->server->deflaters[c->compression.window_bits];
+	if (*deflater == NULL) {
+		*deflater = ws_deflater_new(LEVEL, MEM_LEVEL, c->compression.window_bits);
+	}
+	struct bytes packed = ws_deflater_run(*deflater, payload);
+	uint8_t header[WS_SERVER_HEADER_MAX];
+	buf_append(&c->out, header, ws_header_encode(header, opcode, true, packed.len));
+	buf_append_bytes(&c->out, packed);
+}
+
 static void echo(struct client *c, const struct ws_event *event)
 {
 	switch (event->kind) {
 	case WS_EVENT_MESSAGE:
-		append_frame(c, event->opcode, event->payload);
+		append_message(c, event->opcode, event->payload);
 		break;
 	case WS_EVENT_PING:
 		append_frame(c, WS_PONG, event->payload);
@@ -90,11 +118,13 @@ static void echo(struct client *c, const struct ws_event *event)
 
 static void run_session(struct client *c, uint8_t *data, size_t len)
 {
+	const struct ws_limits *limits =
+		c->compression.compressed ? &c->server->packed : &c->server->plain;
 	size_t at = 0;
 	struct ws_event event = { .kind = WS_EVENT_PONG };
 	while (!c->closing && event.kind != WS_EVENT_NONE) {
 		size_t used = 0;
-		event = ws_session_next(&c->ws, &limits, data + at, len - at, &used);
+		event = ws_session_next(&c->ws, limits, data + at, len - at, &used);
 		at += used;
 		echo(c, &event);
 	}
@@ -110,12 +140,12 @@ static void run_upgrade(struct client *c)
 		return;
 	}
 	if (status == 0) {
-		status = http_upgrade_check(&head, &(struct upgrade_policy){ 0 }, &request,
-			&scratch);
+		status = http_upgrade_check(&head, &c->server->policy, &request, &scratch);
 	}
 	if (status == 101) {
 		http_upgrade_accept(&c->out, &request);
 		c->upgraded = true;
+		c->compression = request.compression;
 		run_session(c, c->in.data + head.len, c->in.len - head.len);
 	} else {
 		http_refuse(&c->out, status, http_status_text(status), 0);
@@ -142,7 +172,7 @@ static bool flush(struct client *c)
 	}
 	bool wait = c->out.len > 0;
 	if (wait && !c->writing) {
-		loop_io_start(c->loop, &c->write_io, c->fd, LOOP_WRITE, on_writable, c);
+		loop_io_start(c->server->loop, &c->write_io, c->fd, LOOP_WRITE, on_writable, c);
 	} else if (!wait && c->writing) {
 		loop_io_stop(&c->write_io);
 	}
@@ -190,7 +220,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
-	struct loop *loop = arg;
+	struct server *server = arg;
 	(void)what;
 	int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (client < 0) {
@@ -198,17 +228,33 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 	}
 	net_set_nodelay(client);
 	struct client *c = xcalloc(1, sizeof(*c));
-	c->loop = loop;
+	c->server = server;
 	c->fd = client;
 	ws_session_init(&c->ws);
-	loop_io_start(loop, &c->io, client, LOOP_READ, on_readable, c);
+	loop_io_start(server->loop, &c->io, client, LOOP_READ, on_readable, c);
+}
+
+static void server_init(struct server *server, bool compression)
+{
+	server->plain =
+		(struct ws_limits){ .message_max = MESSAGE_MAX, .fragments_max = FRAGMENTS_MAX };
+	server->packed = server->plain;
+	if (compression) {
+		server->packed.inflater = ws_inflater_new();
+		server->policy.compression = (struct ws_offer_policy){
+			.window_bits_min = WS_WINDOW_BITS_MIN,
+			.window_bits_max = WS_WINDOW_BITS_MAX,
+		};
+	}
 }
 
 int main(int argc, char **argv)
 {
 	struct net_addr addr;
-	if (argc != 3 || strcmp(argv[1], "--listen") != 0 || net_addr_parse(&addr, argv[2]) != 0) {
-		fprintf(stderr, "usage: ws-echo --listen HOST:PORT\n");
+	bool compression = argc == 4 && strcmp(argv[3], "--compression") == 0;
+	if ((argc != 3 && !compression) || strcmp(argv[1], "--listen") != 0 ||
+		net_addr_parse(&addr, argv[2]) != 0) {
+		fprintf(stderr, "usage: ws-echo --listen HOST:PORT [--compression]\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -220,9 +266,9 @@ int main(int argc, char **argv)
 	char bound[NET_ADDR_TEXT_MAX];
 	net_addr_format(&addr, bound);
 	fprintf(stderr, "ready listen=%s\n", bound);
-	struct loop *loop = loop_new();
-	struct loop_io io = { 0 };
-	loop_io_start(loop, &io, fd, LOOP_READ, on_acceptable, loop);
-	loop_run(loop);
+	struct server server = { .loop = loop_new() };
+	server_init(&server, compression);
+	loop_io_start(server.loop, &server.io, fd, LOOP_READ, on_acceptable, &server);
+	loop_run(server.loop);
 	return 0;
 }

@@ -10,6 +10,7 @@ import json
 import os
 import struct
 import time
+import zlib
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -64,6 +65,18 @@ def encode_frame(opcode, payload=b"", fin=True, rsv=0, mask=True, length=None, l
     return head + key + apply_mask(payload, key)
 
 
+def deflate(message, level=6, window_bits=15, flush=zlib.Z_SYNC_FLUSH):
+    """A message as permessage-deflate has it (RFC 7692), without memory of any other."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, -window_bits)
+    packed = packer.compress(message) + packer.flush(flush)
+    return packed[:-4] if flush == zlib.Z_SYNC_FLUSH else packed + b"\0"
+
+
+def inflate(packed, window_bits=15):
+    unpacker = zlib.decompressobj(-window_bits)
+    return unpacker.decompress(packed + b"\0\0\xff\xff")
+
+
 def close_payload(code, reason=b""):
     return struct.pack(">H", code) + reason
 
@@ -89,10 +102,12 @@ class Client:
     """One connection, open once the constructor returns; raises Refused if the handshake fails.
 
     `early` is sent in the same segment as the head of the handshake, behind it; `before` is sent
-    before anything else."""
+    before anything else. `offer` is a list of extensions; what is sent compressed then, if anything
+    is, must fit a window of `window_bits`."""
 
     def __init__(self, address, target="/", token=None, subprotocols=(), fields=(),
-                 receive_buffer=None, early=b"", before=b"", source=None, tls=None, session=None):
+                 receive_buffer=None, early=b"", before=b"", source=None, tls=None, session=None,
+                 offer=None, window_bits=15):
         if token is not None:
             target += ("&" if "?" in target else "?") + "token=" + quote(token, safe="")
         key = base64.b64encode(os.urandom(16)).decode("ascii")
@@ -100,6 +115,11 @@ class Client:
         if tls is not None:
             before = b""
         self.auto_pong = True
+        self.extension = None  # what was agreed on, as the server says it
+        self.window_bits = window_bits
+        self.packed_frames = 0  # of those received
+        if offer is not None:
+            fields = [*fields, ("Sec-WebSocket-Extensions", offer)]
         self.inbox = []  # messages that came while an answer was waited for
         self.raw = None  # text of the last message read
         self.connected = None  # the greeting, once somebody has read it
@@ -115,6 +135,9 @@ class Client:
                 raise Refused(self.response)
             if self.response.one("Sec-WebSocket-Accept") != accept_for(key):
                 raise AssertionError(f"wrong accept: {self.response.head!r}")
+            self.extension = self.response.one("Sec-WebSocket-Extensions")
+            if self.extension is not None and offer is None:
+                raise AssertionError(f"nobody offered {self.extension}")
         except BaseException:
             self.stream.close()
             raise
@@ -146,11 +169,15 @@ class Client:
         """(opcode, payload) of the next data message; pings are answered, pongs skipped. Raises
         Closed at a close frame."""
         deadline = time.monotonic() + timeout
-        opcode, parts = None, []
+        opcode, parts, packed = None, [], False
         while True:
             frame = self.recv_frame(max(deadline - time.monotonic(), 0.001))
-            if frame.rsv:
+            starts = frame.opcode in (TEXT, BINARY)
+            if frame.rsv and not (frame.rsv == 4 and starts and self.extension):
                 raise AssertionError(f"reserved bits without an extension: {frame}")
+            if starts:
+                packed = frame.rsv == 4
+                self.packed_frames += packed
             if frame.opcode == PING:
                 if self.auto_pong:
                     self.send_frame(PONG, frame.payload)
@@ -160,7 +187,8 @@ class Client:
                 opcode = frame.opcode if opcode is None else opcode
                 parts.append(frame.payload)
                 if frame.fin:
-                    return opcode, b"".join(parts)
+                    message = b"".join(parts)
+                    return opcode, inflate(message, self.window_bits) if packed else message
 
     def read_close(self, timeout=DEADLINE_S):
         """Reads up to the close frame, whatever comes before: (code, reason)."""
@@ -206,6 +234,10 @@ class Client:
 
     def send_text(self, text):
         self.send_frame(TEXT, text.encode("utf-8"))
+
+    def send_packed(self, opcode, message, **how):
+        """A message in one compressed frame; `how` as in deflate()."""
+        self.send_frame(opcode, deflate(message, **how), rsv=4)
 
     def send(self, message=None, **fields):
         self.send_text(json.dumps(message if message is not None else fields))
