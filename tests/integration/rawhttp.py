@@ -24,6 +24,8 @@ class Stream:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            # Of small segments the sender's kernel keeps few bytes as well, else megabytes.
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         self.socket.settimeout(DEADLINE_S)
         try:
             if source is not None:
