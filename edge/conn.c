@@ -128,10 +128,17 @@ static void conn_log(const struct conn *c, enum log_level level, const char *eve
 
 static void conn_set_state(struct conn *c, enum conn_state state)
 {
+	struct backlog *backlog = &c->worker->backlog;
 	CHECK((rules[c->state].next >> state & 1) != 0);
 	log_debug("state", LOG_UINT("conn", c->number), LOG_STR("from", rules[c->state].name),
 		LOG_STR("to", rules[state].name));
+	if (conn_is_open(c)) {
+		backlog_leave(backlog, c->blocked, c->out.bytes);
+	}
 	c->state = (uint8_t)state;
+	if (conn_is_open(c)) {
+		backlog_enter(backlog, c->blocked, c->out.bytes);
+	}
 	c->state_ms = worker_now(c->worker);
 	conn_rearm(c);
 }
@@ -206,17 +213,37 @@ static void put_on_agenda(struct conn *c)
 
 // ---- output
 
+static void note_progress(struct conn *c)
+{
+	c->progress_ms = worker_now(c->worker);
+	if (c->blocked != NULL && conn_is_open(c)) {
+		backlog_touch(&c->worker->backlog, c->blocked);
+	}
+}
+
+// The queue holds so much less.
+static void note_gone(struct conn *c, size_t len)
+{
+	counter_sub(&c->worker->metrics.queue_bytes, len);
+	if (conn_is_open(c)) {
+		c->worker->backlog.bytes -= len;
+	}
+}
+
 // Queues a frame of any kind in any state, taking over one reference.
 static void push(struct conn *c, struct frame *f)
 {
 	struct worker *w = c->worker;
 	if (c->out.n == 0) {
-		c->progress_ms = worker_now(w);
+		note_progress(c);
 	}
 	counter_add(&w->metrics.queue_bytes, f->len);
+	if (conn_is_open(c)) {
+		w->backlog.bytes += f->len;
+	}
 	out_queue_push(&c->out, f);
 	// While the socket is full the write event carries on; nothing is to be tried before.
-	if (!c->dirty && c->write_io == NULL) {
+	if (!c->dirty && c->blocked == NULL) {
 		c->dirty = true;
 		TAILQ_INSERT_TAIL(&w->dirty, c, in_dirty);
 	}
@@ -299,7 +326,7 @@ static void drop_queue(struct conn *c, bool keep_begun)
 {
 	size_t before = c->out.bytes;
 	out_queue_drop(&c->out, keep_begun, on_frame_dropped, c);
-	counter_sub(&c->worker->metrics.queue_bytes, before - c->out.bytes);
+	note_gone(c, before - c->out.bytes);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -313,20 +340,30 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 static void wait_for_socket(struct conn *c)
 {
-	if (c->write_io == NULL) {
-		c->write_io = xcalloc(1, sizeof(*c->write_io));
-		loop_io_start(c->worker->loop, c->write_io, c->fd, LOOP_WRITE, on_writable, c);
-		conn_rearm(c);
+	if (c->blocked != NULL) {
+		return;
 	}
+	c->blocked = xcalloc(1, sizeof(*c->blocked));
+	c->blocked->conn = c;
+	loop_io_start(c->worker->loop, &c->blocked->io, c->fd, LOOP_WRITE, on_writable, c);
+	if (conn_is_open(c)) {
+		backlog_enter(&c->worker->backlog, c->blocked, 0);
+	}
+	conn_rearm(c);
 }
 
 static void stop_waiting_for_socket(struct conn *c)
 {
-	if (c->write_io != NULL) {
-		loop_io_stop(c->write_io);
-		free(c->write_io);
-		c->write_io = NULL;
+	if (c->blocked == NULL) {
+		return;
 	}
+	if (conn_is_open(c)) {
+		backlog_leave(&c->worker->backlog, c->blocked, 0);
+		backlog_forget(c->worker, c->blocked);
+	}
+	loop_io_stop(&c->blocked->io);
+	free(c->blocked);
+	c->blocked = NULL;
 }
 
 static bool has_output(const struct conn *c)
@@ -337,9 +374,9 @@ static bool has_output(const struct conn *c)
 static void count_sent(struct conn *c, size_t sent)
 {
 	struct edge_metrics *m = &c->worker->metrics;
-	c->progress_ms = worker_now(c->worker);
+	note_progress(c);
+	note_gone(c, sent);
 	counter_add(&m->bytes_out, sent);
-	counter_sub(&m->queue_bytes, sent);
 	out_queue_advance(&c->out, sent, on_frame_sent, c);
 	push_waiting_pong(c);
 }
@@ -410,7 +447,7 @@ void conn_flush(struct conn *c)
 bool conn_offer(struct conn *c, struct send_batch *batch)
 {
 	// A longer queue is one call for many frames already.
-	if (c->state == CONN_DEAD || c->tls != NULL || c->write_io != NULL || c->out.n == 0 ||
+	if (c->state == CONN_DEAD || c->tls != NULL || c->blocked != NULL || c->out.n == 0 ||
 		c->out.n > SEND_BATCH_FRAMES_MAX || !send_batch_add(batch, c->fd, &c->out, c)) {
 		return false;
 	}
@@ -1096,7 +1133,7 @@ static uint64_t open_deadline(const struct conn *c)
 	if (c->message_ms != 0) {
 		at = earlier(at, c->message_ms + MESSAGE_TIMEOUT_MS);
 	}
-	if (c->write_io != NULL) {
+	if (c->blocked != NULL) {
 		at = earlier(at, c->progress_ms + conf->slow_timeout_ms);
 	}
 	if (c->identity.expires_s != 0) {
@@ -1127,7 +1164,7 @@ static void open_timer(struct conn *c)
 		conn_close(c, CLOSE_HEARTBEAT);
 	} else if (c->message_ms != 0 && c->message_ms + MESSAGE_TIMEOUT_MS <= now) {
 		conn_close(c, CLOSE_POLICY);
-	} else if (c->write_io != NULL && c->progress_ms + conf->slow_timeout_ms <= now) {
+	} else if (c->blocked != NULL && c->progress_ms + conf->slow_timeout_ms <= now) {
 		conn_close(c, CLOSE_SLOW_CONSUMER);
 	} else if (expires) {
 		tell_expiry(c);

@@ -28,6 +28,7 @@
 #include "edge/ws_session.h"
 #include "proto/names.h"
 
+struct blocked;
 struct tls_stream;
 struct worker;
 
@@ -46,7 +47,7 @@ enum conn_state {
 struct conn {
 	struct worker *worker; // borrowed
 	struct loop_io read_io;
-	struct loop_io *write_io; // owned; NULL unless the socket is full
+	struct blocked *blocked; // owned; NULL unless the socket is full
 	struct tls_stream *tls; // owned; NULL for a plain connection
 	struct wheel_entry timer;
 	TAILQ_ENTRY(conn) in_dirty;

@@ -171,8 +171,9 @@ static const struct conf_option options[] = {
 		.help = "bytes of a connection in a time, one message always; 0: any" },
 	{ "queue-limit", CONF_SIZE, FIELD(queue_limit), RELOADABLE, .def = "1048576", .min = 1,
 		.help = "bytes that may wait for a connection; beyond it is closed as slow" },
-	{ "queue-total", CONF_SIZE, FIELD(queue_total), NOT_YET,
-		.help = "bytes that may wait for all connections; 0: any" },
+	{ "queue-total", CONF_SIZE, FIELD(queue_total), RELOADABLE,
+		.help = "bytes that may wait for all connections; beyond it those that stand still "
+			"longest are closed as slow; 0: any" },
 	{ "slow-timeout", CONF_DURATION, FIELD(slow_timeout_ms), RELOADABLE, .def = "30s",
 		.min = TIMEOUT_MIN_MS,
 		.help = "time without progress after which a connection is slow" },

@@ -275,6 +275,17 @@ void uplink_client_down(struct uplink *up, uint64_t handle)
 	link_outbox_add_fact(&up->outbox, &item);
 }
 
+void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes)
+{
+	Weir__Link__V1__ClientStats stats = WEIR__LINK__V1__CLIENT_STATS__INIT;
+	stats.client = handle;
+	stats.queue_bytes = queue_bytes;
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_STATS;
+	item.client_stats = &stats;
+	link_outbox_add_fact(&up->outbox, &item);
+}
+
 void uplink_edge_state(struct uplink *up, bool draining)
 {
 	Weir__Link__V1__EdgeState state = WEIR__LINK__V1__EDGE_STATE__INIT;

@@ -63,6 +63,7 @@ bool uplink_is_recovery(const struct pending_entry *entry);
 // allows the router takes it out by itself.
 void uplink_client_up(struct uplink *up, const struct conn *c);
 void uplink_client_down(struct uplink *up, uint64_t handle);
+void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes);
 
 // What the router shows of the edge; a session begins with false.
 void uplink_edge_state(struct uplink *up, bool draining);

@@ -156,6 +156,7 @@ void worker_on_tick(struct worker *w)
 	}
 	wheel_advance(&w->wheel, worker_now(w), on_wheel, w);
 	look_at_links(w);
+	backlog_report(w);
 	drain_step(w);
 	look_whether_done(w);
 }
@@ -195,6 +196,7 @@ static void on_session(struct worker *w, const struct inbox_record *record)
 {
 	struct snapshot snapshot = { .worker = w, .uplink = &w->uplinks[record->link] };
 	uplink_snapshot(snapshot.uplink, record->seq, next_announced, on_lost_request, &snapshot);
+	backlog_report_anew(&w->backlog);
 	if (w->index == 0) {
 		revoked_tell(&w->edge->revoked, &snapshot.uplink->outbox);
 	}
@@ -294,6 +296,7 @@ static void on_turn_end(void *arg)
 			uplink_flush(&w->uplinks[i]);
 		}
 		flush_dirty(w);
+		backlog_relieve(w); // what is queued now waits for full sockets
 	} while (!TAILQ_EMPTY(&w->agenda));
 	observe_delivery(w);
 	w->tls_steps = 0;
@@ -407,6 +410,7 @@ struct worker *worker_new(struct edge *edge, unsigned index)
 	w->loop = loop_new();
 	TAILQ_INIT(&w->dirty);
 	TAILQ_INIT(&w->agenda);
+	backlog_init(&w->backlog);
 	conn_table_init(&w->conns, (uint8_t)index);
 	wheel_init(&w->wheel, worker_now(w));
 	fib_init(&w->fib);

@@ -13,6 +13,7 @@
 #include "common/net.h"
 #include "common/watchdog.h"
 #include "common/wheel.h"
+#include "edge/backlog.h"
 #include "edge/conn.h"
 #include "edge/conn_table.h"
 #include "edge/drain.h"
@@ -51,6 +52,7 @@ struct worker {
 	struct conn_table conns;
 	struct conn_list dirty; // have something to send
 	struct conn_list agenda; // have something to do at the end of the turn
+	struct backlog backlog;
 	struct wheel wheel;
 	struct fib fib;
 	struct uplink uplinks[EDGE_LINKS_MAX];

@@ -248,6 +248,15 @@ def sanitized():
         return b"__asan_init" in f.read()
 
 
+def memory_kib(process):
+    """What a program has in memory."""
+    with open(f"/proc/{process.popen.pid}/status", encoding="ascii") as f:
+        for line in f:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
 def metrics_of(address):
     """{"name{label="value"}": number} of a /metrics page."""
     page = rawhttp.get(address, "/metrics").body.decode("utf-8")

@@ -8,19 +8,11 @@ import unittest
 
 import rawhttp
 import ws
-from harness import ClusterTestCase, parse_address, wait_until
+from harness import ClusterTestCase, memory_kib, parse_address, wait_until
 
 
 def descriptors(process):
     return len(os.listdir(f"/proc/{process.popen.pid}/fd"))
-
-
-def memory_kib(process):
-    with open(f"/proc/{process.popen.pid}/status", encoding="ascii") as f:
-        for line in f:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
-    raise AssertionError("no VmRSS")
 
 
 def throw(address, data):

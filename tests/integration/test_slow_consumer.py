@@ -1,10 +1,11 @@
 """A client that does not read is closed, and delays nobody."""
 
+import resource
 import time
 import unittest
 
 import rawhttp
-from harness import ClusterTestCase, metrics_of, wait_until
+from harness import (ClusterTestCase, TestCase, memory_kib, metrics_of, sanitized, wait_until)
 
 LARGE = "x" * 50000
 
@@ -58,6 +59,88 @@ class SlowConsumers(ClusterTestCase):
             sender.publish(self.room, LARGE)
             steady.expect("chat", seq=n + 1)
         steady.ask_for("pong", type="ping")
+
+
+class ManyAtOnce(TestCase):
+    """A thousand who stop reading, each of them far below its own limit."""
+
+    expected_seconds = 10
+    N = 1000
+    TOTAL = 8 << 20
+    TEXT = "x" * 20000
+
+    def setUp(self):
+        super().setUp()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(2 * self.N + 100, limits[1]), limits[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        self.cluster = self.start_cluster(edges=1, edge={
+            "queue_total": str(self.TOTAL), "queue_limit": "64MiB", "slow_timeout": "600s"})
+        self.edge = self.cluster.edges[0]
+        self.sender = self.cluster.connect(user="sender")
+        self.reader = self.cluster.connect(user="reader")
+        self.steady = self.cluster.connect(user="steady", receive_buffer=4096)
+        for client in (self.reader, self.steady):
+            client.join("room")
+
+    def closed(self):
+        return self.metrics().get('weir_edge_closes_total{reason="slow_consumer"}', 0)
+
+    def metrics(self):
+        return metrics_of(self.edge.ops)
+
+    def publish(self, n):
+        started = time.monotonic()
+        self.sender.publish("room", self.TEXT)
+        self.reader.expect("chat", seq=n)
+        took = time.monotonic() - started
+        self.steady.expect("chat", seq=n)
+        return took
+
+    def test_the_total_closes_them_and_nobody_else_waits(self):
+        slow = [self.cluster.connect(user=f"slow-{i}", receive_buffer=4096) for i in range(self.N)]
+        for client in slow:
+            client.join("room")
+        before = memory_kib(self.edge)
+        longest, queued, n = 0, 0, 0
+        while self.closed() < self.N:
+            n += 1
+            self.assertLess(n, 2000, "40 MB later some are still there")
+            longest = max(longest, self.publish(n))
+            queued = max(queued, self.metrics()["weir_edge_queue_bytes"])
+        self.assertLess(longest, 1 * rawhttp.SLOW)
+        self.assertGreater(queued, self.TOTAL / 4)
+        # Of each that is about to end, the rest of one message and the Close.
+        self.assertLess(queued, self.TOTAL + self.N * (len(self.TEXT) + 1000))
+        if not sanitized():
+            self.assertLess(memory_kib(self.edge) - before, 2 * self.TOTAL / 1024)
+        wait_until(lambda: self.sender.publish("room", "")["members"] == 2, "they have left")
+
+    def test_who_takes_something_now_and_then_is_not_the_one_to_go(self):
+        slow = self.cluster.connect(user="slow", receive_buffer=4096)
+        slow.join("room")
+        n = 0
+        while self.closed() == 0:
+            n += 1
+            self.assertLess(n, 2000)
+            self.publish(n)
+        slow.expect_close(4008, "slow_consumer")
+        self.steady.ask_for("pong", type="ping")
+
+    def test_weirctl_shows_how_much_waits_for_whom(self):
+        slow = self.cluster.connect(user="slow", receive_buffer=4096)
+        slow.join("room")
+        for n in range(1, 31):
+            self.publish(n)
+
+        def queue_of(user):
+            return self.cluster.rows("clients", "--user", user)[0]["queueBytes"]
+
+        wait_until(lambda: queue_of("slow") > 10 * len(self.TEXT), "the router has been told")
+        self.assertEqual(queue_of("reader"), 0)
+        for n in range(1, 31):
+            slow.expect("chat", seq=n)
+        wait_until(lambda: queue_of("slow") == 0, "it has caught up")
 
 
 if __name__ == "__main__":

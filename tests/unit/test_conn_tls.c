@@ -288,7 +288,7 @@ static void an_idle_connection_has_no_buffers(void **state)
 	bench_init(&b);
 	tls_open(&b, &c);
 	assert_null(c.plain.conn->in.data);
-	assert_null(c.plain.conn->write_io);
+	assert_null(c.plain.conn->blocked);
 	assert_null(c.plain.conn->tls->bio.rest.data);
 	tls_close(&c);
 	bench_fini(&b);

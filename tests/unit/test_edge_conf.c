@@ -97,7 +97,6 @@ static void refuses_what_is_not_built(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		"queue-total=1GiB",
 		"compression=shared",
 		"recorder-bytes=1MiB",
 		"demo",

@@ -606,7 +606,7 @@ static void a_slow_member_ends_in_the_middle_of_a_delivery(void **state)
 	for (int i = 1; i < N; i += 2) {
 		while (clients[i].conn->out.bytes + sizeof(text) < BENCH_QUEUE_LIMIT) {
 			conn_send(clients[i].conn, frame_new(WS_TEXT, bytes_str(text)));
-			if (clients[i].conn->write_io == NULL) {
+			if (clients[i].conn->blocked == NULL) {
 				bench_turn(&b);
 			}
 		}
