@@ -4,10 +4,12 @@ import os
 import resource
 import shutil
 import socket
+import threading
 import time
 import unittest
 
 import rawhttp
+import ws
 from harness import DEADLINE_S, TestCase, metrics_of, wait_until
 from rawhttp import request
 from ws import handshake_fields
@@ -86,6 +88,68 @@ class Addresses(TestCase):
             client.expect("connected")
         self.assertEqual(self.try_upgrade(cluster, fields=[("X-Forwarded-For", "192.0.2.1")]), 503)
         self.assertEqual(self.try_upgrade(cluster, fields=[("X-Forwarded-For", "192.0.2.9")]), 101)
+
+
+class Everybody(TestCase):
+    def test_a_full_edge_takes_nobody_and_keeps_who_is_in(self):
+        cluster = self.start_cluster(edges=1, edge={"max_connections": "2"})
+        edge = cluster.edges[0]
+        clients = [cluster.connect(user=user) for user in ("alice", "bob")]
+        for client in clients:
+            client.join("room")
+        for _ in range(20):
+            with self.assertRaises(ws.Refused) as refused:
+                cluster.connect(user="carol")
+            self.assertEqual(refused.exception.response.status, 503)
+            self.assertIsNotNone(refused.exception.response.one("Retry-After"))
+        self.assertEqual(clients[0].publish("room")["members"], 2)
+        clients[1].close()
+        self.assertEqual(rawhttp.get(edge.address, "/ready").status, 200)
+        wait_until(lambda: metrics_of(edge.ops)["websocket_active_connections"] == 1, "one left")
+        cluster.connect(user="carol")
+
+
+class ForgedTokens(TestCase):
+    """One address sends tokens with wrong signatures as fast as it can."""
+
+    N = 1000
+
+    def forge(self, cluster, address, token):
+        head = request(f"/?token={token}", fields=handshake_fields())
+        for _ in range(self.N):
+            try:
+                with socket.create_connection(address, source_address=("127.0.0.9", 0)) as peer:
+                    peer.sendall(head)
+                    peer.settimeout(DEADLINE_S)
+                    peer.recv(4096)
+            except OSError:
+                pass  # a flood is not answered
+
+    def test_forged_tokens_of_one_address_cost_the_others_nothing(self):
+        cluster = self.start_cluster(edges=1, edge={"accept_rate": "100/s burst 100"})
+        edge = cluster.edges[0]
+        good = cluster.token("mallory")
+        forged = good[:-4] + ("AAAA" if not good.endswith("AAAA") else "BBBB")
+        alice, bob = cluster.connect(user="alice"), cluster.connect(user="bob")
+        for client in (alice, bob):
+            client.join("room")
+        thread = threading.Thread(target=self.forge, args=(cluster, edge.address, forged))
+        thread.start()
+        n = 0
+        while thread.is_alive():
+            n += 1
+            alice.publish("room", str(n))
+            self.assertEqual(bob.expect("chat")["text"], str(n))
+        thread.join()
+        cluster.connect(user="carol").ask_for("pong", type="ping")
+
+        def counted(result):
+            return metrics_of(edge.ops).get(f'weir_edge_handshakes_total{{result="{result}"}}', 0)
+
+        # Some are looked at, none gets in, and most are sent away before a signature is checked.
+        self.assertGreater(counted("invalid_token"), 0)
+        self.assertEqual(counted("ok"), 3)
+        self.assertGreater(counted("429") + counted("503"), 0)
 
 
 class Users(TestCase):

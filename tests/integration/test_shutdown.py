@@ -7,7 +7,7 @@ import time
 import unittest
 
 import rawhttp
-from harness import (BUILD, EDGE_BIN, ROUTER_BIN, Edge, Process, TestCase, option_words,
+from harness import (BUILD, EDGE_BIN, ROUTER_BIN, Edge, Process, TestCase, metrics_of, option_words,
                      wait_until)
 
 STUCK = os.path.join(BUILD, "tests", "stuck.so")
@@ -62,6 +62,23 @@ class Shutdown(TestCase):
         edge.signal(signal.SIGTERM)
         edge.wait()
         self.assertLess(time.monotonic() - started, 5 * rawhttp.SLOW)
+
+    def test_clients_that_do_not_read_do_not_keep_an_edge_from_ending(self):
+        cluster = self.start_cluster(edges=1, edge={"drain_timeout": "2s"})
+        edge = cluster.edges[0]
+        stuck = [cluster.connect(user=f"stuck-{i}", receive_buffer=4096) for i in range(20)]
+        for client in stuck:
+            client.join("room")
+        sender = cluster.connect(user="sender")
+        for _ in range(12):  # so that nothing more can be written to them
+            sender.publish("room", "x" * 50000)
+        self.assertGreater(metrics_of(edge.ops)["weir_edge_queue_bytes"], 20 * 50000)
+        started = time.monotonic()
+        edge.signal(signal.SIGTERM)
+        sender.expect_close(1012, "restart")
+        edge.wait()
+        self.assertLess(time.monotonic() - started, 10 * rawhttp.SLOW)
+        edge.wait_for_line(" drain_timeout ")
 
     def test_sigint_does_the_same(self):
         cluster = self.start_cluster(edges=1, edge={"drain_timeout": "1s"})
