@@ -9,6 +9,7 @@ import unittest
 from harness import EDGE_BIN, ROOT, ROUTER_BIN
 
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
+CASES = range(1, 135)
 
 
 def read(name):
@@ -45,6 +46,23 @@ def told_by_help(program):
     return options, later
 
 
+def case_rows():
+    """(number, the cell with the tests) of each row of tests/CASES.md."""
+    for number, cell in re.findall(r"^\| (\d+) \| .* \| (.*) \|$", read("tests/CASES.md"),
+                                   re.MULTILINE):
+        yield int(number), cell
+
+
+def names_a_test(reference):
+    """Whether there is a test that is called `file::name`."""
+    file, name = reference.split("::")
+    if file.startswith("unit/"):
+        path, definition = f"tests/unit/test_{file[5:]}.c", f"static void {name}(void **state)"
+    else:
+        path, definition = f"tests/integration/test_{file}.py", f"    def test_{name}(self)"
+    return os.path.exists(os.path.join(ROOT, path)) and definition in read(path)
+
+
 class Documents(unittest.TestCase):
     maxDiff = None
 
@@ -75,6 +93,29 @@ class Documents(unittest.TestCase):
                                    read(name)):
                 with self.subTest(document=name, path=path):
                     self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
+
+    def test_each_case_has_one_row(self):
+        self.assertEqual([number for number, _ in case_rows()], list(CASES))
+
+    def test_the_tests_of_the_cases_exist(self):
+        for number, cell in case_rows():
+            for reference in re.findall(r"`([\w/]+::\w+)`", cell):
+                with self.subTest(case=number, test=reference):
+                    self.assertTrue(names_a_test(reference))
+
+    def test_a_case_without_a_test_says_why(self):
+        reasons = dict(case_rows())
+        for number, cell in reasons.items():
+            with self.subTest(case=number):
+                other = re.fullmatch(r"as (\d+)", cell)
+                if other:
+                    cell = reasons[int(other[1])]
+                self.assertTrue("`" in cell or len(cell) > 20, cell)
+
+    def test_a_test_that_is_not_there_would_be_noticed(self):
+        self.assertTrue(names_a_test("documents::each_case_has_one_row"))
+        for reference in ("documents::no_such_test", "no_such_file::x", "unit/map::no_such_test"):
+            self.assertFalse(names_a_test(reference))
 
 
 if __name__ == "__main__":
