@@ -420,14 +420,19 @@ static struct publish *take_delivery(struct fleet *f, struct client *client,
 	return p;
 }
 
-static void on_delivery(struct fleet *f, struct client *client, const struct incoming *in)
+// A delivery has just come; `p` is NULL if it is not known of what.
+static void count_delivery(struct fleet *f, const struct publish *p)
 {
-	const struct publish *p = take_delivery(f, client, in);
 	uint64_t now_ns = f->wire.now_ns;
 	f->measured_deliveries += is_measured(f, now_ns) ? 1 : 0;
 	if (p != NULL && is_measured(f, p->intended_ns)) {
 		hist_add(&f->latency, now_ns - p->intended_ns);
 	}
+}
+
+static void on_delivery(struct fleet *f, struct client *client, const struct incoming *in)
+{
+	count_delivery(f, take_delivery(f, client, in));
 }
 
 static void take_missed(struct fleet *f, struct client *client, struct bytes messages)
@@ -496,8 +501,30 @@ static bool is_of_room(const struct fleet *f, const struct client *client,
 	return room != NULL && bytes_equal_str(in->room, room->name);
 }
 
+// Nothing has a place here, so nothing is known but what has come.
+static void on_unsequenced(struct fleet *f, struct client *client, const struct incoming *in)
+{
+	if (in->kind == INCOMING_JOINED && client->state == CLIENT_JOINING) {
+		on_joined(f, client);
+		return;
+	}
+	struct publish *p =
+		in->kind == INCOMING_DELIVERY ? ledger_find(&f->ledger, in->number) : NULL;
+	if (p == NULL || p->origin.room != client->room || !is_of_room(f, client, in)) {
+		f->tally.stray++;
+		return;
+	}
+	f->tally.delivered++;
+	ledger_delivered(&f->ledger, p);
+	count_delivery(f, p);
+}
+
 static void on_room_message(struct fleet *f, struct client *client, const struct incoming *in)
 {
+	if (!f->protocol->sequenced) {
+		on_unsequenced(f, client, in);
+		return;
+	}
 	if (!is_of_room(f, client, in)) {
 		f->tally.stray++;
 		return;
@@ -518,10 +545,8 @@ static void on_room_message(struct fleet *f, struct client *client, const struct
 	}
 }
 
-static void on_message(void *arg, struct conn *c, struct bytes message)
+static void take_message(struct fleet *f, struct client *client, struct bytes message)
 {
-	struct fleet *f = arg;
-	struct client *client = client_of(c);
 	if (client->state == CLIENT_LEAVING) {
 		return;
 	}
@@ -543,6 +568,19 @@ static void on_message(void *arg, struct conn *c, struct bytes message)
 	default:
 		on_room_message(f, client, &in);
 		break;
+	}
+}
+
+static void on_message(void *arg, struct conn *c, struct bytes message)
+{
+	struct fleet *f = arg;
+	struct bytes one = message;
+	if (f->protocol->take == NULL) {
+		take_message(f, client_of(c), one);
+		return;
+	}
+	while (c->state == CONN_OPEN && f->protocol->take(&message, &one)) {
+		take_message(f, client_of(c), one);
 	}
 }
 
@@ -569,11 +607,14 @@ void fleet_publish(struct fleet *f, uint32_t client, uint64_t intended_ns)
 		.publisher = client,
 		.session = c->session,
 	};
-	const struct publish *p = ledger_add(&f->ledger, intended_ns, origin, room->members,
+	struct publish *p = ledger_add(&f->ledger, intended_ns, origin, room->members,
 		room->members - room->away);
 	f->scratch.len = 0;
 	f->protocol->publish(&f->scratch, room->name, p->number, f->conf->size);
 	conn_send(&f->wire, &c->conn, buf_bytes(&f->scratch));
+	if (!f->protocol->sequenced) {
+		ledger_acked(&f->ledger, p); // nobody will
+	}
 }
 
 // Life
@@ -763,6 +804,7 @@ static void stop_client(struct fleet *f, struct client *client)
 void fleet_close(struct fleet *f)
 {
 	f->closing = true;
+	f->tally.lost += f->protocol->sequenced ? 0 : f->ledger.outstanding;
 	ledger_close(&f->ledger, session_of, f);
 	for (uint64_t i = 0; i < f->conf->clients; i++) {
 		settle_tail(f, &f->clients[i]);

@@ -2,5 +2,5 @@
 
 #include "tests/bench/protocol.h"
 
-const char *const bench_protocol_names[] = { "weir", NULL };
-const struct bench_protocol *const bench_protocols[] = { &protocol_weir };
+const char *const bench_protocol_names[] = { "weir", "nats", NULL };
+const struct bench_protocol *const bench_protocols[] = { &protocol_weir, &protocol_nats };

@@ -358,6 +358,7 @@ static void read_close(unsigned code, struct bytes reason, struct advice *advice
 
 const struct bench_protocol protocol_weir = {
 	.name = "weir",
+	.sequenced = true,
 	.target = append_target,
 	.join = append_join,
 	.publish = append_publish,

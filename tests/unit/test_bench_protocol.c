@@ -292,6 +292,69 @@ static void follows_the_advice_of_a_close(void **state)
 	}
 }
 
+// ---- NATS
+
+static const struct bench_protocol *const nats = &protocol_nats;
+
+static const char nats_frame[] = "INFO {\"a\":1}\r\nMSG room-1 1 12\r\n{\"n\":17,\"p\"}\r\nPONG\r\n"
+				 "PING\r\n-ERR 'no'\r\n+OK\r\n";
+
+static void takes_a_frame_of_nats_apart(void **state)
+{
+	(void)state;
+	static const enum incoming_kind kinds[] = {
+		INCOMING_OTHER,
+		INCOMING_DELIVERY,
+		INCOMING_JOINED,
+		INCOMING_OTHER,
+		INCOMING_ERROR,
+		INCOMING_BROKEN,
+	};
+	struct bytes rest = bytes_str(nats_frame);
+	struct bytes message;
+	size_t n = 0;
+	while (nats->take(&rest, &message)) {
+		struct incoming in;
+		assert_true(n < ARRAY_LEN(kinds));
+		nats->read(message, &in);
+		assert_int_equal(in.kind, kinds[n]);
+		if (in.kind == INCOMING_DELIVERY) {
+			assert_bytes_equal(in.room, "room-1");
+			assert_int_equal(in.number, 17);
+		}
+		n++;
+	}
+	assert_int_equal(n, ARRAY_LEN(kinds));
+}
+
+// Whatever is missing at the end, nothing is read behind it, and no part counts as a delivery.
+static void reads_no_part_of_a_nats_message_as_a_delivery(void **state)
+{
+	(void)state;
+	static const char whole[] = "MSG room-1 1 12\r\n{\"n\":17,\"p\"}\r\n";
+	for (size_t len = 1; len < sizeof(whole) - 1; len++) {
+		char *part = xstrndup(whole, len);
+		struct bytes rest = bytes_make(part, len);
+		struct bytes message;
+		while (nats->take(&rest, &message)) {
+			struct incoming in;
+			nats->read(message, &in);
+			assert_int_equal(in.kind, INCOMING_BROKEN);
+		}
+		free(part);
+	}
+}
+
+static void publishes_to_nats_in_the_size_asked_for(void **state)
+{
+	(void)state;
+	struct buf out = { 0 };
+	nats->publish(&out, "room-1", 42, 32);
+	assert_bytes_equal(buf_bytes(&out),
+		"PUB room-1 32\r\n{\"n\":42,\"pad\":\"xxxxxxxxxxxxxxx\"}\r\n");
+	buf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +374,9 @@ int main(void)
 		cmocka_unit_test(writes_a_publish_of_the_size_asked_for),
 		cmocka_unit_test(asks_for_what_was_missed_only_with_a_position),
 		cmocka_unit_test(follows_the_advice_of_a_close),
+		cmocka_unit_test(takes_a_frame_of_nats_apart),
+		cmocka_unit_test(reads_no_part_of_a_nats_message_as_a_delivery),
+		cmocka_unit_test(publishes_to_nats_in_the_size_asked_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
