@@ -262,6 +262,11 @@ void conn_send(struct conn *c, struct frame *f)
 		frame_unref(f);
 		return;
 	}
+	if (c->compressed) {
+		struct frame *packed = packer_run(&c->worker->packer, f);
+		frame_unref(f);
+		f = packed;
+	}
 	push(c, f);
 	if (c->out.bytes > conf_of(c)->queue_limit) {
 		conn_close(c, CLOSE_SLOW_CONSUMER);
@@ -843,6 +848,7 @@ static void accept_upgrade(struct conn *c, const struct upgrade_request *request
 	struct frame *f = frame_new_raw(buf_bytes(&w->out));
 	f->type = FRAME_CONTROL;
 	push(c, f);
+	c->compressed = request->compression.compressed;
 	conn_set_state(c, CONN_OPEN);
 }
 
@@ -1046,14 +1052,19 @@ static void on_message(struct conn *c, const struct ws_event *event)
 	}
 }
 
+static const struct ws_limits *limits_of(const struct conn *c)
+{
+	const struct worker *w = c->worker;
+	return c->compressed ? &w->packed_limits : &w->edge->ws_limits;
+}
+
 static size_t open_input(struct conn *c, uint8_t *data, size_t len)
 {
 	if (input_is_held(c)) {
 		return 0;
 	}
 	size_t used;
-	struct ws_event event =
-		ws_session_next(&c->ws, &c->worker->edge->ws_limits, data, len, &used);
+	struct ws_event event = ws_session_next(&c->ws, limits_of(c), data, len, &used);
 	switch (event.kind) {
 	case WS_EVENT_NONE:
 	case WS_EVENT_PONG:
@@ -1082,8 +1093,7 @@ static size_t closing_input(struct conn *c, uint8_t *data, size_t len)
 		return len;
 	}
 	size_t used;
-	struct ws_event event =
-		ws_session_next(&c->ws, &c->worker->edge->ws_limits, data, len, &used);
+	struct ws_event event = ws_session_next(&c->ws, limits_of(c), data, len, &used);
 	if (event.kind == WS_EVENT_CLOSE || event.kind == WS_EVENT_FAIL) {
 		c->close_seen = true;
 		step_ending(c);

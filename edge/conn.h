@@ -74,6 +74,7 @@ struct conn {
 	uint16_t n_joining; // joins not answered yet
 	uint16_t n_recoveries; // requests not answered yet whose answer may be large
 	uint32_t n_rooms;
+	bool compressed; // agreed on, both ways
 	struct ws_session ws;
 	struct buf in; // input kept over: an incomplete head, or what must wait
 	struct out_queue out;

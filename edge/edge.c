@@ -110,6 +110,7 @@ int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fa
 		.message_max = conf->max_message,
 		.fragments_max = EDGE_FRAGMENTS_MAX,
 	};
+	pack_locks_init(&edge->pack_locks);
 	address_limits_init(&edge->addresses);
 	revoked_init(&edge->revoked, edge_token_life_ms(edge));
 	make_instance(edge->instance);
@@ -134,6 +135,7 @@ void edge_fini(struct edge *edge)
 	rights_unref(edge->policy.defaults);
 	if (edge->startup != NULL) {
 		revoked_fini(&edge->revoked);
+		pack_locks_fini(&edge->pack_locks);
 	}
 	conf_secret_free(&edge->link_key);
 	trusted_proxies_fini(&edge->trusted);

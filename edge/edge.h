@@ -13,6 +13,7 @@
 #include "edge/address_limits.h"
 #include "edge/client_addr.h"
 #include "edge/codec.h"
+#include "edge/pack.h"
 #include "edge/revoked.h"
 #include "edge/router_link.h"
 #include "edge/settings.h"
@@ -27,6 +28,7 @@ enum {
 	EDGE_SPARE_SOCKETS = 64,
 	EDGE_INSTANCE_LEN = 13,
 	EDGE_FRAGMENTS_MAX = 64, // of one message
+	EDGE_INFLATE_RATIO_MAX = 100, // above a floor, see ws_deflate.h
 	EDGE_LINK_KEY_MAX = 4096,
 };
 
@@ -38,6 +40,7 @@ struct edge {
 	struct rights_policy policy;
 	struct revoked revoked;
 	struct ws_limits ws_limits;
+	struct pack_locks pack_locks;
 	struct trusted_proxies trusted;
 	struct address_limits addresses;
 	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id

@@ -79,11 +79,6 @@ static const char *check_right(const char *value)
 	return ok ? NULL : "not RIGHT+RIGHT=PATTERN (RIGHT: join, publish, presence or history)";
 }
 
-static const char *check_compression(const char *value)
-{
-	return strcmp(value, "shared") == 0 ? "not available yet" : NULL;
-}
-
 #define FIELD(name) .offset = offsetof(struct edge_conf, name)
 #define NOT_YET     .flags = CONF_NOT_YET
 #define RELOADABLE  .flags = CONF_RELOADABLE
@@ -190,8 +185,7 @@ static const struct conf_option options[] = {
 		.help = "time after which a request is answered unavailable" },
 
 	{ "compression", CONF_ENUM, FIELD(compression), .choices = compression_choices,
-		.check = check_compression,
-		.help = "permessage-deflate, once for all receivers; shared is not available yet" },
+		.def = "shared", .help = "permessage-deflate, once for all receivers, or off" },
 	{ "compression-level", CONF_UINT, FIELD(compression_level), .def = "3", .min = 1, .max = 9,
 		.help = "of zlib, 1 (fast) to 9 (small)" },
 	{ "compression-mem-level", CONF_UINT, FIELD(compression_mem_level), .def = "7", .min = 1,

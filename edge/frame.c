@@ -18,6 +18,7 @@ static struct frame *frame_make(const uint8_t *header, size_t header_len, struct
 	struct frame *f = xmalloc(size);
 	atomic_init(&f->refs, 1);
 	f->type = 0;
+	atomic_init(&f->packed, NULL);
 	f->len = header_len + payload.len;
 	if (header_len > 0) {
 		memcpy(f->data, header, header_len);
@@ -33,6 +34,24 @@ struct frame *frame_new(enum ws_opcode opcode, struct bytes payload)
 	uint8_t header[WS_SERVER_HEADER_MAX];
 	size_t header_len = ws_header_encode(header, opcode, false, payload.len);
 	return frame_make(header, header_len, payload);
+}
+
+struct frame *frame_new_packed(const struct frame *f, struct bytes payload)
+{
+	enum {
+		BITS_OPCODE = 0x0f
+	};
+	uint8_t header[WS_SERVER_HEADER_MAX];
+	enum ws_opcode opcode = (enum ws_opcode)(f->data[0] & BITS_OPCODE);
+	size_t header_len = ws_header_encode(header, opcode, true, payload.len);
+	struct frame *packed = frame_make(header, header_len, payload);
+	packed->type = f->type;
+	return packed;
+}
+
+struct bytes frame_payload(const struct frame *f)
+{
+	return bytes_from(bytes_make(f->data, f->len), ws_header_len(f->data));
 }
 
 struct frame *frame_new_raw(struct bytes data)
@@ -56,6 +75,10 @@ void frame_unref(struct frame *f)
 	uint32_t before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
 	CHECK(before > 0);
 	if (before == 1) {
+		struct frame *packed = atomic_load_explicit(&f->packed, memory_order_relaxed);
+		if (packed != f) {
+			frame_unref(packed);
+		}
 		free(f);
 	}
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "edge/pack.h"
 #include "edge/tls_context.h"
 
 static const char *const *list_items(const struct conf_list *list)
@@ -65,6 +66,10 @@ static struct settings *make(const struct edge_conf *conf, struct settings *base
 		.allowed_origins = list_items(&s->conf.allowed_origins),
 		.n_allowed_origins = s->conf.allowed_origins.n,
 	};
+	if (conf->compression == EDGE_COMPRESSION_SHARED) {
+		s->upgrade.compression =
+			(struct ws_offer_policy){ PACK_WINDOW_BITS, PACK_WINDOW_BITS };
+	}
 	atomic_init(&s->refs, 1);
 	return s;
 }

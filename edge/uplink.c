@@ -250,6 +250,7 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 	up.address = pb_data(conn_address(c, address));
 	up.since_ms = conn_since_wall_ms(c);
 	up.codec = pb_data(bytes_str(codec_json.name));
+	up.compressed = c->compressed;
 	up.jti = pb_data(bytes_str(identity->jti));
 	up.issued_s = identity->issued_s;
 	link_item item = WEIR__LINK__V1__ITEM__INIT;

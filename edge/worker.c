@@ -21,6 +21,7 @@
 #include "common/mem.h"
 #include "edge/answer.h"
 #include "edge/listener.h"
+#include "edge/ws_deflate.h"
 
 enum {
 	STALL_MS = 1000,
@@ -399,6 +400,17 @@ static void on_accepted_tls(void *arg, int fd, const struct net_addr *peer)
 	conn_start_tls(c, tls);
 }
 
+static void init_compression(struct worker *w)
+{
+	const struct edge_conf *conf = &w->edge->startup->conf;
+	packer_init(&w->packer, conf, &w->edge->pack_locks);
+	if (conf->compression == EDGE_COMPRESSION_SHARED) {
+		w->packed_limits = w->edge->ws_limits;
+		w->packed_limits.ratio_max = EDGE_INFLATE_RATIO_MAX;
+		w->packed_limits.inflater = ws_inflater_new();
+	}
+}
+
 struct worker *worker_new(struct edge *edge, unsigned index)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
@@ -413,6 +425,7 @@ struct worker *worker_new(struct edge *edge, unsigned index)
 	backlog_init(&w->backlog);
 	conn_table_init(&w->conns, (uint8_t)index);
 	wheel_init(&w->wheel, worker_now(w));
+	init_compression(w);
 	fib_init(&w->fib);
 	inbox_init(&w->inbox, w->loop, on_inbox, w);
 	edge_metrics_init(&w->metrics, codec_type_count(&edge->codec));
@@ -521,6 +534,8 @@ void worker_free(struct worker *w)
 	settings_unref(atomic_load(&w->offered));
 	transport_buffers_fini(&w->buffers);
 	send_batch_free(w->sends);
+	packer_fini(&w->packer);
+	ws_inflater_free(w->packed_limits.inflater);
 	edge_metrics_fini(&w->metrics);
 	free(w);
 }

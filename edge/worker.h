@@ -21,6 +21,7 @@
 #include "edge/edge_metrics.h"
 #include "edge/fib.h"
 #include "edge/inbox.h"
+#include "edge/pack.h"
 #include "edge/send_batch.h"
 #include "edge/transport.h"
 #include "edge/uplink.h"
@@ -77,6 +78,8 @@ struct worker {
 	struct edge_metrics metrics;
 	unsigned tls_steps; // taken in this turn
 	struct transport_buffers buffers;
+	struct packer packer; // what goes to who agreed on compression
+	struct ws_limits packed_limits; // and what comes from them; owns the inflater
 	struct send_batch *sends; // owned; NULL: one by one
 };
 

@@ -46,7 +46,7 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(c.handshake_timeout_ms, 10000);
 	assert_int_equal(c.publish_queue, 16777216);
 	assert_int_equal(c.publish_timeout_ms, 10000);
-	assert_int_equal(c.compression, EDGE_COMPRESSION_OFF);
+	assert_int_equal(c.compression, EDGE_COMPRESSION_SHARED);
 	assert_int_equal(c.compression_level, 3);
 	assert_int_equal(c.compression_mem_level, 7);
 	assert_int_equal(c.compression_threshold, 512);
@@ -97,7 +97,6 @@ static void refuses_what_is_not_built(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		"compression=shared",
 		"recorder-bytes=1MiB",
 		"demo",
 	};
@@ -193,7 +192,7 @@ static void takes_values_of_the_right_form(void **state)
 		"--max-rooms-per-connection=0",
 		"--rate-messages=0",
 		"--drain-timeout=0",
-		"--compression=off",
+		"--compression=shared",
 		"--demo=no",
 		"--trusted-proxies=10.0.0.0/8",
 		"--trusted-proxies=fd00::/8",
