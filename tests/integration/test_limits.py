@@ -126,7 +126,7 @@ class ForgedTokens(TestCase):
                 pass  # a flood is not answered
 
     def test_forged_tokens_of_one_address_cost_the_others_nothing(self):
-        cluster = self.start_cluster(edges=1, edge={"accept_rate": "100/s burst 100"})
+        cluster = self.start_cluster(edges=1, edge={"accept_rate": "5/s burst 100"})
         edge = cluster.edges[0]
         good = cluster.token("mallory")
         forged = good[:-4] + ("AAAA" if not good.endswith("AAAA") else "BBBB")
