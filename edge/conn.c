@@ -452,10 +452,24 @@ void conn_flush(struct conn *c)
 bool conn_offer(struct conn *c, struct send_batch *batch)
 {
 	// A longer queue is one call for many frames already.
-	if (c->state == CONN_DEAD || c->tls != NULL || c->blocked != NULL || c->out.n == 0 ||
-		c->out.n > SEND_BATCH_FRAMES_MAX || !send_batch_add(batch, c->fd, &c->out, c)) {
+	if (c->state == CONN_DEAD || c->blocked != NULL || c->out.n == 0 ||
+		c->out.n > SEND_BATCH_FRAMES_MAX || transport_owes(c->tls) ||
+		send_batch_is_full(batch)) {
 		return false;
 	}
+	struct iovec iov[SEND_BATCH_FRAMES_MAX];
+	int n = out_queue_iov(&c->out, iov, SEND_BATCH_FRAMES_MAX);
+	if (c->tls != NULL) {
+		struct bytes sealed;
+		ssize_t taken = tls_stream_seal(c->tls, iov, n, c->worker->buffers.record, &sealed);
+		if (taken < 0) {
+			return false;
+		}
+		count_sent(c, (size_t)taken);
+		iov[0] = (struct iovec){ (uint8_t *)sealed.data, sealed.len };
+		n = 1;
+	}
+	send_batch_add(batch, c->fd, iov, n, c);
 	leave_dirty(c);
 	return true;
 }
@@ -466,7 +480,9 @@ void conn_on_sent(void *arg, ssize_t sent)
 	if (c->state == CONN_DEAD) {
 		return; // another one's end was its end too
 	}
-	if (sent > 0) {
+	if (sent > 0 && c->tls != NULL) {
+		tls_stream_sent(c->tls, (size_t)sent);
+	} else if (sent > 0) {
 		count_sent(c, (size_t)sent);
 	}
 	conn_flush(c); // what is left, or how it failed

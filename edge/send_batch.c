@@ -16,8 +16,10 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
+#include "common/check.h"
 #include "common/mem.h"
 
 struct send_slot {
@@ -53,18 +55,20 @@ void send_batch_free(struct send_batch *batch)
 	}
 }
 
-bool send_batch_add(struct send_batch *batch, int fd, const struct out_queue *queue, void *arg)
+bool send_batch_is_full(const struct send_batch *batch)
 {
-	if (batch->n == SEND_BATCH_MAX || batch->broken) {
-		return false;
-	}
+	return batch->n == SEND_BATCH_MAX || batch->broken;
+}
+
+void send_batch_add(struct send_batch *batch, int fd, const struct iovec *iov, int n, void *arg)
+{
+	CHECK(!send_batch_is_full(batch) && n > 0 && n <= SEND_BATCH_FRAMES_MAX);
 	struct send_slot *slot = &batch->slots[batch->n++];
 	slot->arg = arg;
 	slot->fd = fd;
 	slot->sent = -EAGAIN;
-	slot->message = (struct msghdr){ .msg_iov = slot->iov };
-	slot->message.msg_iovlen = (size_t)out_queue_iov(queue, slot->iov, SEND_BATCH_FRAMES_MAX);
-	return true;
+	memcpy(slot->iov, iov, (size_t)n * sizeof(*iov));
+	slot->message = (struct msghdr){ .msg_iov = slot->iov, .msg_iovlen = (size_t)n };
 }
 
 static void submit(struct send_batch *batch, struct send_slot *slot)
@@ -136,13 +140,19 @@ void send_batch_free(struct send_batch *batch)
 	(void)batch;
 }
 
-bool send_batch_add(struct send_batch *batch, int fd, const struct out_queue *queue, void *arg)
+bool send_batch_is_full(const struct send_batch *batch)
+{
+	(void)batch;
+	return true;
+}
+
+void send_batch_add(struct send_batch *batch, int fd, const struct iovec *iov, int n, void *arg)
 {
 	(void)batch;
 	(void)fd;
-	(void)queue;
+	(void)iov;
+	(void)n;
 	(void)arg;
-	return false;
 }
 
 void send_batch_run(struct send_batch *batch, send_batch_fn *told)

@@ -5,9 +5,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
-
-#include "common/check.h"
-#include "edge/out_queue.h"
+#include <sys/uio.h>
 
 struct send_batch;
 
@@ -21,10 +19,11 @@ struct send_batch *send_batch_new(void);
 // NULL is fine.
 void send_batch_free(struct send_batch *batch);
 
-// What `queue` holds, at most SEND_BATCH_FRAMES_MAX frames of it, is to go out on `fd`. Both and `arg`
-// are borrowed until send_batch_run() has told. False if the batch is full.
-MUST_CHECK bool send_batch_add(struct send_batch *batch, int fd, const struct out_queue *queue,
-	void *arg);
+// True if send_batch_run() must come before more is added.
+bool send_batch_is_full(const struct send_batch *batch);
+// `iov`, n of at most SEND_BATCH_FRAMES_MAX pieces, is to go out on `fd`. What it points to and `arg` are
+// borrowed until send_batch_run() has told. The batch must not be full.
+void send_batch_add(struct send_batch *batch, int fd, const struct iovec *iov, int n, void *arg);
 // Called once for each socket, in the order in which they were added: how many bytes the socket has
 // taken, or a negative errno (-EAGAIN: none now).
 typedef void send_batch_fn(void *arg, ssize_t sent);

@@ -44,7 +44,7 @@ static int bio_write(BIO *bio, const char *data, int len)
 	struct tls_bio *b = BIO_get_data(bio);
 	struct bytes left = bytes_make(data, (size_t)len);
 	BIO_clear_retry_flags(bio);
-	if (b->rest.len == 0) {
+	if (b->rest.len == 0 && !b->held) {
 		ssize_t sent = send_now(b->fd, left);
 		if (sent < 0 && sent != -EAGAIN) {
 			return -1;
@@ -93,6 +93,14 @@ void tls_bio_fini(struct tls_bio *b)
 	buf_fini(&b->rest);
 }
 
+void tls_bio_sent(struct tls_bio *b, size_t len)
+{
+	buf_consume(&b->rest, len);
+	if (b->rest.len == 0) {
+		buf_fini(&b->rest);
+	}
+}
+
 int tls_bio_flush(struct tls_bio *b)
 {
 	while (b->rest.len > 0) {
@@ -100,8 +108,7 @@ int tls_bio_flush(struct tls_bio *b)
 		if (sent < 0) {
 			return (int)sent;
 		}
-		buf_consume(&b->rest, (size_t)sent);
+		tls_bio_sent(b, (size_t)sent);
 	}
-	buf_fini(&b->rest);
 	return 0;
 }

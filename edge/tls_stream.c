@@ -133,6 +133,22 @@ ssize_t tls_stream_send(struct tls_stream *s, const struct iovec *iov, int n, ui
 	return (ssize_t)sealed;
 }
 
+ssize_t tls_stream_seal(struct tls_stream *s, const struct iovec *iov, int n, uint8_t *record,
+	struct bytes *sealed)
+{
+	CHECK(!tls_stream_owes(s));
+	s->bio.held = true;
+	ssize_t taken = tls_stream_send(s, iov, n, record);
+	s->bio.held = false;
+	*sealed = buf_bytes(&s->bio.rest);
+	return taken;
+}
+
+void tls_stream_sent(struct tls_stream *s, size_t len)
+{
+	tls_bio_sent(&s->bio, len);
+}
+
 void tls_stream_end(struct tls_stream *s)
 {
 	if ((s->state == TLS_OPEN || s->state == TLS_ENDED) && !s->end_said) {

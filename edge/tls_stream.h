@@ -52,6 +52,11 @@ size_t tls_stream_open(struct tls_stream *s, struct bytes sealed, uint8_t *out);
 // left, or another negative errno. With n 0 it only sees that the rest leaves.
 MUST_CHECK ssize_t tls_stream_send(struct tls_stream *s, const struct iovec *iov, int n,
 	uint8_t *record);
+// The same, of a stream that owes nothing, but `*sealed` is the caller's to send: borrowed until
+// tls_stream_sent() has told how much of it has left. What has not is owed.
+MUST_CHECK ssize_t tls_stream_seal(struct tls_stream *s, const struct iovec *iov, int n,
+	uint8_t *record, struct bytes *sealed);
+void tls_stream_sent(struct tls_stream *s, size_t len);
 // True while something that was taken over has not left.
 static inline bool tls_stream_owes(const struct tls_stream *s)
 {

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/out_queue.h"
 #include "edge/send_batch.h"
 #include "tests/unit/test.h"
 
@@ -38,6 +39,14 @@ static void close_line(struct line *line)
 static void say(struct line *line, const char *text)
 {
 	out_queue_push(&line->queue, frame_new(WS_TEXT, bytes_str(text)));
+}
+
+static void add(struct send_batch *batch, struct line *line)
+{
+	struct iovec iov[SEND_BATCH_FRAMES_MAX];
+	int n = out_queue_iov(&line->queue, iov, SEND_BATCH_FRAMES_MAX);
+	assert_false(send_batch_is_full(batch));
+	send_batch_add(batch, line->fds[0], iov, n, line);
 }
 
 static void told(void *arg, ssize_t sent)
@@ -89,8 +98,7 @@ static void each_socket_gets_its_own_frames_in_order(void **state)
 			if (j % 3 == 0) {
 				say(&lines[j], "more");
 			}
-			assert_true(
-				send_batch_add(batch, lines[j].fds[0], &lines[j].queue, &lines[j]));
+			add(batch, &lines[j]);
 		}
 		send_batch_run(batch, told);
 		for (unsigned j = 0; j < sizes[i]; j++) {
@@ -121,7 +129,7 @@ static void one_that_fails_or_is_full_does_not_touch_the_others(void **state)
 	}
 	shutdown(lines[2].fds[0], SHUT_WR);
 	for (unsigned i = 0; i < 4; i++) {
-		assert_true(send_batch_add(batch, lines[i].fds[0], &lines[i].queue, &lines[i]));
+		add(batch, &lines[i]);
 	}
 	send_batch_run(batch, told);
 	assert_int_equal(lines[0].sent, 7);
@@ -147,7 +155,7 @@ static void a_socket_may_take_a_part(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		open_line(&lines[i]);
 		out_queue_push(&lines[i].queue, frame_new(WS_TEXT, bytes_make(large, LARGE)));
-		assert_true(send_batch_add(batch, lines[i].fds[0], &lines[i].queue, &lines[i]));
+		add(batch, &lines[i]);
 	}
 	send_batch_run(batch, told);
 	for (unsigned i = 0; i < 2; i++) {
@@ -166,10 +174,9 @@ static void a_batch_takes_so_many_and_is_empty_after_its_run(void **state)
 	say(&lines[0], "x");
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < SEND_BATCH_MAX; i++) {
-			assert_true(
-				send_batch_add(batch, lines[0].fds[0], &lines[0].queue, &lines[0]));
+			add(batch, &lines[0]);
 		}
-		assert_false(send_batch_add(batch, lines[0].fds[0], &lines[0].queue, &lines[0]));
+		assert_true(send_batch_is_full(batch));
 		send_batch_run(batch, told);
 		for (unsigned i = 0; i < SEND_BATCH_MAX; i++) {
 			expect_text(&lines[0], "x");

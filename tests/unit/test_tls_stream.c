@@ -220,6 +220,27 @@ static void owes_what_a_full_socket_does_not_take(void **state)
 	tls_pair_fini(&pair);
 }
 
+static void what_it_seals_for_another_to_send_is_owed_until_it_is_sent(void **state)
+{
+	(void)state;
+	struct iovec iov = { .iov_base = (char *)"hello", .iov_len = 5 };
+	struct bytes sealed;
+	open_pair();
+	assert_int_equal(tls_stream_seal(pair.stream, &iov, 1, record, &sealed), 5);
+	assert_true(tls_stream_owes(pair.stream));
+	char byte;
+	assert_int_equal(recv(pair.client_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+	assert_int_equal(send(pair.fd, sealed.data, 3, 0), 3);
+	tls_stream_sent(pair.stream, 3);
+	assert_int_equal(pair.stream->bio.rest.len, sealed.len - 3);
+	assert_int_equal(tls_stream_send(pair.stream, NULL, 0, record), 0); // the rest, by itself
+	assert_false(tls_stream_owes(pair.stream));
+	client_hears("hello");
+	assert_int_equal(say(bytes_str("again")), 5);
+	client_hears("again");
+	tls_pair_fini(&pair);
+}
+
 static void says_close_notify_once(void **state)
 {
 	(void)state;
@@ -331,6 +352,7 @@ int main(void)
 		cmocka_unit_test(gathers_small_pieces_into_one_record),
 		cmocka_unit_test(takes_a_record_at_a_time),
 		cmocka_unit_test(owes_what_a_full_socket_does_not_take),
+		cmocka_unit_test(what_it_seals_for_another_to_send_is_owed_until_it_is_sent),
 		cmocka_unit_test(says_close_notify_once),
 		cmocka_unit_test(gives_out_what_came_before_the_end),
 		cmocka_unit_test(a_changed_byte_fails_behind_what_was_right),
