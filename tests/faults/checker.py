@@ -92,10 +92,13 @@ class Session:
     def asks(self, kind, room):
         return any(r.kind == kind and r.room == room for r in self.pending.values())
 
-    def take_late(self, kind, room, with_since=False):
-        """The request that is carried out now; some of the older ones may never be."""
-        found = next((r for r in self.late if r.kind == kind and r.room == room
-                      and (r.details is not None) == with_since), None)
+    def take_late(self, kind, room, with_since=False, since=None):
+        """The request that is carried out now; some of the older ones may never be. The answer to a
+        join may tell what it was about: the one with that `since`, if there is one."""
+        possible = [r for r in self.late if r.kind == kind and r.room == room
+                    and (r.details is not None) == with_since]
+        found = next((r for r in possible if since is not None and r.details == since),
+                     possible[0] if possible else None)
         if found is not None:
             self.late.remove(found)
         return found
@@ -292,7 +295,8 @@ class Checker:
         elif is_news and not messages:
             request = None
         else:
-            request = session.take_late("join", room, recovered is not None)
+            since = [epoch, seq - len(messages or ())] if recovered else None
+            request = session.take_late("join", room, recovered is not None, since)
             self.require(request is not None, "I3" if place else "I7", "session", s,
                          "is told without having asked that it is in", room, epoch, seq)
         if request is not None:

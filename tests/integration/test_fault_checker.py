@@ -180,6 +180,12 @@ class Good(unittest.TestCase):
             ["join", 3, "k", "tea", ["E0", 9]], ["error", 3, "k", "unavailable", "unknown"],
             ["joined", 3, None, "tea", "E1", 4, False, None]])
 
+    def test_of_two_late_joins_only_the_second_is_carried_out_and_recovers(self):
+        self.assert_good(conversation() + opened(3) + [
+            ["join", 3, "j", "tea", ["E0", 9]], ["error", 3, "j", "unavailable", "unknown"],
+            ["join", 3, "k", "tea", ["E1", 2]], ["error", 3, "k", "unavailable", "unknown"],
+            ["joined", 3, None, "tea", "E1", 4, True, kept(3, 4)]])
+
     def test_joining_twice(self):
         events = conversation() + joined(2, 4, ident="j2")
         self.assert_good(events + joined(2, 4, ident="j3", since=["E1", 2], recovered=True,
