@@ -107,6 +107,7 @@ class Link:
         self.socket.settimeout(rawhttp.DEADLINE_S)
         self.next_up = 1
         self.seen = 1
+        self.hello = None  # what an edge said first
         self.check = True  # the checksum of what comes; costs a second for each few megabytes
         self._buffer = b""
         self._items = []  # of the BATCH that came last, not looked at yet
@@ -183,19 +184,22 @@ def _mac(key, label, router_nonce, edge_nonce, body):
     return hmac.new(key, label + b"\0" + router_nonce + edge_nonce + body, hashlib.sha256).digest()
 
 
-def edge(address, key, name="peer", minor=MINOR, hello=b"", admitted=True, before_hello=None):
+def edge(address, key, name="peer", minor=MINOR, hello=b"", admitted=True, before_hello=None,
+         boot=None):
     """A connection to the router as an edge, with `hello` behind what HELLO holds; READY if
-    `admitted`. `before_hello` is called when the router waits for it."""
+    `admitted`. `before_hello` is called when the router waits for it. Edges of one name are taken for
+    one if their `boot` (16 bytes) is the same."""
     link = Link(socket.create_connection(address, timeout=rawhttp.DEADLINE_S))
     router_nonce = fields(link.expect(CHALLENGE))[4][0]
     nonce = os.urandom(32)
-    body = (varint(1, MAJOR) + varint(2, minor) + data(3, name) + data(4, os.urandom(16))
+    body = (varint(1, MAJOR) + varint(2, minor) + data(3, name) + data(4, boot or os.urandom(16))
             + varint(6, 1) + varint(7, 1) + varint(8, 1) + varint(9, WINDOW)
             + data(10, "test") + data(11, varint(1, 15) + data(2, "*")) + hello)
     mac = _mac(key, b"weir-edge", router_nonce, nonce, body)
+    link.hello = data(1, body) + data(2, nonce) + data(3, mac)
     if before_hello is not None:
         before_hello()
-    link.send(HELLO, data(1, body) + data(2, nonce) + data(3, mac), ack=0)
+    link.send(HELLO, link.hello, ack=0)
     if admitted:
         link.expect(HELLO_ACK)
     return link
