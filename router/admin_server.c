@@ -12,6 +12,10 @@
 // trace is a counter of the listener. So it is read each second, and when it has moved the listener is
 // replaced; weirctl connects anew by itself.
 //
+// NNG 1.5 can also lose the end of a receive when a connection and the listener end together. Closing
+// the socket then waits for it without end, in nng_close() as at exit(), so there has to be a time limit
+// on the way out (process_end_within).
+//
 // The socket is 0600. Where that was loosened by hand, the peer's uid still has to be ours, or root's.
 // A thread of its own for commands was rejected: it would need a lock on the tables.
 
