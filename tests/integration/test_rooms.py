@@ -2,7 +2,7 @@
 
 import unittest
 
-from harness import ClusterTestCase
+from harness import ClusterTestCase, TestCase
 
 
 class JoiningAndLeaving(ClusterTestCase):
@@ -194,6 +194,27 @@ class Presence(ClusterTestCase):
         presence = self.connect().ask_for("presence", type="presence", room=self.room)
         self.assertEqual((presence["users"], presence["connections"], presence["members"]),
                          (0, 0, []))
+
+
+class LargeRooms(TestCase):
+    def test_above_presence_events_max_only_numbers_are_told(self):
+        cluster = self.start_cluster(router={"presence_events_max": "3"}, edge={"lobby": ""})
+        watcher = cluster.connect(0, "watcher")
+        watcher.join("room", presence=True)
+        others = [cluster.connect(i % 2, f"user-{i}") for i in range(4)]
+        for client in others[:2]:
+            client.join("room")
+        self.assertEqual([watcher.expect("member:join")["user"] for _ in range(2)],
+                         ["user-0", "user-1"])
+        for n, client in enumerate(others[2:]):
+            self.assertEqual(client.join("room")["members"], 4 + n)
+        for client in others[:1:-1]:
+            client.ask_for("left", type="leave", room="room")
+        watcher.expect_nothing()
+        answer = watcher.ask_for("presence", type="presence", room="room")
+        self.assertEqual((answer["users"], answer["connections"]), (3, 3))
+        others[1].ask_for("left", type="leave", room="room")
+        watcher.expect("member:leave", user="user-1")
 
 
 if __name__ == "__main__":

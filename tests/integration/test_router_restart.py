@@ -210,6 +210,48 @@ class RouterAway(TestCase):
         newcomer.wait_for("joined", id="j", room="room")
 
 
+class LateEdge(TestCase):
+    """One edge meets the new router when others have long been talking."""
+
+    KEPT = 10
+
+    def setUp(self):
+        self.cluster = self.start_cluster(edges=2, edge={"lobby": ""}, router={
+            "history_messages": str(self.KEPT), "link_timeout": "60s"})
+        self.early, self.late = [self.cluster.connect(i, user)
+                                 for i, user in enumerate(("early", "late"))]
+        self.early.join("room")
+        self.late.join("room")
+        self.early.publish("room", "before")
+        self.late.expect("chat", text="before")
+
+    def talk_while_one_edge_is_away(self, count):
+        """Returns the new epoch."""
+        self.cluster.edges[1].signal(signal.SIGSTOP)
+        self.cluster.router.kill()
+        self.cluster.restart_router()
+        epoch = self.early.wait_for("joined", room="room", recovered=False)["epoch"]
+        for n in range(count):
+            self.early.publish("room", str(n))
+        self.cluster.edges[1].signal(signal.SIGCONT)
+        return epoch
+
+    def test_what_history_holds_in_whole_is_brought_to_its_clients(self):
+        epoch = self.talk_while_one_edge_is_away(self.KEPT)
+        self.late.expect("joined", room="room", recovered=False, epoch=epoch, seq=0, id=None)
+        for n in range(self.KEPT):
+            self.late.expect("chat", text=str(n), epoch=epoch, seq=n + 1)
+        self.late.expect_nothing()
+
+    def test_else_they_are_told_where_the_room_stands_and_start_from_there(self):
+        count = self.KEPT + 1
+        epoch = self.talk_while_one_edge_is_away(count)
+        self.late.expect("joined", room="room", recovered=False, epoch=epoch, seq=count, id=None)
+        self.late.expect_nothing()
+        self.early.publish("room", "live")
+        self.late.expect("chat", text="live", epoch=epoch, seq=count + 1)
+
+
 class RouterStandsStill(TestCase):
     """For longer than requests wait, and not long enough to lose the link."""
 
