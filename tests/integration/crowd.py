@@ -28,16 +28,16 @@ def wait_for_members(router, count, timeout=DEADLINE_S):
 
 
 class Crowd:
-    """`clients` connections over all edges of the cluster, each in one of `rooms`, once the constructor
-    returns."""
+    """`clients` connections over `edges` (all of the cluster), each in one of `rooms`, once the
+    constructor returns. Rooms are named PREFIX-0, PREFIX-1..."""
 
-    def __init__(self, cluster, clients, rooms, timeout):
+    def __init__(self, cluster, clients, rooms, timeout, edges=None, prefix="crowd"):
         self.cluster = cluster
         self.clients = clients
         argv = [BENCH_BIN, "idle", "--clients", str(clients), "--rooms", str(rooms),
                 "--key", os.path.join(cluster.folder, "jwt.key"), "--progress", "no",
-                "--timeout", f"{timeout:g}s", "--duration", f"{HELD_S}s"]
-        for edge in cluster.edges:
+                "--timeout", f"{timeout:g}s", "--duration", f"{HELD_S}s", "--prefix", prefix]
+        for edge in edges or cluster.edges:
             argv += ["--edge", "{}:{}".format(*edge.address)]
         self.bench = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL, env=environment(cluster.folder))

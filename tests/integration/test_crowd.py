@@ -10,8 +10,8 @@ from harness import SLOW, TestCase, sanitized
 CLIENTS = 2000 if sanitized() else 10000
 ROOMS = 1000
 CONNECT_S = 60 * SLOW
-# 0.4 s on a machine with nothing else to do (tests/bench/RESULTS.md), and two seconds are promised;
-# this is for one on which everybody else is at work too.
+# Measured: half a second with two cores that others use too (tests/bench/RESULTS.md). Two seconds are
+# promised; this is for a machine on which nobody can promise anything.
 KNOWN_S = 30 * SLOW
 
 
