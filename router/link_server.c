@@ -44,6 +44,9 @@ enum {
 	OPEN_LIMIT_MS = 3000,
 	HELLO_MAX = 64 << 10, // 256 default rights of 256 bytes do not fit; nobody has so many
 	STRANGERS_MAX = 1024,
+	// To find a connection's socket costs time for each descriptor there is. A crowd is not worth it:
+	// an edge among it is served by NNG's threads.
+	STRANGERS_POLLED = 64,
 	STALLED_MS = 250, // an edge that acknowledges nothing for so long does not read
 	ACCEPT_RETRY_MS = 20,
 	// What one link may have lying in the ingress: its window, and control frames.
@@ -270,8 +273,9 @@ static void on_accepted(struct link_server *server, nng_stream *stream)
 	peer->opened_ms = clock_mono_ms();
 	pthread_mutex_init(&peer->lock, NULL);
 	link_random(peer->nonce, sizeof(peer->nonce));
-	peer->conn = link_conn_new(stream, server->options.tls == NULL ? server->loop : NULL,
-		HELLO_MAX, &peer->lock, &conn_ops, peer);
+	bool polled = server->options.tls == NULL && server->n_strangers < STRANGERS_POLLED;
+	peer->conn = link_conn_new(stream, polled ? server->loop : NULL, HELLO_MAX, &peer->lock,
+		&conn_ops, peer);
 	map_insert(&server->peers, &peer->node);
 	LIST_INSERT_HEAD(&server->peer_list, peer, in_server);
 	server->n_strangers++;
