@@ -1,12 +1,18 @@
 // A client's stream gives the same events however it is cut, within the limits and the memory that
-// are promised. The first byte chooses the limits, then come the chunk sizes.
+// are promised. The first byte chooses the limits, and by its top bit whether compression was agreed on;
+// then come the chunk sizes.
 
 #include <stdlib.h>
 
 #include "common/check.h"
 #include "common/mem.h"
+#include "edge/ws_deflate.h"
 #include "edge/ws_session.h"
 #include "tests/fuzz/fuzz.h"
+
+enum {
+	PACKED = 0x80,
+};
 
 static const struct ws_limits choices[] = {
 	{ .message_max = 0, .fragments_max = 0 },
@@ -74,23 +80,27 @@ static void feed(struct ws_session *s, const struct ws_limits *limits, struct by
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes input = bytes_make(data, size);
-	const struct ws_limits *limits = &choices[fuzz_take_byte(&input) % ARRAY_LEN(choices)];
+	uint8_t choice = fuzz_take_byte(&input);
+	struct ws_limits limits = choices[choice % ARRAY_LEN(choices)];
+	limits.ratio_max = 100;
+	limits.inflater = choice >= PACKED ? ws_inflater_new() : NULL;
 	struct fuzz_chunks chunks = fuzz_take_chunks(&input);
 	struct buf whole = { 0 };
 	struct buf pieces = { 0 };
 	struct ws_session s;
 	ws_session_init(&s);
-	feed(&s, limits, input, &whole);
+	feed(&s, &limits, input, &whole);
 	ws_session_fini(&s);
 	ws_session_init(&s);
 	for (size_t at = 0; at < input.len;) {
 		size_t n = fuzz_next_chunk(&chunks, input.len - at);
-		feed(&s, limits, bytes_make(input.data + at, n), &pieces);
+		feed(&s, &limits, bytes_make(input.data + at, n), &pieces);
 		at += n;
 		CHECK(s.message.cap <= 64 + 2 * at); // what arrived, not what was declared
 	}
 	ws_session_fini(&s);
 	CHECK(bytes_equal(buf_bytes(&whole), buf_bytes(&pieces)));
+	ws_inflater_free(limits.inflater);
 	buf_fini(&whole);
 	buf_fini(&pieces);
 	return 0;
