@@ -424,18 +424,20 @@ static bool wants_member_event(const struct fib_member *member, const struct inb
 }
 
 // Queues the frame for all who want it; uses up one reference. True if anybody did.
-static bool send_to_room(const struct fib_room *room, const struct inbox_record *record,
-	wanted_fn *wanted)
+static bool send_to_room(struct worker *w, const struct fib_room *room,
+	const struct inbox_record *record, wanted_fn *wanted)
 {
 	struct frame *f = frame_ref(record->frame, room->n_members);
 	uint32_t unused = room->n_members + 1;
 	const struct fib_member *member;
+	w->to_crowd = room->n_members > WORKER_CROWD;
 	LIST_FOREACH (member, &room->members, in_room) {
 		if (wanted(member, record)) {
 			conn_send(member->conn, f);
 			unused--;
 		}
 	}
+	w->to_crowd = false;
 	bool any = unused <= room->n_members;
 	while (unused-- > 0) {
 		frame_unref(f);
@@ -459,7 +461,7 @@ static void on_delivery(struct worker *w, struct fib_room *room, const struct in
 	bool ephemeral = record->seq == 0;
 	if (!ephemeral && !advance(room, record)) {
 		frame_unref(record->frame);
-	} else if (send_to_room(room, record, wants_message) && w->stamp_ms == 0) {
+	} else if (send_to_room(w, room, record, wants_message) && w->stamp_ms == 0) {
 		w->stamp_ms = record->stamp_ms;
 	}
 }
@@ -468,11 +470,13 @@ static void on_broadcast(struct worker *w, const struct inbox_record *record)
 {
 	uint32_t cursor = 0;
 	struct conn *c;
+	w->to_crowd = w->conns.n > WORKER_CROWD;
 	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
 		if (conn_is_open(c)) {
 			conn_send(c, frame_ref(record->frame, 1));
 		}
 	}
+	w->to_crowd = false;
 	frame_unref(record->frame);
 }
 
@@ -484,7 +488,7 @@ static void on_room_record(struct worker *w, const struct inbox_record *record)
 	} else if (record->kind == INBOX_DELIVERY) {
 		on_delivery(w, room, record);
 	} else {
-		send_to_room(room, record, wants_member_event);
+		send_to_room(w, room, record, wants_member_event);
 	}
 }
 

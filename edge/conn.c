@@ -230,6 +230,30 @@ static void note_gone(struct conn *c, size_t len)
 	}
 }
 
+static struct conn_list *dirty_list(struct conn *c)
+{
+	return c->dirty == CONN_IN_CROWD ? &c->worker->crowd : &c->worker->dirty;
+}
+
+static void leave_dirty(struct conn *c)
+{
+	if (c->dirty != CONN_CLEAN) {
+		TAILQ_REMOVE(dirty_list(c), c, in_dirty);
+		c->dirty = CONN_CLEAN;
+	}
+}
+
+// Who also gets something of its own does not wait with the crowd.
+static void become_dirty(struct conn *c, bool with_crowd)
+{
+	if (c->dirty == CONN_DIRTY || (c->dirty == CONN_IN_CROWD && with_crowd)) {
+		return;
+	}
+	leave_dirty(c);
+	c->dirty = with_crowd ? CONN_IN_CROWD : CONN_DIRTY;
+	TAILQ_INSERT_TAIL(dirty_list(c), c, in_dirty);
+}
+
 // Queues a frame of any kind in any state, taking over one reference.
 static void push(struct conn *c, struct frame *f)
 {
@@ -243,9 +267,8 @@ static void push(struct conn *c, struct frame *f)
 	}
 	out_queue_push(&c->out, f);
 	// While the socket is full the write event carries on; nothing is to be tried before.
-	if (!c->dirty && c->blocked == NULL) {
-		c->dirty = true;
-		TAILQ_INSERT_TAIL(&w->dirty, c, in_dirty);
+	if (c->blocked == NULL) {
+		become_dirty(c, w->to_crowd);
 	}
 }
 
@@ -427,14 +450,6 @@ static void step_ending(struct conn *c)
 	}
 }
 
-static void leave_dirty(struct conn *c)
-{
-	if (c->dirty) {
-		c->dirty = false;
-		TAILQ_REMOVE(&c->worker->dirty, c, in_dirty);
-	}
-}
-
 void conn_flush(struct conn *c)
 {
 	leave_dirty(c);
@@ -493,7 +508,7 @@ void conn_on_sent(void *arg, ssize_t sent)
 static void conn_free(void *arg)
 {
 	struct conn *c = arg;
-	CHECK(!c->dirty && !c->on_agenda);
+	CHECK(c->dirty == CONN_CLEAN && !c->on_agenda);
 	ws_session_fini(&c->ws);
 	buf_fini(&c->in);
 	frame_unref(c->pong);

@@ -42,6 +42,13 @@ enum conn_state {
 	CONN_STATE_COUNT,
 };
 
+// Which of the worker's lists of those with something to send it is on.
+enum conn_dirty {
+	CONN_CLEAN, // none
+	CONN_DIRTY,
+	CONN_IN_CROWD,
+};
+
 // 584 bytes: idle connections are paid for by the ten thousand, so it holds no buffer that is
 // not in use and one event; the second one exists only while the socket is full.
 struct conn {
@@ -60,7 +67,7 @@ struct conn {
 	uint8_t n_bad; // messages in a row that were refused as malformed
 	uint8_t n_rate_refusals; // in a row
 	bool reading; // read_io is active
-	bool dirty; // on the worker's list of those with something to send
+	uint8_t dirty; // enum conn_dirty
 	bool on_agenda; // on the worker's list of those with something to do at the end of the turn
 	bool was_open; // its memberships and its announcement are still to be withdrawn
 	bool close_seen; // the peer's Close has come, or none can come any more

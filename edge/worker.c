@@ -2,6 +2,11 @@
 // own inbox and what else waited for the turn's end is done, the links get what was gathered, then the sockets. The links come first, since a message on its
 // way to others should not wait for our own writes.
 //
+// A room of thousands is not to delay all others for as long as its sends take, so those who get nothing
+// but a message for many wait in a list of their own, of which each turn takes a part, and turns do not
+// wait while somebody is in it. Whatever else is sent to one of them takes it out of there, so nothing
+// overtakes anything.
+//
 // The clock. Silence of a client is measured in time during which this thread could have heard it. A
 // process that was stopped for a minute finds every client silent for a minute; closing them would
 // turn a hiccup into an outage. So a gap between two callbacks that is far longer than the tick is
@@ -263,21 +268,30 @@ static void observe_delivery(struct worker *w)
 	}
 }
 
-static void flush_dirty(struct worker *w)
+// Flushes about `max` of a list, from its front.
+static void flush_some(struct worker *w, struct conn_list *list, size_t max)
 {
 	struct conn *c;
-	while ((c = TAILQ_FIRST(&w->dirty)) != NULL) {
+	size_t n = 0;
+	while (n < max && (c = TAILQ_FIRST(list)) != NULL) {
 		while (w->sends != NULL && c != NULL && conn_offer(c, w->sends)) {
-			c = TAILQ_FIRST(&w->dirty);
+			c = TAILQ_FIRST(list);
+			n++;
 		}
 		if (w->sends != NULL) {
 			send_batch_run(w->sends, conn_on_sent);
 		}
 		// At its turn, unless one of the batch has brought its end.
-		if (c != NULL && c == TAILQ_FIRST(&w->dirty)) {
+		if (n < max && c != NULL && c == TAILQ_FIRST(list)) {
 			conn_flush(c);
+			n++;
 		}
 	}
+}
+
+static void go_on(void *arg)
+{
+	(void)arg; // that it was deferred keeps the next turn from waiting
 }
 
 // Writing can bring up new things to do (a connection broke, or may be read from again) and doing them
@@ -286,6 +300,7 @@ static void on_turn_end(void *arg)
 {
 	struct worker *w = arg;
 	struct conn *c;
+	size_t crowd = WORKER_CROWD;
 	if (w->inbox.unread) {
 		on_inbox(w);
 	}
@@ -296,9 +311,14 @@ static void on_turn_end(void *arg)
 		for (unsigned i = 0; i < w->edge->n_links; i++) {
 			uplink_flush(&w->uplinks[i]);
 		}
-		flush_dirty(w);
+		flush_some(w, &w->dirty, SIZE_MAX);
+		flush_some(w, &w->crowd, crowd);
+		crowd = 0;
 		backlog_relieve(w); // what is queued now waits for full sockets
-	} while (!TAILQ_EMPTY(&w->agenda));
+	} while (!TAILQ_EMPTY(&w->agenda) || !TAILQ_EMPTY(&w->dirty));
+	if (!TAILQ_EMPTY(&w->crowd)) {
+		loop_defer(w->loop, go_on, NULL);
+	}
 	observe_delivery(w);
 	w->tls_steps = 0;
 }
@@ -421,6 +441,7 @@ struct worker *worker_new(struct edge *edge, unsigned index)
 	w->touched_ms = clock_mono_ms();
 	w->loop = loop_new();
 	TAILQ_INIT(&w->dirty);
+	TAILQ_INIT(&w->crowd);
 	TAILQ_INIT(&w->agenda);
 	backlog_init(&w->backlog);
 	conn_table_init(&w->conns, (uint8_t)index);

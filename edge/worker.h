@@ -34,6 +34,8 @@ enum {
 	// TLS handshakes that are taken a step further in one turn. A step may hold a signature, with RSA
 	// more than half a millisecond; the clients that are in wait no longer than for these.
 	WORKER_TLS_STEPS = 8,
+	// A message for more connections than this is sent to so many in a turn, after everything else.
+	WORKER_CROWD = SEND_BATCH_MAX,
 };
 
 struct worker {
@@ -52,6 +54,8 @@ struct worker {
 
 	struct conn_table conns;
 	struct conn_list dirty; // have something to send
+	struct conn_list crowd; // likewise, only of what goes to many: some of them each turn
+	bool to_crowd; // what is being queued goes to many
 	struct conn_list agenda; // have something to do at the end of the turn
 	struct backlog backlog;
 	struct wheel wheel;

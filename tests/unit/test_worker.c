@@ -633,6 +633,54 @@ static void a_slow_member_ends_in_the_middle_of_a_delivery(void **state)
 	bench_fini(&b);
 }
 
+static unsigned count_heard(struct client *clients, unsigned n)
+{
+	unsigned heard = 0;
+	for (unsigned i = 0; i < n; i++) {
+		client_read(&clients[i]);
+		heard += clients[i].in.len > 0;
+	}
+	return heard;
+}
+
+// Two members of the crowd are in another room too.
+static void a_crowd_does_not_keep_other_rooms_waiting(void **state)
+{
+	(void)state;
+	enum {
+		N = WORKER_CROWD + 30
+	};
+	static struct client clients[N];
+	struct bench b;
+	bench_init(&b);
+	for (unsigned i = 0; i < N; i++) {
+		client_open(&b, &clients[i]);
+		join(&b, &clients[i], "crowd", 1, 0);
+		router_forget();
+	}
+	join(&b, &clients[0], "few", 2, 0);
+	join(&b, &clients[N - 1], "few", 2, 0);
+	say_delivery(&b, "crowd", 1, 1, "to-many", 0);
+	say_delivery(&b, "few", 2, 1, "to-few", 0);
+	bench_deliver(&b);
+	for (unsigned i = 0; i < N; i += N - 1) {
+		client_expect(&clients[i], "to-many");
+		client_expect(&clients[i], "to-few");
+		client_expect_nothing(&clients[i]);
+	}
+	assert_int_equal(count_heard(clients, N), WORKER_CROWD);
+	bench_turn(&b);
+	assert_int_equal(count_heard(clients, N), N - 2);
+	for (unsigned i = 1; i < N - 1; i++) {
+		client_expect(&clients[i], "to-many");
+		client_expect_nothing(&clients[i]);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		client_close(&clients[i]);
+	}
+	bench_fini(&b);
+}
+
 static void a_kicked_client_reads_why(void **state)
 {
 	(void)state;
@@ -1013,6 +1061,7 @@ int main(void)
 		cmocka_unit_test(a_recovery_too_large_for_the_queue_is_none),
 		cmocka_unit_test(nothing_comes_after_left),
 		cmocka_unit_test(a_slow_member_ends_in_the_middle_of_a_delivery),
+		cmocka_unit_test(a_crowd_does_not_keep_other_rooms_waiting),
 		cmocka_unit_test(a_kicked_client_reads_why),
 		cmocka_unit_test(answers_for_a_client_that_is_gone_find_nobody),
 		cmocka_unit_test(a_new_session_gets_a_snapshot_and_the_questions_again),
