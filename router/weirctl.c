@@ -38,6 +38,7 @@ enum {
 enum {
 	DEADLINE_S = 5,
 	RECONNECT_MS = 20,
+	ABSENT_TRIES = 25, // half a second
 	RESEND_MS =
 		60000, // never by time; infinite would mean: not after a broken connection either
 	REPLY_MAX = 4 << 20,
@@ -180,15 +181,20 @@ static bool may_come_back(int result)
 		result == NNG_ECONNABORTED || result == NNG_ETIMEDOUT || result == NNG_EAGAIN;
 }
 
+// Between two listeners there is none for a moment, which looks like a router that is not there.
+static bool may_be_back_soon(int result, unsigned tries)
+{
+	return (result == NNG_ECONNREFUSED || result == NNG_ENOENT) && tries < ABSENT_TRIES;
+}
+
 static int dial(nng_socket socket, const char *url)
 {
 	int result;
-	do {
-		result = nng_dial(socket, url, NULL, 0);
-		if (may_come_back(result)) {
-			usleep(RECONNECT_MS * 1000);
-		}
-	} while (may_come_back(result));
+	unsigned tries = 0;
+	while ((result = nng_dial(socket, url, NULL, 0)) != 0 &&
+		(may_come_back(result) || may_be_back_soon(result, tries++))) {
+		usleep(RECONNECT_MS * 1000);
+	}
 	return result;
 }
 
