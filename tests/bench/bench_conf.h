@@ -20,6 +20,7 @@ struct bench_conf {
 
 	struct conf_list edges; // HOST:PORT
 	bool tls;
+	bool deflate;
 	int protocol; // index into bench_protocols
 	char *key_file;
 	char *token_file;

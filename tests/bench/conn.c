@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "tests/bench/wire_deflate.h"
 #include "tests/bench/wire_tls.h"
 
 enum {
@@ -197,6 +198,15 @@ static void on_close(struct wire *w, struct conn *c, struct bytes payload)
 	}
 }
 
+static void on_message(struct wire *w, struct conn *c, struct bytes message)
+{
+	if (c->packed && wire_inflate(w->inflater, message, MESSAGE_MAX, &message) != 0) {
+		finish_broken(w, c, "bad compression");
+		return;
+	}
+	w->events->message(w->arg, c, message);
+}
+
 static void on_data(struct wire *w, struct conn *c, const struct ws_incoming *frame,
 	struct bytes payload)
 {
@@ -204,8 +214,9 @@ static void on_data(struct wire *w, struct conn *c, const struct ws_incoming *fr
 		finish_broken(w, c, "fragments out of place");
 		return;
 	}
+	c->packed = c->in_message ? c->packed : frame->packed;
 	if (!c->in_message && frame->fin) {
-		w->events->message(w->arg, c, payload);
+		on_message(w, c, payload);
 		return;
 	}
 	if (c->message.len + payload.len > MESSAGE_MAX) {
@@ -218,7 +229,7 @@ static void on_data(struct wire *w, struct conn *c, const struct ws_incoming *fr
 		// The callback may end the connection and its buffers.
 		struct buf message = c->message;
 		c->message = (struct buf){ 0 };
-		w->events->message(w->arg, c, buf_bytes(&message));
+		on_message(w, c, buf_bytes(&message));
 		buf_fini(&message);
 	}
 }
@@ -250,7 +261,7 @@ static size_t take_frames(struct wire *w, struct conn *c, struct bytes data)
 	while (c->state != CONN_NONE && !c->close_received) {
 		struct bytes rest = bytes_from(data, taken);
 		struct ws_incoming frame;
-		int verdict = ws_client_decode(rest, &frame);
+		int verdict = ws_client_decode(rest, w->inflater != NULL, &frame);
 		if (verdict == 0 && frame.payload_len > MESSAGE_MAX) {
 			verdict = -EBADMSG;
 		}
@@ -282,6 +293,10 @@ static size_t take_response(struct wire *w, struct conn *c, struct bytes data)
 	}
 	if (response.status != 101) {
 		finish(w, c, CONN_REFUSED, (unsigned)response.status, bytes_make(NULL, 0));
+		return 0;
+	}
+	if (response.deflate != (w->inflater != NULL)) {
+		finish_broken(w, c, "compression not agreed on");
 		return 0;
 	}
 	c->state = CONN_OPEN;
@@ -357,7 +372,7 @@ int conn_open(struct wire *w, struct conn *c, const struct net_addr *addr, const
 	for (size_t i = 0; i < WS_NONCE_LEN; i++) {
 		c->nonce[i] = (uint8_t)rng_next(w->rng);
 	}
-	ws_client_request(&c->out, host, target, c->nonce);
+	ws_client_request(&c->out, host, target, c->nonce, w->inflater != NULL);
 	watch(w, c, EPOLL_CTL_ADD);
 	return 0;
 }
@@ -394,11 +409,12 @@ static void on_event(struct wire *w, struct conn *c, uint32_t events)
 // The loop
 
 int wire_init(struct wire *w, const struct conn_events *events, void *arg, struct rng *rng,
-	bool tls)
+	bool tls, bool deflate)
 {
 	*w = (struct wire){ .epoll = -1, .timer = -1, .events = events, .arg = arg, .rng = rng };
 	STAILQ_INIT(&w->dirty);
 	w->tls = tls ? wire_tls_new() : NULL;
+	w->inflater = deflate ? wire_inflater_new() : NULL;
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	struct epoll_event event = { .events = EPOLLIN };
@@ -421,6 +437,7 @@ void wire_fini(struct wire *w)
 	}
 	buf_fini(&w->input);
 	wire_tls_free(w->tls);
+	wire_inflater_free(w->inflater);
 }
 
 void wire_wake_at(struct wire *w, uint64_t at_ns)

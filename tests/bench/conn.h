@@ -16,6 +16,7 @@
 
 struct ssl_ctx_st;
 struct ssl_st;
+struct wire_inflater;
 
 enum conn_state {
 	CONN_NONE, // no socket
@@ -33,6 +34,7 @@ struct conn {
 	bool dirty; // in wire.dirty
 	bool blocked; // waiting until the socket takes more
 	bool in_message; // between the fragments of one
+	bool packed; // which is compressed
 	uint8_t nonce[WS_NONCE_LEN];
 	struct buf rest; // of what was read, less than a frame
 	struct buf message; // fragments so far
@@ -74,6 +76,7 @@ struct conn_events {
 
 struct wire {
 	struct ssl_ctx_st *tls; // owned; NULL: plain
+	struct wire_inflater *inflater; // owned; NULL: compression is not offered
 	int epoll;
 	int timer;
 	struct buf input; // what was read last
@@ -85,9 +88,10 @@ struct wire {
 	uint64_t wake_ns; // 0: the timer is off
 };
 
-// With `tls` all connections speak it. Returns 0 or -errno.
+// With `tls` all connections speak it, with `deflate` all agree on compression, or are broken. Returns 0
+// or -errno.
 MUST_CHECK int wire_init(struct wire *w, const struct conn_events *events, void *arg,
-	struct rng *rng, bool tls);
+	struct rng *rng, bool tls, bool deflate);
 void wire_fini(struct wire *w);
 // Writes what has gathered, waits up to `timeout_ms` or until wire_wake_at() for something to happen,
 // and handles it.

@@ -720,7 +720,7 @@ int fleet_init(struct fleet *f, const struct bench_conf *conf)
 		raise_descriptors(conf->clients) != 0) {
 		return -1;
 	}
-	int error = wire_init(&f->wire, &conn_events, f, &f->rng, conf->tls);
+	int error = wire_init(&f->wire, &conn_events, f, &f->rng, conf->tls, conf->deflate);
 	if (error != 0) {
 		return fail("clients", "epoll", strerrordesc_np(-error));
 	}

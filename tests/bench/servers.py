@@ -51,8 +51,11 @@ class Weir:
 
     protocol = "weir"
 
-    def __init__(self, tls=False):
+    def __init__(self, tls=False, threshold=None):
+        """`threshold`: bytes from which messages are compressed; None: the default."""
         how = {"threads": 1, "drain_timeout": "1s"}
+        if threshold is not None:
+            how["compression_threshold"] = threshold
         self.cluster = harness.Cluster(
             edges=0 if tls else 2, router={"listen": "tcp://127.0.0.1:0", "rate_fanout": "0"},
             edge=how)

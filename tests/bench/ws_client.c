@@ -23,6 +23,10 @@ enum {
 	ACCEPT_SIZE = (SHA1_LEN + 2) / 3 * 4 + 1,
 };
 
+static const char deflate_offer[] =
+	"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+	"client_no_context_takeover\r\n";
+
 static void key_text(const uint8_t nonce[WS_NONCE_LEN], char out[KEY_SIZE])
 {
 	EVP_EncodeBlock((unsigned char *)out, nonce, WS_NONCE_LEN);
@@ -40,7 +44,7 @@ static void accept_text(const uint8_t nonce[WS_NONCE_LEN], char out[ACCEPT_SIZE]
 }
 
 void ws_client_request(struct buf *out, const char *host, struct bytes target,
-	const uint8_t nonce[WS_NONCE_LEN])
+	const uint8_t nonce[WS_NONCE_LEN], bool deflate)
 {
 	char key[KEY_SIZE];
 	key_text(nonce, key);
@@ -48,8 +52,8 @@ void ws_client_request(struct buf *out, const char *host, struct bytes target,
 	buf_append_bytes(out, target);
 	buf_printf(out,
 		" HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
-		host, key);
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n",
+		host, key, deflate ? deflate_offer : "");
 }
 
 // The line at the front of `*rest`, without its CRLF; both are cut off. False if none is complete.
@@ -106,13 +110,24 @@ static bool field_is(struct bytes line, const char *name, struct bytes *value)
 	return true;
 }
 
-static bool upgrade_is_right(struct bytes fields, const uint8_t nonce[WS_NONCE_LEN])
+// It was offered without context takeover by the server, who must say that it keeps to that
+// (RFC 7692 section 7.1.1.1).
+static bool takes_deflate(struct bytes value)
+{
+	static const char promise[] = "server_no_context_takeover";
+	return bytes_has_prefix(value, "permessage-deflate") &&
+		memchr(value.data, ',', value.len) == NULL &&
+		memmem(value.data, value.len, promise, sizeof(promise) - 1) != NULL;
+}
+
+static bool upgrade_is_right(struct bytes fields, const uint8_t nonce[WS_NONCE_LEN], bool *deflate)
 {
 	char accept[ACCEPT_SIZE];
 	accept_text(nonce, accept);
 	unsigned upgrade = 0;
 	unsigned connection = 0;
 	unsigned accepted = 0;
+	unsigned extended = 0;
 	struct bytes line;
 	struct bytes value;
 	while (take_line(&fields, &line)) {
@@ -122,9 +137,12 @@ static bool upgrade_is_right(struct bytes fields, const uint8_t nonce[WS_NONCE_L
 			connection += http_token_equal(value, "upgrade") ? 1 : 2;
 		} else if (field_is(line, "Sec-WebSocket-Accept", &value)) {
 			accepted += bytes_equal_str(value, accept) ? 1 : 2;
+		} else if (field_is(line, "Sec-WebSocket-Extensions", &value)) {
+			extended += takes_deflate(value) ? 1 : 2;
 		}
 	}
-	return upgrade == 1 && connection == 1 && accepted == 1;
+	*deflate = extended == 1;
+	return upgrade == 1 && connection == 1 && accepted == 1 && extended <= 1;
 }
 
 int ws_client_response(struct bytes data, const uint8_t nonce[WS_NONCE_LEN],
@@ -145,7 +163,7 @@ int ws_client_response(struct bytes data, const uint8_t nonce[WS_NONCE_LEN],
 	bool complete = take_line(&fields, &line);
 	response->status = complete ? status_of(line) : 0;
 	if (response->status == 0 ||
-		(response->status == 101 && !upgrade_is_right(fields, nonce))) {
+		(response->status == 101 && !upgrade_is_right(fields, nonce, &response->deflate))) {
 		return -EBADMSG;
 	}
 	return 0;
@@ -165,7 +183,7 @@ static bool opcode_known(uint8_t opcode)
 	return opcode <= WS_BINARY || (opcode >= WS_CLOSE && opcode <= WS_PONG);
 }
 
-int ws_client_decode(struct bytes data, struct ws_incoming *frame)
+int ws_client_decode(struct bytes data, bool deflate, struct ws_incoming *frame)
 {
 	if (data.len < 2) {
 		return 1;
@@ -174,8 +192,10 @@ int ws_client_decode(struct bytes data, struct ws_incoming *frame)
 	bool control = (data.data[0] & 0x08) != 0;
 	frame->fin = (data.data[0] & 0x80) != 0;
 	frame->opcode = data.data[0] & 0x0f;
-	// RFC 6455 sections 5.2 and 5.5: no extension was offered, a server never masks.
-	if ((data.data[0] & 0x70) != 0 || (data.data[1] & 0x80) != 0 ||
+	frame->packed = (data.data[0] & 0x40) != 0;
+	bool may_be_packed = deflate && !control && frame->opcode != WS_CONTINUATION;
+	// RFC 6455 sections 5.2 and 5.5: no other extension was offered, a server never masks.
+	if ((data.data[0] & (may_be_packed ? 0x30 : 0x70)) != 0 || (data.data[1] & 0x80) != 0 ||
 		!opcode_known(frame->opcode) || (control && (!frame->fin || length > 125))) {
 		return -EBADMSG;
 	}

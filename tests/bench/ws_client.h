@@ -16,12 +16,13 @@ enum {
 	WS_RESPONSE_MAX = 16384, // bytes of a response head
 };
 
-// Appends the request for `target` ("/", "/ws?x=y").
+// Appends the request for `target` ("/", "/ws?x=y"). With `deflate` it offers permessage-deflate.
 void ws_client_request(struct buf *out, const char *host, struct bytes target,
-	const uint8_t nonce[WS_NONCE_LEN]);
+	const uint8_t nonce[WS_NONCE_LEN], bool deflate);
 
 struct ws_response {
 	int status; // 101 only if the handshake is complete and right
+	bool deflate; // permessage-deflate was taken, and no other extension
 	size_t len; // of the head
 };
 // Returns 0 and fills `response`, 1 when more bytes are needed, -EBADMSG for what is no HTTP, too
@@ -31,13 +32,14 @@ MUST_CHECK int ws_client_response(struct bytes data, const uint8_t nonce[WS_NONC
 
 struct ws_incoming {
 	bool fin;
+	bool packed; // RSV1: the message is compressed
 	uint8_t opcode;
 	size_t header_len;
 	uint64_t payload_len;
 };
 // Decodes the header at the start of `data`. Returns 0, 1 when more bytes are needed, -EBADMSG for
-// what no server may send to a client without extensions.
-MUST_CHECK int ws_client_decode(struct bytes data, struct ws_incoming *frame);
+// what no server may send to a client with no extension but permessage-deflate, if `deflate` is set.
+MUST_CHECK int ws_client_decode(struct bytes data, bool deflate, struct ws_incoming *frame);
 
 // Appends one whole frame. `mask` must be unpredictable only where an intermediary could be fooled
 // (section 10.3); a load generator takes it from its seeded generator.

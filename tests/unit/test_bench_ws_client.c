@@ -4,6 +4,7 @@
 
 #include "common/mem.h"
 #include "tests/bench/token.h"
+#include "tests/bench/wire_deflate.h"
 #include "tests/bench/ws_client.h"
 #include "tests/unit/test.h"
 
@@ -33,7 +34,7 @@ static void asks_for_the_upgrade_as_the_rfc_shows(void **state)
 {
 	(void)state;
 	struct buf out = { 0 };
-	ws_client_request(&out, "server.example.com", bytes_str("/chat?x=y"), nonce);
+	ws_client_request(&out, "server.example.com", bytes_str("/chat?x=y"), nonce, false);
 	assert_bytes_equal(buf_bytes(&out),
 		"GET /chat?x=y HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n"
 		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -96,6 +97,83 @@ static void refuses_wrong_answers(void **state)
 	}
 }
 
+static void compression_is_taken_only_with_its_promise_and_alone(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *value; // NULL: no such field
+		int result;
+		bool deflate;
+	} rows[] = {
+		{ NULL, 0, false },
+		{ "permessage-deflate; server_no_context_takeover", 0, true },
+		{ "permessage-deflate;client_no_context_takeover;server_no_context_takeover; "
+		  "server_max_window_bits=12",
+			0, true },
+		{ "permessage-deflate", -EBADMSG, false },
+		{ "permessage-deflate; server_no_context_takeover, x-other", -EBADMSG, false },
+		{ "x-webkit-deflate-frame", -EBADMSG, false },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf data = { 0 };
+		struct ws_response response = { 0 };
+		buf_append_str(&data, HEAD FIELDS "Sec-WebSocket-Accept: " ACCEPT "\r\n");
+		if (rows[i].value != NULL) {
+			buf_printf(&data, "Sec-WebSocket-Extensions: %s\r\n", rows[i].value);
+		}
+		buf_append_str(&data, "\r\n");
+		assert_int_equal(respond(buf_bytes(&data), &response), rows[i].result);
+		assert_true(rows[i].result != 0 || response.deflate == rows[i].deflate);
+		buf_fini(&data);
+	}
+}
+
+static void a_packed_frame_is_one_that_begins_a_message_where_it_was_agreed(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t first;
+		bool deflate;
+		int result;
+	} rows[] = {
+		{ 0xc1, true, 0 },
+		{ 0x42, true, 0 },
+		{ 0xc1, false, -EBADMSG },
+		{ 0xc0, true, -EBADMSG },
+		{ 0xc9, true, -EBADMSG },
+		{ 0xa1, true, -EBADMSG },
+		{ 0xe1, true, -EBADMSG },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const uint8_t data[2] = { rows[i].first, 0 };
+		struct ws_incoming frame;
+		assert_int_equal(ws_client_decode(bytes_make(data, 2), rows[i].deflate, &frame),
+			rows[i].result);
+		assert_true(rows[i].result != 0 || frame.packed);
+	}
+}
+
+// RFC 7692 sections 7.2.3.1, 7.2.3.3, 7.2.3.4 and 7.2.3.5.
+static void inflates_the_examples_of_the_rfc(void **state)
+{
+	(void)state;
+	static const struct bytes rows[] = {
+		BYTES("\xf2\x48\xcd\xc9\xc9\x07\x00"),
+		BYTES("\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"),
+		BYTES("\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"),
+	};
+	struct wire_inflater *inflater = wire_inflater_new();
+	struct bytes message;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(wire_inflate(inflater, rows[i], 5, &message), 0);
+		assert_bytes_equal(message, "Hello");
+		assert_int_equal(wire_inflate(inflater, rows[i], 4, &message), -EBADMSG);
+	}
+	static const struct bytes damaged = BYTES("\xff\xff\xff");
+	assert_int_equal(wire_inflate(inflater, damaged, 5, &message), -EBADMSG);
+	wire_inflater_free(inflater);
+}
+
 static void refuses_a_head_without_end(void **state)
 {
 	(void)state;
@@ -112,7 +190,7 @@ static void refuses_a_head_without_end(void **state)
 static int decode(struct bytes data, struct ws_incoming *frame)
 {
 	uint8_t *copy = xmemdup(data.data, data.len);
-	int result = ws_client_decode(bytes_make(copy, data.len), frame);
+	int result = ws_client_decode(bytes_make(copy, data.len), false, frame);
 	free(copy);
 	return result;
 }
@@ -210,7 +288,7 @@ static void masks_payloads_of_every_form_of_length(void **state)
 		// But for the mask it is a frame that we would take.
 		struct ws_incoming frame;
 		out.data[1] &= 0x7f;
-		assert_int_equal(ws_client_decode(buf_bytes(&out), &frame), 0);
+		assert_int_equal(ws_client_decode(buf_bytes(&out), false, &frame), 0);
 		assert_int_equal(frame.payload_len, len);
 		buf_fini(&out);
 		free(payload);
@@ -238,6 +316,9 @@ int main(void)
 		cmocka_unit_test(waits_for_the_rest_of_an_answer_cut_anywhere),
 		cmocka_unit_test(passes_on_the_status_of_a_refusal),
 		cmocka_unit_test(refuses_wrong_answers),
+		cmocka_unit_test(compression_is_taken_only_with_its_promise_and_alone),
+		cmocka_unit_test(a_packed_frame_is_one_that_begins_a_message_where_it_was_agreed),
+		cmocka_unit_test(inflates_the_examples_of_the_rfc),
 		cmocka_unit_test(refuses_a_head_without_end),
 		cmocka_unit_test(decodes_every_legal_header_cut_anywhere),
 		cmocka_unit_test(refuses_what_no_server_may_send),
