@@ -33,7 +33,8 @@ class SlowConsumers(ClusterTestCase):
             sender.expect("chat", seq=n)
             reader.expect("chat", seq=n)
             longest = max(longest, time.monotonic() - started)
-        self.assertLess(longest, 1 * rawhttp.SLOW)
+        # Whoever waited for one of them would wait until slow-timeout, ten minutes.
+        self.assertLess(longest, 5 * rawhttp.SLOW)
         said = slow.expect_close(4008, "slow_consumer")
         self.assertTrue(said["reconnect"])
         wait_until(lambda: sender.publish(self.room)["members"] == 2, "the slow one is gone")
@@ -108,7 +109,8 @@ class ManyAtOnce(TestCase):
             self.assertLess(n, 2000, "40 MB later some are still there")
             longest = max(longest, self.publish(n))
             queued = max(queued, self.metrics()["weir_edge_queue_bytes"])
-        self.assertLess(longest, 1 * rawhttp.SLOW)
+        # Whoever waited for one of them would wait until slow-timeout, ten minutes.
+        self.assertLess(longest, 5 * rawhttp.SLOW)
         self.assertGreater(queued, self.TOTAL / 4)
         # Of each that is about to end, the rest of one message and the Close.
         self.assertLess(queued, self.TOTAL + self.N * (len(self.TEXT) + 1000))
