@@ -1,7 +1,9 @@
 """Certificates, made by openssl as an operator would."""
 
+import hashlib
 import os
 import shutil
+import ssl
 import subprocess
 
 from rawhttp import SLOW
@@ -10,6 +12,13 @@ from rawhttp import SLOW
 def openssl(folder, *words):
     subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True,
                    timeout=30 * SLOW)
+
+
+def fingerprint(path):
+    """The SHA-256 of a certificate, as AB:CD:..."""
+    with open(path, encoding="ascii") as f:
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(f.read())).hexdigest()
+    return ":".join(digest[i:i + 2] for i in range(0, len(digest), 2)).upper()
 
 
 def missing():

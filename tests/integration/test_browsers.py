@@ -11,31 +11,43 @@ import threading
 import unittest
 from urllib.parse import quote
 
+import certs
 from harness import DEADLINE_S, ROOT, TestCase
 
-PAGE = os.path.join(ROOT, "tests", "client", "browser.html")
+PAGES = os.path.join(ROOT, "tests", "client")
 START_S = 30
 STARTS = 3
+NEXT_S = 1  # a page that asks for work waits so long
 
 
 class PageServer:
-    """Serves the page, and takes what it reports."""
+    """Serves a page, gives it work if it asks for any, and takes what it reports."""
 
-    def __init__(self):
+    def __init__(self, page):
+        self.work = queue.Queue()
         self.reports = queue.Queue()
         self.asked = threading.Event()  # the page has been loaded
         owner = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                found = self.path.startswith("/page")
-                self.send_response(200 if found else 404)
+                if self.path.startswith("/page"):
+                    with open(os.path.join(PAGES, page), "rb") as f:
+                        self.answer(200, f.read())
+                    owner.asked.set()
+                elif self.path == "/next":
+                    try:
+                        self.answer(200, json.dumps(owner.work.get(timeout=NEXT_S)).encode())
+                    except queue.Empty:
+                        self.answer(204)
+                else:
+                    self.answer(404)
+
+            def answer(self, status, body=b""):
+                self.send_response(status)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.end_headers()
-                if found:
-                    owner.asked.set()
-                    with open(PAGE, "rb") as f:
-                        self.wfile.write(f.read())
+                self.wfile.write(body)
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -55,16 +67,13 @@ class PageServer:
         self.server.server_close()
 
 
-class BrowserTests:
-    """What each browser is put through."""
+class Browser:
+    """A browser that can be sent to a page."""
+
+    certificates = ()  # (address, file) of servers that it trusts though it knows no authority
 
     def argv(self, profile, url):
         raise NotImplementedError
-
-    def setUp(self):
-        super().setUp()
-        self.page = PageServer()
-        self.addCleanup(self.page.close)
 
     def browse(self, url):
         profile = tempfile.mkdtemp(prefix="weir-browser-")
@@ -83,17 +92,57 @@ class BrowserTests:
         self.addCleanup(end)
         return end
 
+    def load(self, page, query=""):
+        for _ in range(STARTS):  # a browser on a busy machine may hang before it loads anything
+            end = self.browse(f"{page.origin}/page?{query}")
+            if page.asked.wait(START_S):
+                return
+            end()
+        self.fail("the browser does not load the page")
+
+
+@unittest.skipUnless(shutil.which("chromium"), "chromium is not installed (tests/run installs it)")
+class ChromiumBrowser(Browser):
+    def argv(self, profile, url):
+        trust = ["--ignore-certificate-errors"] if self.certificates else []
+        return ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+                "--no-first-run", "--disable-background-networking", "--disable-component-update",
+                "--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={profile}", *trust,
+                url]
+
+
+@unittest.skipUnless(shutil.which("firefox-esr"),
+                     "firefox-esr is not installed (tests/run installs it)")
+class FirefoxBrowser(Browser):
+    def argv(self, profile, url):
+        with open(os.path.join(profile, "user.js"), "w", encoding="utf-8") as f:
+            f.write('user_pref("browser.aboutwelcome.enabled", false);\n'
+                    'user_pref("datareporting.policy.dataSubmissionEnabled", false);\n'
+                    'user_pref("network.captive-portal-service.enabled", false);\n'
+                    'user_pref("network.connectivity-service.enabled", false);\n'
+                    'user_pref("app.normandy.enabled", false);\n')
+        # The exceptions that somebody has clicked for, by the SHA-256 of the certificate.
+        with open(os.path.join(profile, "cert_override.txt"), "w", encoding="ascii") as f:
+            for (host, port), path in self.certificates:
+                f.write(f"{host}:{port}:\tOID.2.16.840.1.101.3.4.2.1\t"
+                        f"{certs.fingerprint(path)}\t\n")
+        return ["firefox-esr", "--headless", "--no-remote", "--profile", profile, url]
+
+
+class BrowserTests:
+    """What each browser is put through."""
+
+    def setUp(self):
+        super().setUp()
+        self.page = PageServer("browser.html")
+        self.addCleanup(self.page.close)
+
     def open_page(self, cluster, **parameters):
         words = {name: f"ws://127.0.0.1:{edge.address[1]}/?token={cluster.token(name)}"
                  for name, edge in zip(("alice", "bob"), cluster.edges)}
         words.update(parameters)
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in words.items())
-        for _ in range(STARTS):  # a browser on a busy machine may hang before it loads anything
-            end = self.browse(f"{self.page.origin}/page?{query}")
-            if self.page.asked.wait(START_S):
-                return
-            end()
-        self.fail("the browser does not load the page")
+        self.load(self.page, "&".join(f"{name}={quote(value, safe='')}"
+                                      for name, value in words.items()))
 
     def until(self, name, event):
         """All reports up to and with the first such."""
@@ -150,25 +199,12 @@ class BrowserTests:
         self.assertNotIn("open", [r["event"] for r in seen])
 
 
-@unittest.skipUnless(shutil.which("chromium"), "chromium is not installed (tests/run installs it)")
-class Chromium(BrowserTests, TestCase):
-    def argv(self, profile, url):
-        return ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-                "--no-first-run", "--disable-background-networking", "--disable-component-update",
-                "--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={profile}", url]
+class Chromium(ChromiumBrowser, BrowserTests, TestCase):
+    pass
 
 
-@unittest.skipUnless(shutil.which("firefox-esr"),
-                     "firefox-esr is not installed (tests/run installs it)")
-class Firefox(BrowserTests, TestCase):
-    def argv(self, profile, url):
-        with open(os.path.join(profile, "user.js"), "w", encoding="utf-8") as f:
-            f.write('user_pref("browser.aboutwelcome.enabled", false);\n'
-                    'user_pref("datareporting.policy.dataSubmissionEnabled", false);\n'
-                    'user_pref("network.captive-portal-service.enabled", false);\n'
-                    'user_pref("network.connectivity-service.enabled", false);\n'
-                    'user_pref("app.normandy.enabled", false);\n')
-        return ["firefox-esr", "--headless", "--no-remote", "--profile", profile, url]
+class Firefox(FirefoxBrowser, BrowserTests, TestCase):
+    pass
 
 
 if __name__ == "__main__":
