@@ -3,9 +3,10 @@ what is inflated, offers that are declined without harm."""
 
 import json
 import random
+import resource
 import unittest
 
-from harness import ClusterTestCase, metrics_of, wait_until
+from harness import ClusterTestCase, memory_kib, metrics_of, sanitized, wait_until
 from rawhttp import EndOfStream
 from ws import BINARY, CONTINUATION, PING, PONG, TEXT, deflate, encode_frame
 
@@ -13,6 +14,8 @@ OFFER = "permessage-deflate; client_max_window_bits"
 AGREED = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 THRESHOLD = 512
 MAX_MESSAGE = 102400
+CROWD = 2000
+CONNECTION_KIB = 2
 LONG = "the same words again and again, " * 40
 
 
@@ -206,6 +209,40 @@ class Bytes(ClusterTestCase):
             self.assertEqual(member.wait_for("chat")["text"], "a" * 20000)
         wait_until(lambda: self.sent() > before, "what was sent is counted")
         self.assertLess(self.sent() - before, 6 * 2000)
+
+
+@unittest.skipIf(sanitized(), "a sanitizer keeps what was freed, so memory says nothing")
+class Memory(ClusterTestCase):
+    """No offer here renounces a window. With windows kept, zlib would hold 80 KiB to compress for a
+    connection, and up to 39 KiB to inflate what it sends."""
+
+    expected_seconds = 6
+    n_edges = 1
+
+    def setUp(self):
+        super().setUp()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(3 * CROWD, limits[1]), limits[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+
+    def pack_and_unpack(self, count):
+        """So many connections, each of which has sent and received something compressed."""
+        question = {"type": "history", "room": self.room}
+        for i in range(count):
+            client = self.connect(0, f"user{i}", offer=OFFER, window_bits=12)
+            client.send_packed(TEXT, json.dumps(question).encode())
+            self.assertEqual(client.expect("history")["messages"][0]["text"], LONG)
+            self.assertEqual(client.packed_frames, 1)
+
+    def test_a_connection_that_would_keep_its_windows_costs_as_little_as_any(self):
+        self.connect(0, "author").publish(self.room, LONG)
+        edge = self.cluster.edges[0]
+        self.pack_and_unpack(100)  # what is made once for a thread is there now
+        before = memory_kib(edge)
+        self.pack_and_unpack(CROWD)
+        wait_until(lambda: metrics_of(edge.ops)["websocket_active_connections"] == CROWD + 101,
+                   "all are there")
+        self.assertLess(memory_kib(edge) - before, CROWD * CONNECTION_KIB)
 
 
 if __name__ == "__main__":
