@@ -71,7 +71,9 @@ class Weir:
     def _certificate(self):
         authority = certs.Authority(self.cluster.folder)
         cert, key = authority.issue("server")
-        return {"tls_cert": cert, "tls_key": key}
+        # So that a session of one edge is taken up by the other.
+        tickets = self.cluster.write("tickets.key", os.urandom(32).hex())
+        return {"tls_cert": cert, "tls_key": key, "tls_ticket_key_file": tickets}
 
     def stop(self):
         self.cluster.stop()
