@@ -10,7 +10,7 @@ import unittest
 
 import rawhttp
 import ws
-from harness import DEADLINE_S, TestCase, metrics_of, wait_until
+from harness import DEADLINE_S, SLOW, TestCase, metrics_of, wait_until
 from rawhttp import request
 from ws import handshake_fields
 
@@ -206,7 +206,9 @@ class Descriptors(TestCase):
             alice.publish("room", "still here")
             self.assertEqual(bob.expect("chat")["text"], "still here")
             time.sleep(0.1)
-        self.assertLess(cpu_s(pid) - cpu, 1.0)
+        spent = cpu_s(pid) - cpu
+        # The messages take a part of it; that it spins would be all of a core.
+        self.assertLess(spent, 0.05 * (time.monotonic() - started) * SLOW + 0.05)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, was)
         carol = cluster.connect(user="carol")
         carol.join("room")
