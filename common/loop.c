@@ -5,6 +5,8 @@
 
 #include "common/loop.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -230,7 +232,15 @@ void loop_signal_start(struct loop *loop, struct loop_signal *sig, int signum, l
 
 void loop_signal_stop(struct loop_signal *sig)
 {
-	if (event_initialized(&sig->ev)) {
-		event_del(&sig->ev);
+	sigset_t all;
+	sigset_t before;
+	if (!event_initialized(&sig->ev)) {
+		return;
 	}
+	// libevent sets the default, by which one that comes now would kill.
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	event_del(&sig->ev);
+	signal(event_get_signal(&sig->ev), SIG_IGN);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -73,4 +73,5 @@ struct loop_signal {
 };
 void loop_signal_start(struct loop *loop, struct loop_signal *sig, int signum, loop_fn *fn,
 	void *arg);
+// From now on the signal is ignored: a second SIGTERM does not kill a program that is ending.
 void loop_signal_stop(struct loop_signal *sig);
