@@ -12,8 +12,10 @@ static const struct ws_inflate_limits no_limits = { 0 };
 
 static struct bytes repeated(struct buf *b, uint8_t byte, size_t len)
 {
-	memset(buf_reserve(b, len), byte, len);
-	b->len = len;
+	b->len = 0;
+	while (b->len < len) {
+		buf_append_byte(b, byte);
+	}
 	return buf_bytes(b);
 }
 
