@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
 import certs  # noqa: E402
 import harness  # noqa: E402
+import pkeys  # noqa: E402, F401 (for `run`)
 
 NODE_FOLDER = os.path.join(harness.BUILD, "bench")
 PATIENCE_S = 60
@@ -51,11 +52,9 @@ class Weir:
 
     protocol = "weir"
 
-    def __init__(self, tls=False, threshold=None):
-        """`threshold`: bytes from which messages are compressed; None: the default."""
-        how = {"threads": 1, "drain_timeout": "1s"}
-        if threshold is not None:
-            how["compression_threshold"] = threshold
+    def __init__(self, tls=False, key=None, **options):
+        """`options` are the edges'; with a jwt_key of their own, `key` is the file of the HMAC key."""
+        how = {"threads": 1, "drain_timeout": "1s", **options}
         self.cluster = harness.Cluster(
             edges=0 if tls else 2, router={"listen": "tcp://127.0.0.1:0", "rate_fanout": "0"},
             edge=how)
@@ -63,7 +62,7 @@ class Weir:
             files = self._certificate()
             for name in ("edge-1", "edge-2"):
                 self.cluster.start_edge(name, listen_tls="127.0.0.1:0", **files)
-        self.key = os.path.join(self.cluster.folder, "jwt.key")
+        self.key = key or os.path.join(self.cluster.folder, "jwt.key")
         self.addresses = ["{}:{}".format(*(edge.tls_address if tls else edge.address))
                           for edge in self.cluster.edges]
         self.pids = [p.popen.pid for p in (self.cluster.router, *self.cluster.edges)]
