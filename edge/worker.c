@@ -1,6 +1,7 @@
 // A turn: callbacks run (input, links, inbox, timers), then on_turn_end(): what a link has put into our
-// own inbox and what else waited for the turn's end is done, the links get what was gathered, then the sockets. The links come first, since a message on its
-// way to others should not wait for our own writes.
+// own inbox and what else waited for the turn's end is done, the links get what was gathered, then the
+// sockets. The links come first, since a message on its way to others should not wait for our own
+// writes.
 //
 // A room of thousands is not to delay all others for as long as its sends take, so those who get nothing
 // but a message for many wait in a list of their own, of which each turn takes a part, and turns do not
