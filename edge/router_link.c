@@ -37,6 +37,7 @@
 #include "proto/link_conn.h"
 #include "proto/link_hello.h"
 #include "proto/link_resume.h"
+#include "proto/link_socket.h"
 
 enum {
 	TICK_MS = 50,
@@ -529,8 +530,9 @@ static void on_dialled(void *arg)
 		nng_stream *stream = nng_aio_get_output(link->dial_aio, 0);
 		// No such option on ipc; there is nothing to delay either.
 		(void)nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
-		struct loop *loop = link->options.tls == NULL ? link->options.io_loop : NULL;
-		conn = link_conn_new(stream, loop, LINK_BODY_MAX, &link->lock, &conn_ops, link);
+		int fd = link->options.tls == NULL ? link_socket_of(stream) : -1;
+		conn = link_conn_new(stream, fd, link->options.io_loop, LINK_BODY_MAX, &link->lock,
+			&conn_ops, link);
 		link->conn = conn;
 		link->conn_started = !link_conn_is_polled(conn);
 		link->conn_ended = link->conn_started;

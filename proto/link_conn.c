@@ -33,7 +33,6 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "link.pb-c.h"
-#include "proto/link_socket.h"
 #include "proto/link_window.h"
 
 enum {
@@ -78,13 +77,13 @@ struct nng_aio *link_aio_new(void (*fn)(void *), void *arg)
 	return aio;
 }
 
-struct link_conn *link_conn_new(struct nng_stream *stream, struct loop *loop, size_t body_max,
-	pthread_mutex_t *lock, const struct link_conn_ops *ops, void *arg)
+struct link_conn *link_conn_new(struct nng_stream *stream, int fd, struct loop *loop,
+	size_t body_max, pthread_mutex_t *lock, const struct link_conn_ops *ops, void *arg)
 {
 	struct link_conn *conn = xcalloc(1, sizeof(*conn));
 	conn->stream = stream;
-	conn->fd = loop != NULL ? link_socket_of(stream) : -1;
-	conn->loop = conn->fd >= 0 ? loop : NULL;
+	conn->fd = fd;
+	conn->loop = fd >= 0 ? loop : NULL;
 	conn->body_max = body_max;
 	conn->lock = lock;
 	conn->ops = ops;

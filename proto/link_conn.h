@@ -39,10 +39,10 @@ struct link_conn_ops {
 struct nng_aio *link_aio_new(void (*fn)(void *arg), void *arg);
 
 // Takes over `stream` and begins to read once link_conn_start() is called. A frame whose body is over
-// `body_max` bytes (at most LINK_BODY_MAX) closes the connection before it is buffered. With a `loop`
-// the connection is polled there if it can be; NULL for tls+tcp and where no loop is free for it.
-struct link_conn *link_conn_new(struct nng_stream *stream, struct loop *loop, size_t body_max,
-	pthread_mutex_t *lock, const struct link_conn_ops *ops, void *arg);
+// `body_max` bytes (at most LINK_BODY_MAX) closes the connection before it is buffered. With the
+// stream's own `fd` (link_socket_of()) the connection is polled on `loop`; -1 leaves it to NNG's threads.
+struct link_conn *link_conn_new(struct nng_stream *stream, int fd, struct loop *loop,
+	size_t body_max, pthread_mutex_t *lock, const struct link_conn_ops *ops, void *arg);
 bool link_conn_is_polled(const struct link_conn *conn);
 // If polled, on the loop's thread.
 void link_conn_start(struct link_conn *conn);

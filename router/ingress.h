@@ -22,6 +22,7 @@ struct ingress_event {
 	enum ingress_kind kind;
 	uint64_t peer;
 	struct nng_stream *stream;
+	int fd; // of the stream; -1 if NNG's threads are to move its bytes
 	struct link_frame frame; // its body is borrowed until the next ingress_next()
 };
 

@@ -33,6 +33,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/link_items.h"
+#include "proto/link_socket.h"
 #include "router/edge_hello.h"
 #include "router/ingress.h"
 #include "router/link_keys.h"
@@ -44,9 +45,6 @@ enum {
 	OPEN_LIMIT_MS = 3000,
 	HELLO_MAX = 64 << 10, // 256 default rights of 256 bytes do not fit; nobody has so many
 	STRANGERS_MAX = 1024,
-	// To find a connection's socket costs time for each descriptor there is. A crowd is not worth it:
-	// an edge among it is served by NNG's threads.
-	STRANGERS_POLLED = 64,
 	STALLED_MS = 250, // an edge that acknowledges nothing for so long does not read
 	ACCEPT_RETRY_MS = 20,
 	// What one link may have lying in the ingress: its window, and control frames.
@@ -179,7 +177,12 @@ static void on_accept(void *arg)
 		struct ingress_event event = {
 			.kind = INGRESS_ACCEPTED,
 			.stream = nng_aio_get_output(server->accept_aio, 0),
+			.fd = -1,
 		};
+		if (server->options.tls == NULL) {
+			event.fd =
+				link_socket_of(event.stream); // while its descriptor is the newest
+		}
 		ingress_put(server->ingress, &event);
 		nng_stream_listener_accept(server->listener, server->accept_aio);
 	} else if (result != NNG_ECLOSED && result != NNG_ECANCELED) {
@@ -259,7 +262,8 @@ static void challenge(struct peer *peer)
 	buf_fini(&body);
 }
 
-static void on_accepted(struct link_server *server, nng_stream *stream)
+// `fd` is the stream's, or -1.
+static void on_accepted(struct link_server *server, nng_stream *stream, int fd)
 {
 	if (server->n_strangers >= STRANGERS_MAX) {
 		nng_stream_free(stream);
@@ -273,9 +277,8 @@ static void on_accepted(struct link_server *server, nng_stream *stream)
 	peer->opened_ms = clock_mono_ms();
 	pthread_mutex_init(&peer->lock, NULL);
 	link_random(peer->nonce, sizeof(peer->nonce));
-	bool polled = server->options.tls == NULL && server->n_strangers < STRANGERS_POLLED;
-	peer->conn = link_conn_new(stream, polled ? server->loop : NULL, HELLO_MAX, &peer->lock,
-		&conn_ops, peer);
+	peer->conn =
+		link_conn_new(stream, fd, server->loop, HELLO_MAX, &peer->lock, &conn_ops, peer);
 	map_insert(&server->peers, &peer->node);
 	LIST_INSERT_HEAD(&server->peer_list, peer, in_server);
 	server->n_strangers++;
@@ -729,7 +732,7 @@ static void on_ingress(void *arg)
 	ingress_take(server->ingress);
 	while (ingress_next(server->ingress, &event)) {
 		if (event.kind == INGRESS_ACCEPTED) {
-			on_accepted(server, event.stream);
+			on_accepted(server, event.stream, event.fd);
 			continue;
 		}
 		struct map_node *node =

@@ -114,7 +114,8 @@ static struct pair *pair_new(bool polled)
 		pthread_mutex_init(&end->lock, NULL);
 		end->loop = p->loop;
 		end->next_seq = 1;
-		end->conn = link_conn_new(p->streams[i], i == 0 && polled ? p->loop : NULL,
+		end->conn = link_conn_new(p->streams[i],
+			i == 0 && polled ? link_socket_of(p->streams[i]) : -1, p->loop,
 			LINK_BODY_MAX, &end->lock, &ops, end);
 	}
 	assert_true(link_conn_is_polled(p->ends[0].conn) == polled);
@@ -304,11 +305,17 @@ static void the_socket_of_a_stream_is_found_among_others(void **state)
 {
 	(void)state;
 	enum {
-		N = 5
+		N = 5,
+		N_LATER = 40
 	};
 	nng_stream *streams[N][2];
+	int later[N_LATER];
 	for (int i = 0; i < N; i++) {
 		connect_streams("tcp", streams[i]);
+		assert_true(link_socket_of(streams[i][0]) >= 0); // near the newest
+	}
+	for (int i = 0; i < N_LATER; i++) {
+		later[i] = dup(STDERR_FILENO);
 	}
 	for (int i = 0; i < N; i++) {
 		for (int side = 0; side < 2; side++) {
@@ -318,6 +325,9 @@ static void the_socket_of_a_stream_is_found_among_others(void **state)
 			nng_stream_get_addr(streams[i][side], NNG_OPT_LOCADDR, &local);
 			assert_int_equal(local_port(fd), local.s_in.sa_port);
 		}
+	}
+	for (int i = 0; i < N_LATER; i++) {
+		close(later[i]);
 	}
 	for (int i = 0; i < N; i++) {
 		nng_stream_free(streams[i][0]);
