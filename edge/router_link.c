@@ -45,6 +45,8 @@ enum {
 	OPEN_LIMIT_MS = 3000,
 	REDIAL_MIN_MS = 20,
 	REDIAL_MAX_MS = 2000,
+	REDIAL_PLANNED_MS = 50,
+	PLANNED_MAX_MS = 60000, // a restart that takes longer is treated as an outage
 	LINK_TIMEOUT_DEFAULT_MS = 6000,
 	GOODBYE_MS = 200,
 	MARK_SEQ_BITS = 44, // a mark is (session << 44 | seq): it rises over sessions
@@ -80,6 +82,8 @@ struct router_link {
 	enum state state;
 	bool stopping;
 	bool slow_redial; // refused by the router: retrying at once would not help
+	uint64_t
+		planned_until_ms; // monotonic; until then the router is being restarted; 0: it is not
 	bool holding; // the router wants no new BATCH for now
 	struct link_conn *conn;
 	bool conn_started; // its loop has heard of it
@@ -315,6 +319,7 @@ static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__Hel
 			ack->link_timeout_ms > 0 ? ack->link_timeout_ms : LINK_TIMEOUT_DEFAULT_MS;
 		link->redial_ms = REDIAL_MIN_MS;
 		link->slow_redial = false;
+		link->planned_until_ms = 0;
 		link->status.up = true;
 		link->status.admitted = true;
 		link->status.down_since_ms = 0;
@@ -408,6 +413,7 @@ static bool on_goaway(struct router_link *link, struct bytes body)
 	bool lagged = bytes_equal_str(reason, "lagged");
 	pthread_mutex_lock(&link->lock);
 	link->slow_redial = !planned && !lagged;
+	link->planned_until_ms = planned ? clock_mono_ms() + PLANNED_MAX_MS : 0;
 	if (lagged) {
 		end_session(link);
 	}
@@ -577,16 +583,24 @@ static void on_redial(void *arg)
 	nng_stream_dialer_dial(link->dialer, link->dial_aio);
 }
 
-// A random delay in [0, bound), the bound doubling to REDIAL_MAX_MS: many edges do not come back to
-// a restarted router in step.
+// A random delay in [0, bound), the bound doubling to REDIAL_MAX_MS: after an outage many edges do not
+// come back in step. A planned restart is no outage: clients wait for its end, and the router has
+// announced it, so all edges are back within REDIAL_PLANNED_MS and a dial's time.
 static void schedule_redial(struct router_link *link)
 {
 	uint32_t random;
 	link_random(&random, sizeof(random));
-	uint64_t bound = link->slow_redial ? REDIAL_MAX_MS : link->redial_ms;
-	uint64_t floor = link->slow_redial ? REDIAL_MAX_MS / 2 : 1;
+	pthread_mutex_lock(&link->lock);
+	bool planned = clock_mono_ms() < link->planned_until_ms;
+	bool slow = link->slow_redial;
+	pthread_mutex_unlock(&link->lock);
+	uint64_t bound = planned ? REDIAL_PLANNED_MS : slow ? REDIAL_MAX_MS : link->redial_ms;
+	uint64_t floor = slow ? REDIAL_MAX_MS / 2 : 1;
 	loop_timer_start(&link->redial, floor + random % bound);
-	link->redial_ms = 2 * link->redial_ms < REDIAL_MAX_MS ? 2 * link->redial_ms : REDIAL_MAX_MS;
+	if (!planned) {
+		link->redial_ms =
+			2 * link->redial_ms < REDIAL_MAX_MS ? 2 * link->redial_ms : REDIAL_MAX_MS;
+	}
 }
 
 // Frees the connection that ended, then dials again.
