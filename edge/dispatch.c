@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "edge/conn_table.h"
 #include "edge/revoked.h"
+#include "edge/siblings.h"
 #include "proto/names.h"
 
 enum {
@@ -235,13 +236,20 @@ static bool take_revocations(struct dispatch *d, const link_item *item)
 		revoked_take(d->revoked, item->revocation_snapshot, clock_wall_ms());
 }
 
+static bool take_siblings(struct dispatch *d, const link_item *item)
+{
+	return item->kind_case != WEIR__LINK__V1__ITEM__KIND_EDGE_LIST || d->siblings == NULL ||
+		siblings_take(d->siblings, item->edge_list);
+}
+
 bool dispatch_batch(struct dispatch *d, uint64_t mark, struct bytes batch, uint64_t *workers)
 {
 	struct bytes packed;
 	int more;
 	while ((more = link_batch_next(&batch, &packed)) > 0) {
 		const link_item *item = link_item_unpack(&d->arena, packed);
-		if (item == NULL || !names_valid(item) || !take_revocations(d, item)) {
+		if (item == NULL || !names_valid(item) || !take_revocations(d, item) ||
+			!take_siblings(d, item)) {
 			more = -1;
 			break;
 		}

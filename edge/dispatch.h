@@ -16,6 +16,7 @@
 #include "proto/link_items.h"
 
 struct revoked;
+struct siblings;
 
 struct dispatch {
 	const struct codec_options *codec; // borrowed
@@ -23,6 +24,7 @@ struct dispatch {
 	unsigned n_workers;
 	uint8_t link; // which router
 	struct revoked *revoked; // borrowed; what routers say of tokens; NULL: nobody listens
+	struct siblings *siblings; // borrowed; what this router says of its edges; NULL: likewise
 	struct counter *unknown; // borrowed
 	struct link_arena arena;
 	struct buf records[ROUTER_LINK_WORKERS_MAX]; // of the batch at hand

@@ -113,6 +113,9 @@ int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fa
 	pack_locks_init(&edge->pack_locks);
 	address_limits_init(&edge->addresses);
 	revoked_init(&edge->revoked, edge_token_life_ms(edge));
+	for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
+		siblings_init(&edge->siblings[i]);
+	}
 	make_instance(edge->instance);
 	trusted_proxies_init(&edge->trusted, &conf->trusted_proxies);
 	init_codec(edge);
@@ -136,6 +139,9 @@ void edge_fini(struct edge *edge)
 	if (edge->startup != NULL) {
 		revoked_fini(&edge->revoked);
 		pack_locks_fini(&edge->pack_locks);
+		for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
+			siblings_fini(&edge->siblings[i]);
+		}
 	}
 	conf_secret_free(&edge->link_key);
 	trusted_proxies_fini(&edge->trusted);

@@ -17,6 +17,7 @@
 #include "edge/revoked.h"
 #include "edge/router_link.h"
 #include "edge/settings.h"
+#include "edge/siblings.h"
 #include "edge/ws_session.h"
 #include "proto/rights.h"
 
@@ -47,6 +48,7 @@ struct edge {
 	size_t possible_connections; // as descriptors allow
 
 	struct router_link *links[EDGE_LINKS_MAX]; // owned
+	struct siblings siblings[EDGE_LINKS_MAX]; // the edges of each router
 	struct counter unknown_items[EDGE_LINKS_MAX]; // of kinds that a newer router knows
 	unsigned n_links;
 	struct worker *workers[ROUTER_LINK_WORKERS_MAX]; // owned

@@ -237,6 +237,7 @@ static void start_links(struct program *p)
 			.name = conf->name,
 			.boot = p->boot,
 			.policy = &edge->policy,
+			.siblings = &edge->siblings[i],
 			.token_life_ms = edge_token_life_ms(edge),
 			.n_workers = edge->n_workers,
 			.io_loop = edge->workers[0]->loop,
@@ -244,6 +245,7 @@ static void start_links(struct program *p)
 		};
 		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i, &edge->unknown_items[i]);
 		p->dispatches[i].revoked = &edge->revoked;
+		p->dispatches[i].siblings = &edge->siblings[i];
 		for (unsigned j = 0; j < edge->n_workers; j++) {
 			dispatch_add_worker(&p->dispatches[i], &edge->workers[j]->inbox);
 		}

@@ -34,6 +34,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "edge/siblings.h"
 #include "proto/link_conn.h"
 #include "proto/link_hello.h"
 #include "proto/link_resume.h"
@@ -253,8 +254,10 @@ static void pack_hello(const struct router_link *link, struct buf *out)
 	hello.lobby_publish = (uint32_t)policy->lobby_publish;
 	hello.jwt_max_lifetime_ms = link->options.token_life_ms;
 	hello.workers = link->options.n_workers;
+	siblings_fill_hello(link->options.siblings, &hello);
 	uint8_t *at = buf_reserve(out, weir__link__v1__hello__get_packed_size(&hello));
 	out->len += weir__link__v1__hello__pack(&hello, at);
+	free(hello.edges);
 	free(refs);
 	free(rights);
 }

@@ -20,6 +20,7 @@
 
 struct nng_tls_config;
 struct router_link;
+struct siblings;
 
 enum {
 	ROUTER_LINK_WORKERS_MAX = 64
@@ -43,6 +44,7 @@ struct router_link_options {
 	const char *name; // of this edge
 	const uint8_t *boot; // 16 bytes, random per process
 	const struct rights_policy *policy; // borrowed; announced in HELLO
+	struct siblings *siblings; // borrowed; announced in HELLO
 	uint64_t token_life_ms; // announced in HELLO; 0: no limit
 	unsigned n_workers;
 	struct loop *io_loop; // reads a connection that can be polled: a worker's, or the main loop

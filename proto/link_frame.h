@@ -22,7 +22,7 @@ enum {
 	LINK_BATCH_TARGET = 64 << 10, // a BATCH is closed at this size
 	LINK_WINDOW_BYTES = 1 << 20, // unacknowledged bytes in flight, per direction
 	LINK_MAJOR = 1,
-	LINK_MINOR = 1,
+	LINK_MINOR = 2,
 	LINK_MINOR_HOLD = 1, // from here on HOLD and HELD are understood
 };
 

@@ -16,6 +16,7 @@ enum {
 	LINK_BOOT_LEN = 16,
 	LINK_KEY_MIN = 32,
 	LINK_NAME_MAX = 64, // of an edge or a router
+	LINK_EDGES_MAX = 256, // names in an EdgeList or a HELLO
 };
 
 enum link_role {

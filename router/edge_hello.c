@@ -22,13 +22,22 @@ static bool version_is_sane(struct bytes version)
 		(version.len == 0 || memchr(version.data, '\0', version.len) == NULL);
 }
 
+static bool edges_are_sane(const Weir__Link__V1__Hello *hello)
+{
+	bool sane = hello->n_edges <= LINK_EDGES_MAX;
+	for (size_t i = 0; i < hello->n_edges && sane; i++) {
+		sane = link_name_valid(pb_bytes(hello->edges[i]));
+	}
+	return sane;
+}
+
 // A window smaller than the largest frame would never let that frame through.
 static bool is_sane(const Weir__Link__V1__Hello *hello)
 {
 	return link_name_valid(pb_bytes(hello->name)) && hello->boot.len == LINK_BOOT_LEN &&
 		hello->window_bytes >= LINK_HEAD_LEN + LINK_BODY_MAX &&
 		version_is_sane(pb_bytes(hello->version)) && hello->lobby.len <= ROOM_NAME_MAX &&
-		hello->lobby_publish <= LOBBY_PUBLISH_NONE;
+		hello->lobby_publish <= LOBBY_PUBLISH_NONE && edges_are_sane(hello);
 }
 
 static bool copy_policy(const Weir__Link__V1__Hello *hello, struct rights_policy *policy)
