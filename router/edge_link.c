@@ -53,6 +53,7 @@ void edge_link_begin(struct edge_link *link)
 	buf_reset(&link->parked, 0);
 	link->parked_at = 0;
 	link->n_parked = 0;
+	link->blocked = false;
 	link->blocked_by = NULL;
 	link->lagged = false;
 }

@@ -44,8 +44,8 @@ struct edge_link {
 	size_t waiting; // bytes of the tail, as of the last flush or ack
 	uint64_t progress_ms; // monotonic; when it last acknowledged something
 	bool lagged; // lost something: nothing more is sent before a new session
-	const struct edge_link
-		*blocked_by; // the edge that is behind; NULL: BATCHes are routed at once
+	bool blocked; // BATCHes are parked; else routed at once
+	const struct edge_link *blocked_by; // the edge that is behind, if that is why; borrowed
 	struct buf parked; // BATCHes received and not routed
 	size_t parked_at;
 	uint64_t n_parked;

@@ -20,6 +20,7 @@
 #include "router/link_server.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -77,6 +78,7 @@ struct link_server {
 	struct ingress *ingress;
 	struct loop_timer tick;
 	struct loop_timer purge;
+	uint64_t started_ms;
 	uint64_t tick_ms;
 	uint64_t sweep_ms;
 	nng_stream_listener *listener;
@@ -351,10 +353,11 @@ static void purge_edge(struct link_server *server, struct edge_link *edge, const
 	log_info("edge_gone", LOG_STR("edge", edge->name), LOG_STR("reason", why));
 	close_edge_peer(server, edge);
 	end_session(server, edge);
+	route_send_edges(server->route);
 	LIST_REMOVE(edge, in_server);
 	LIST_FOREACH (other, &server->edges, in_server) {
 		if (other->blocked_by == edge) {
-			other->blocked_by = other; // not behind: released at the end of the turn
+			other->blocked_by = NULL; // released at the end of the turn
 		}
 	}
 	edge_link_free(edge);
@@ -380,27 +383,34 @@ static void flush_edge(struct link_server *server, struct edge_link *edge)
 
 // ---- items
 
-// Routes the items of `*batch` until one has fed an edge that is behind; what is left stays there. An
-// item can ask for far more than its own size (history), so a whole batch is too long a step.
+// Routes the items of `*batch` until one has fed an edge that is behind, or has to wait; what is left
+// stays there. An item can ask for far more than its own size (history), so a whole batch is too long
+// a step.
 static bool route_batch(struct link_server *server, struct edge_link *edge, struct bytes *batch)
 {
 	uint64_t begun_ns = clock_mono_ns();
 	int64_t wall_ms = clock_wall_ms();
+	struct bytes rest = *batch;
 	struct bytes packed;
-	int more = 0;
+	int result = 0;
 	server->routing = edge;
-	while (edge->blocked_by == NULL && (more = link_batch_next(batch, &packed)) > 0) {
+	while (!edge->blocked && (result = link_batch_next(&rest, &packed)) > 0) {
 		const link_item *item = link_item_unpack(&server->arena, packed);
-		if (item == NULL ||
-			route_item(server->route, edge->table, item, begun_ns / 1000000, wall_ms) <
-				0) {
-			more = -1;
+		result = item == NULL
+			? -EPROTO
+			: route_item(server->route, edge->table, item, begun_ns / 1000000, wall_ms);
+		if (result < 0) {
 			break;
 		}
+		if (result == ROUTE_LATER) {
+			edge->blocked = true;
+			break;
+		}
+		*batch = rest;
 	}
 	server->routing = NULL;
 	histogram_observe_ns(&server->route_seconds, clock_mono_ns() - begun_ns);
-	return more >= 0;
+	return result >= 0;
 }
 
 // No honest edge says this, so nothing it said before is worth keeping.
@@ -415,15 +425,24 @@ static void malformed(struct link_server *server, struct edge_link *edge)
 	}
 }
 
-// Routes what was parked for the sake of an edge that is no longer behind.
+// What blocked the edge lasts: somebody is behind, or not everybody has arrived after a restart.
+static bool is_blocked(const struct link_server *server, const struct edge_link *edge,
+	uint64_t now_ms)
+{
+	return edge->blocked_by != NULL ? edge_link_is_behind(edge->blocked_by, true, now_ms)
+					: settling_is_on(&server->route->settling);
+}
+
+// Routes what was parked, if what it waited for has happened.
 static void release(struct link_server *server, struct edge_link *edge, uint64_t now_ms)
 {
 	struct bytes batch;
-	if (edge->blocked_by == NULL || edge_link_is_behind(edge->blocked_by, true, now_ms)) {
+	if (!edge->blocked || is_blocked(server, edge, now_ms)) {
 		return;
 	}
+	edge->blocked = false;
 	edge->blocked_by = NULL;
-	while (edge->blocked_by == NULL && edge_link_parked(edge, &batch)) {
+	while (!edge->blocked && edge_link_parked(edge, &batch)) {
 		size_t len = batch.len;
 		if (!route_batch(server, edge, &batch)) {
 			malformed(server, edge);
@@ -458,6 +477,7 @@ void link_server_append(void *arg, struct table_edge *table, struct bytes elemen
 	edge->touched = true;
 	edge_link_append(edge, element);
 	if (server->routing != NULL && edge_link_is_behind(edge, false, clock_mono_ms())) {
+		server->routing->blocked = true;
 		server->routing->blocked_by = edge;
 	}
 }
@@ -524,6 +544,15 @@ static void begin_session(struct link_server *server, struct edge_link *edge,
 	edge->table =
 		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
 	route_tell_revocations(server->route, edge->table);
+	route_send_edges(server->route);
+}
+
+// The edges that the last router served, as this edge knows them.
+static void await_edges(struct link_server *server, const Weir__Link__V1__Hello *hello)
+{
+	for (size_t i = 0; i < hello->n_edges; i++) {
+		settling_await(&server->route->settling, pb_bytes(hello->edges[i]));
+	}
 }
 
 static void tell_hold(struct peer *peer)
@@ -568,6 +597,7 @@ static bool welcome(struct peer *peer, const struct edge_hello *said,
 			return false;
 		}
 		begin_session(server, edge, hello, &said->policy);
+		await_edges(server, hello);
 	}
 	edge->table->token_life_ms = hello->jwt_max_lifetime_ms;
 	free(edge->version);
@@ -656,7 +686,7 @@ static bool on_batch(struct link_server *server, struct edge_link *edge,
 		return result > 0; // a repeat is fine
 	}
 	struct bytes batch = frame->body;
-	if (edge->blocked_by == NULL && !route_batch(server, edge, &batch)) {
+	if (!edge->blocked && !route_batch(server, edge, &batch)) {
 		return false;
 	}
 	return batch.len == 0 || edge_link_park(edge, batch);
@@ -801,6 +831,7 @@ static void forgive_silence(struct link_server *server, uint64_t now_ms)
 	LIST_FOREACH (peer, &server->peer_list, in_server) {
 		peer->opened_ms = now_ms;
 	}
+	server->started_ms = now_ms; // matters only while edges of the last router are awaited
 }
 
 static void trim_edges(struct link_server *server)
@@ -809,6 +840,21 @@ static void trim_edges(struct link_server *server)
 	LIST_FOREACH (edge, &server->edges, in_server) {
 		edge_link_trim(edge);
 	}
+}
+
+// After the time in which the last router would have forgotten an edge that is silent, it is no longer
+// waited for.
+static void watch_settling(struct link_server *server, uint64_t now_ms)
+{
+	struct settling *settling = &server->route->settling;
+	const char *name;
+	if (settling->over || now_ms - server->started_ms < server->options.link_timeout_ms) {
+		return;
+	}
+	for (size_t i = 0; (name = settling_missing(settling, i)) != NULL; i++) {
+		log_warn("edge_missing", LOG_STR("edge", name));
+	}
+	settling_end(settling);
 }
 
 static void on_tick(void *arg)
@@ -821,6 +867,7 @@ static void on_tick(void *arg)
 	server->tick_ms = now_ms;
 	watch_peers(server, now_ms);
 	watch_edges(server, now_ms);
+	watch_settling(server, now_ms);
 	if (now_ms - server->sweep_ms >= SWEEP_EVERY_MS) {
 		server->sweep_ms = now_ms;
 		route_sweep(server->route, now_ms);
@@ -893,7 +940,8 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 	server->loop = loop;
 	server->route = route;
 	route->arg = server; // its sink is link_server_append(); each needs the other first
-	server->tick_ms = clock_mono_ms();
+	server->started_ms = clock_mono_ms();
+	server->tick_ms = server->started_ms;
 	map_init(&server->peers, peer_key);
 	histogram_init(&server->route_seconds, route_bounds, ARRAY_LEN(route_bounds));
 	server->ingress = ingress_new(loop, on_ingress, server);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "proto/link_hello.h"
 #include "proto/names.h"
 #include "router/route_parts.h"
 
@@ -57,6 +58,7 @@ void route_init(struct route *r, const struct route_options *options, route_appe
 	store_init(&r->store, &limits);
 	dedup_init(&r->dedup, options->dedup_total);
 	revocations_init(&r->revocations);
+	settling_init(&r->settling);
 	absences_init(&r->absences);
 }
 
@@ -75,6 +77,7 @@ void route_fini(struct route *r)
 	store_fini(&r->store);
 	dedup_fini(&r->dedup);
 	revocations_fini(&r->revocations);
+	settling_fini(&r->settling);
 	absences_fini(&r->absences);
 	buf_fini(&r->element);
 }
@@ -134,6 +137,26 @@ struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
 	struct table_edge *edge = room_table_edge_add(&r->table, name, policy, link);
 	edge->snapshots_due = n_workers;
 	return edge;
+}
+
+void route_send_edges(struct route *r)
+{
+	ProtobufCBinaryData names[LINK_EDGES_MAX];
+	Weir__Link__V1__EdgeList list = WEIR__LINK__V1__EDGE_LIST__INIT;
+	list.names = names;
+	struct table_edge *edge;
+	LIST_FOREACH (edge, &r->table.edges, in_table) {
+		if (list.n_names < LINK_EDGES_MAX) {
+			names[list.n_names++] = pb_data(bytes_str(edge->name));
+		}
+	}
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_EDGE_LIST;
+	item.edge_list = &list;
+	route_encode(r, &item);
+	LIST_FOREACH (edge, &r->table.edges, in_table) {
+		route_append_encoded(r, edge);
+	}
 }
 
 static void client_gone(struct route *r, struct table_client *client, uint64_t now_ms)
@@ -445,11 +468,30 @@ static int dispatch(struct route_request *rq, const link_item *item)
 	}
 }
 
+// What an edge asks for its clients; the rest of what it says are facts.
+static bool is_request(const link_item *item)
+{
+	switch (item->kind_case) {
+	case WEIR__LINK__V1__ITEM__KIND_JOIN:
+	case WEIR__LINK__V1__ITEM__KIND_LEAVE:
+	case WEIR__LINK__V1__ITEM__KIND_PUBLISH:
+	case WEIR__LINK__V1__ITEM__KIND_BROADCAST:
+	case WEIR__LINK__V1__ITEM__KIND_PRESENCE_REQUEST:
+	case WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int route_item(struct route *r, struct table_edge *edge, const link_item *item, uint64_t now_ms,
 	int64_t wall_ms)
 {
 	struct route_request rq = { .r = r, .edge = edge, .now_ms = now_ms, .wall_ms = wall_ms };
 	uint64_t handle;
+	if (settling_is_on(&r->settling) && is_request(item)) {
+		return ROUTE_LATER;
+	}
 	if (subject_of(item, &handle, &rq.req)) {
 		if (handle == 0) {
 			return -EPROTO;

@@ -17,6 +17,7 @@
 #include "router/absence.h"
 #include "router/dedup.h"
 #include "router/room_table.h"
+#include "router/settling.h"
 #include "router/store.h"
 
 struct route_options {
@@ -56,6 +57,7 @@ struct route {
 	struct dedup dedup;
 	struct absences absences;
 	struct revocations revocations;
+	struct settling settling; // after a restart
 	route_append_fn *append;
 	void *arg;
 	struct buf element; // scratch: what is being appended
@@ -82,8 +84,15 @@ bool route_purge(struct route *r, size_t max, uint64_t now_ms);
 // before: its clients, announced again, would be in their rooms twice.
 bool route_is_purging(const struct route *r, struct bytes name);
 
-// One item from an edge; of a kind that a newer edge knows, it is ignored. 0, or negative if no honest
-// edge sends it: then its link is to be closed.
+// Sends every edge the names of all edges, for the next router: call it when an edge is new or gone.
+void route_send_edges(struct route *r);
+
+enum route_result_code {
+	ROUTE_DONE,
+	ROUTE_LATER, // nothing was done: the item is to be given again when r->settling is off
+};
+// One item from an edge; of a kind that a newer edge knows, it is ignored. ROUTE_DONE, ROUTE_LATER, or
+// negative if no conforming edge sends it: then its link is to be closed.
 MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,
 	uint64_t now_ms, int64_t wall_ms);
 

@@ -381,6 +381,7 @@ int route_on_snapshot_end(struct route_request *rq)
 		}
 	}
 	buf_reset(&rq->edge->replays, 0);
+	settling_arrive(&rq->r->settling, bytes_str(rq->edge->name));
 	return 0;
 }
 

@@ -1447,6 +1447,48 @@ static void a_session_waits_for_the_snapshots_of_all_workers(void **state)
 	assert_int_equal(edge->snapshots_due, 3);
 }
 
+static void sends_every_edge_the_names_of_all(void **state)
+{
+	struct rig *rig = *state;
+	route_send_edges(&rig->route);
+	for (unsigned e = 0; e < N_EDGES; e++) {
+		const link_item *item = next(rig, e);
+		assert_non_null(item);
+		assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_EDGE_LIST);
+		assert_int_equal(item->edge_list->n_names, 2);
+		assert_pb_equal(item->edge_list->names[0], "b");
+		assert_pb_equal(item->edge_list->names[1], "a");
+	}
+	route_edge_down(&rig->route, rig->edges[EDGE_A]);
+	route_send_edges(&rig->route);
+	assert_quiet(rig, EDGE_A);
+	assert_int_equal(next(rig, EDGE_B)->edge_list->n_names, 1);
+}
+
+// ---- after a restart
+
+static void leaves_requests_for_later_while_an_edge_is_awaited(void **state)
+{
+	struct rig *rig = *state;
+	struct publish m;
+	settling_await(&rig->route.settling, bytes_str("a"));
+	settling_await(&rig->route.settling, bytes_str("b"));
+	client_up(rig, EDGE_A, 1, "ann");
+	rejoin(rig, EDGE_A, 1, "r", 7, 3);
+	snapshot_end(rig, EDGE_A);
+	forget_output(rig);
+	make_publish(&m, 1, "r");
+	assert_int_equal(try_item(rig, EDGE_A, &m.item), ROUTE_LATER);
+	assert_int_equal(try_broadcast(rig, EDGE_A, 1, "{}"), ROUTE_LATER);
+	assert_quiet(rig, EDGE_A);
+	client_up(rig, EDGE_B, 1, "bob");
+	rejoin(rig, EDGE_B, 1, "r", 7, 3);
+	snapshot_end(rig, EDGE_B);
+	assert_int_equal(next_joined(rig, EDGE_B)->seq, 0);
+	say(rig, EDGE_A, &m.item);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 1);
+}
+
 // ---- what is kept
 
 static int setup_kept(void **state)
@@ -1865,6 +1907,8 @@ int main(void)
 		KEPT_TEST(publishes_a_key_once),
 		RIG_TEST(takes_the_end_of_a_snapshot),
 		RIG_TEST(a_session_waits_for_the_snapshots_of_all_workers),
+		RIG_TEST(sends_every_edge_the_names_of_all),
+		RIG_TEST(leaves_requests_for_later_while_an_edge_is_awaited),
 		RIG_TEST(forgets_an_empty_room_after_the_history_age),
 		RIG_TEST(refuses_a_client_that_cannot_be),
 		RIG_TEST(refuses_a_right_that_cannot_be),
