@@ -53,6 +53,9 @@ enum {
 	SWEEP_EVERY_MS = 1000,
 	PURGE_MS = 2, // a turn, of taking lost edges out of the tables
 	PURGE_STEPS = 64, // between two looks at the clock
+	REPLAY_STEP = 256 << 10, // bytes a turn and edge, of what its members have missed
+	REPLAY_QUEUE_MAX =
+		256 << 10, // bytes waiting for an edge, below which the next step follows
 };
 
 struct peer {
@@ -452,10 +455,23 @@ static void release(struct link_server *server, struct edge_link *edge, uint64_t
 	}
 }
 
+// Sends on of what the edge has missed, when most of what went before has left: a replay is not to make
+// an edge lag, nor to delay for long what is live in its other rooms.
+static void replay(struct link_server *server, struct edge_link *edge, uint64_t now_ms)
+{
+	if (edge->table != NULL && edge->conn != NULL && !edge->lagged &&
+		route_has_replays(edge->table) && edge_link_queue_bytes(edge) < REPLAY_QUEUE_MAX) {
+		route_replay(server->route, edge->table, REPLAY_STEP, now_ms);
+	}
+}
+
 static void flush_edges(struct link_server *server)
 {
 	struct edge_link *edge;
 	uint64_t now_ms = clock_mono_ms();
+	LIST_FOREACH (edge, &server->edges, in_server) {
+		replay(server, edge, now_ms);
+	}
 	LIST_FOREACH (edge, &server->edges, in_server) {
 		release(server, edge, now_ms);
 	}

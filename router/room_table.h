@@ -96,8 +96,9 @@ struct table_edge {
 	struct rights_policy policy;
 	void *link; // the caller's
 	struct buf replays; // the caller's, freed with the edge
-	uint64_t replay_bytes; // the caller's
-	uint32_t snapshots_due; // the caller's: workers that have not told their places yet
+	size_t replays_at; // the caller's
+	uint32_t snapshots_due; // the caller's: workers that have not sent their places yet
+	bool is_announced; // the caller's: all of them have
 };
 
 // How many of a room's members one edge holds; a room has one per edge with members.

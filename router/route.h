@@ -84,6 +84,15 @@ bool route_purge(struct route *r, size_t max, uint64_t now_ms);
 // before: its clients, announced again, would be in their rooms twice.
 bool route_is_purging(const struct route *r, struct bytes name);
 
+// After a session began: what the edge's members have missed and history holds, with a gap for the rest.
+// True if some of it has yet to be sent.
+static inline bool route_has_replays(const struct table_edge *edge)
+{
+	return edge->is_announced && edge->replays_at < edge->replays.len;
+}
+// Sends about `max_bytes` of it. What is said meanwhile in a room that waits follows from its history.
+void route_replay(struct route *r, struct table_edge *edge, size_t max_bytes, uint64_t now_ms);
+
 // Sends every edge the names of all edges, for the next router: call it when an edge is new or gone.
 void route_send_edges(struct route *r);
 

@@ -1,8 +1,10 @@
 // Who is in which room and what it has seen of it: joins with their recovery, leaves, snapshots of edges
 // and the replay of what their members have missed, presence and history.
 //
-// Recovery is all or nothing, and so is replay for one room: what cannot be brought whole is a refusal
-// or a gap, never a part. Every answer that holds messages is bounded, far below a frame.
+// Recovery is all or nothing: a join whose `since` cannot be met in whole is told so. A replay to an edge
+// is not: its members stay in the room, so they get a gap for what is no longer kept and then all that
+// is. A replay has no bound in bytes but a pace: the link asks for the next part when the last one has
+// left. Every answer that holds messages is bounded, far below a frame.
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +17,6 @@ enum {
 	PRESENCE_USERS_MAX = 1000, // listed in one answer
 	PRESENCE_BYTES_MAX = 256 << 10, // of their names
 	RECOVERY_BYTES_MAX = 512 << 10, // of the messages in one answer
-	REPLAY_BYTES_MAX = 1 << 20, // of what one snapshot brings back to an edge
 	HISTORY_LIMIT_MAX = 100,
 	MESSAGE_OVERHEAD = 64, // of one message in an answer, besides its texts
 };
@@ -111,20 +112,25 @@ static void send_joined(const struct route_request *rq, const struct membership 
 	route_send(rq->r, rq->edge, &item);
 }
 
-// The members between two seqs of a room on this edge have missed what lies between.
-static void send_gap(const struct route_request *rq, const struct table_room *room, uint64_t from,
-	const char *reason)
+struct seq_range { // both inclusive
+	uint64_t from;
+	uint64_t to;
+};
+
+// The members of a room on this edge have missed these messages.
+static void send_gap(struct route *r, struct table_edge *edge, const struct table_room *room,
+	const struct seq_range *missed, const char *reason)
 {
 	Weir__Link__V1__Gap gap = WEIR__LINK__V1__GAP__INIT;
 	gap.room = pb_data(room_name(room));
 	gap.epoch = room->epoch;
-	gap.from = from;
-	gap.to = room->seq;
+	gap.from = missed->from;
+	gap.to = missed->to;
 	gap.reason = pb_data(bytes_str(reason));
 	link_item item = WEIR__LINK__V1__ITEM__INIT;
 	item.kind_case = WEIR__LINK__V1__ITEM__KIND_GAP;
 	item.gap = &gap;
-	route_send(rq->r, rq->edge, &item);
+	route_send(r, edge, &item);
 }
 
 static void encode_member_event(struct route *r, const struct table_room *room, struct bytes user,
@@ -297,6 +303,13 @@ static void ask_replay(struct table_edge *edge, struct table_room *room, uint64_
 	}
 }
 
+// Where a member stands that is to get all that is kept.
+static uint64_t seq_before_kept(const struct table_room *room)
+{
+	uint64_t first = store_first(&room->log);
+	return first > 0 ? first - 1 : room->seq;
+}
+
 // The client was a member before this session and has seen the room up to (epoch, seq).
 static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 {
@@ -310,11 +323,8 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 	}
 	struct table_room *room = joining.room;
 	bool same = place->epoch == room->epoch && place->seq <= room->seq;
-	uint64_t seen = same ? place->seq : 0;
 	store_trim(&rq->r->store, &room->log, rq->now_ms);
-	if (!same && !can_bring(room, 0, REPLAY_BYTES_MAX)) {
-		seen = room->seq;
-	}
+	uint64_t seen = same ? place->seq : seq_before_kept(room);
 	if (same) {
 		membership_set_join_seq(joining.membership, place->join_seq);
 	} else {
@@ -331,57 +341,113 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 	}
 }
 
-// What one room's members on the edge have missed, or that it is gone.
-static void replay(struct route_request *rq, struct table_room *room, uint64_t from)
+static void send_kept(struct route *r, struct table_edge *edge, const struct table_room *room,
+	const struct store_message *message)
 {
-	uint64_t left = REPLAY_BYTES_MAX - rq->edge->replay_bytes;
-	store_trim(&rq->r->store, &room->log, rq->now_ms);
-	if (!can_bring(room, from - 1, left)) {
-		send_gap(rq, room, from, store_first(&room->log) > from ? "trimmed" : "link");
-		return;
-	}
-	for (uint64_t seq = from; seq <= room->seq; seq++) {
-		struct store_message message;
-		Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
-		CHECK(store_read(&room->log, seq, &message));
-		rq->edge->replay_bytes += message_size(&message);
-		delivery.room = pb_data(room_name(room));
-		delivery.epoch = room->epoch;
-		delivery.seq = seq;
-		delivery.timestamp_ms = message.timestamp_ms;
-		delivery.type = pb_data(message.type);
-		delivery.from = pb_data(message.from);
-		delivery.user = pb_data(message.user);
-		delivery.username = pb_data(message.username);
-		delivery.body = pb_data(message.body);
-		link_item item = WEIR__LINK__V1__ITEM__INIT;
-		item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
-		item.delivery = &delivery;
-		route_send(rq->r, rq->edge, &item);
+	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+	delivery.room = pb_data(room_name(room));
+	delivery.epoch = room->epoch;
+	delivery.seq = message->seq;
+	delivery.timestamp_ms = message->timestamp_ms;
+	delivery.type = pb_data(message->type);
+	delivery.from = pb_data(message->from);
+	delivery.user = pb_data(message->user);
+	delivery.username = pb_data(message->username);
+	delivery.body = pb_data(message->body);
+	link_item item = WEIR__LINK__V1__ITEM__INIT;
+	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
+	item.delivery = &delivery;
+	route_send(r, edge, &item);
+}
+
+// Sends a gap for what is no longer kept of what the edge's members have missed.
+static void skip_trimmed(struct route *r, const struct table_room *room, struct room_edge *re)
+{
+	uint64_t first = store_first(&room->log);
+	uint64_t resume = first > 0 ? first : room->seq + 1;
+	if (re->replay_from < resume) {
+		send_gap(r, re->edge, room,
+			&(struct seq_range){ .from = re->replay_from, .to = resume - 1 },
+			first > 0 ? "trimmed" : "link");
+		re->replay_from = resume;
 	}
 }
 
-// A worker of the edge has named all its places. After the last one what they have missed follows,
-// then what is live.
-int route_on_snapshot_end(struct route_request *rq)
+// Replays a room to an edge until `*left` bytes are used up. True when what is live may follow.
+static bool replay_room(struct route *r, struct table_room *room, struct room_edge *re,
+	size_t *left, uint64_t now_ms)
 {
-	if (rq->edge->snapshots_due > 0 && --rq->edge->snapshots_due > 0) {
-		return 0;
+	store_trim(&r->store, &room->log, now_ms);
+	skip_trimmed(r, room, re);
+	while (re->replay_from <= room->seq && *left > 0) {
+		struct store_message message;
+		CHECK(store_read(&room->log, re->replay_from, &message)); // a log has no hole
+		send_kept(r, re->edge, room, &message);
+		size_t size = message_size(&message);
+		*left -= size < *left ? size : *left;
+		re->replay_from++;
 	}
-	const struct buf *names = &rq->edge->replays;
-	for (size_t at = 0; at < names->len;) {
-		struct bytes name = bytes_make(names->data + at + 1, names->data[at]);
-		struct table_room *room = room_table_find(&rq->r->table, name);
-		struct room_edge *re = room != NULL ? room_edge_find(room, rq->edge) : NULL;
-		at += 1 + name.len;
-		if (re != NULL && re->replay_from > 0) {
-			uint64_t from = re->replay_from;
+	if (re->replay_from <= room->seq) {
+		return false;
+	}
+	re->replay_from = 0;
+	return true;
+}
+
+// The room whose name lies at `*at` among those to be replayed, and the edge's place in it; moves `*at`
+// on. NULL if no member of the edge is left there, or nothing waits.
+static struct room_edge *next_replay(struct route *r, struct table_edge *edge, size_t *at,
+	struct table_room **room)
+{
+	const uint8_t *entry = edge->replays.data + *at;
+	struct bytes name = bytes_make(entry + 1, entry[0]);
+	*at += 1 + name.len;
+	*room = room_table_find(&r->table, name);
+	struct room_edge *re = *room != NULL ? room_edge_find(*room, edge) : NULL;
+	return re != NULL && re->replay_from > 0 ? re : NULL;
+}
+
+// Where nothing was missed, what is live need not wait for the replay of other rooms.
+static void resume_quiet_rooms(struct route *r, struct table_edge *edge)
+{
+	for (size_t at = 0; at < edge->replays.len;) {
+		struct table_room *room;
+		struct room_edge *re = next_replay(r, edge, &at, &room);
+		if (re != NULL && re->replay_from > room->seq) {
 			re->replay_from = 0;
-			replay(rq, room, from);
 		}
 	}
-	buf_reset(&rq->edge->replays, 0);
-	settling_arrive(&rq->r->settling, bytes_str(rq->edge->name));
+}
+
+void route_replay(struct route *r, struct table_edge *edge, size_t max_bytes, uint64_t now_ms)
+{
+	struct buf *names = &edge->replays;
+	size_t left = max_bytes;
+	while (route_has_replays(edge) && left > 0) {
+		size_t next = edge->replays_at;
+		struct table_room *room;
+		struct room_edge *re = next_replay(r, edge, &next, &room);
+		if (re != NULL && !replay_room(r, room, re, &left, now_ms)) {
+			return;
+		}
+		edge->replays_at = next;
+	}
+	if (edge->replays_at == names->len) {
+		buf_reset(names, 0);
+		edge->replays_at = 0;
+	}
+}
+
+// A worker of the edge has named all its places. After the last one route_replay() may begin.
+int route_on_snapshot_end(struct route_request *rq)
+{
+	struct table_edge *edge = rq->edge;
+	if (edge->snapshots_due > 0 && --edge->snapshots_due > 0) {
+		return 0;
+	}
+	edge->is_announced = true;
+	resume_quiet_rooms(rq->r, edge);
+	settling_arrive(&rq->r->settling, bytes_str(edge->name));
 	return 0;
 }
 

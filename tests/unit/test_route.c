@@ -285,13 +285,22 @@ static void rejoin(struct rig *rig, unsigned e, uint64_t handle, const char *roo
 	say(rig, e, &item);
 }
 
-static void snapshot_end(struct rig *rig, unsigned e)
+static void finish_snapshot(struct rig *rig, unsigned e)
 {
 	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
 	link_item item = WEIR__LINK__V1__ITEM__INIT;
 	item.kind_case = WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END;
 	item.snapshot_end = &end;
 	say(rig, e, &item);
+}
+
+// And what the edge has missed follows at once.
+static void snapshot_end(struct rig *rig, unsigned e)
+{
+	finish_snapshot(rig, e);
+	while (route_has_replays(rig->edges[e])) {
+		route_replay(&rig->route, rig->edges[e], SIZE_MAX, rig->now_ms);
+	}
 }
 
 static void join_since(struct rig *rig, unsigned e, uint64_t handle, const char *room,
@@ -1649,7 +1658,7 @@ static void tells_of_a_new_epoch_and_then_brings_all_of_it(void **state)
 	assert_quiet(rig, EDGE_B);
 }
 
-static void starts_a_new_epoch_over_where_not_all_of_it_is_kept(void **state)
+static void begins_a_new_epoch_with_what_is_kept(void **state)
 {
 	struct rig *rig = *state;
 	client_up(rig, EDGE_A, 1, "ann");
@@ -1660,8 +1669,106 @@ static void starts_a_new_epoch_over_where_not_all_of_it_is_kept(void **state)
 	forget_output(rig);
 	rejoin(rig, EDGE_B, 1, "r", epoch_of(rig, "r") + 1, 40);
 	snapshot_end(rig, EDGE_B);
-	assert_int_equal(next_joined(rig, EDGE_B)->seq, 6);
+	assert_int_equal(next_joined(rig, EDGE_B)->seq, 1);
+	for (uint64_t seq = 2; seq <= 6; seq++) {
+		assert_int_equal(next_delivery(rig, EDGE_B)->seq, seq);
+	}
 	assert_quiet(rig, EDGE_B);
+}
+
+static void brings_what_is_kept_after_a_gap_for_the_rest(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	for (int i = 0; i < 9; i++) {
+		publish(rig, EDGE_A, 1, "r");
+	}
+	forget_output(rig);
+	rejoin(rig, EDGE_B, 1, "r", epoch_of(rig, "r"), 2); // 5 .. 9 are kept
+	snapshot_end(rig, EDGE_B);
+	const Weir__Link__V1__Gap *gap = next_gap(rig, EDGE_B);
+	assert_int_equal(gap->from, 3);
+	assert_int_equal(gap->to, 4);
+	assert_pb_equal(gap->reason, "trimmed");
+	for (uint64_t seq = 5; seq <= 9; seq++) {
+		assert_int_equal(next_delivery(rig, EDGE_B)->seq, seq);
+	}
+	assert_quiet(rig, EDGE_B);
+}
+
+// Two rooms, a message a step; what is said meanwhile is neither lost nor early.
+static void replays_at_the_pace_that_is_asked_for(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	for (int i = 0; i < 3; i++) {
+		publish(rig, EDGE_A, 1, "r");
+		publish(rig, EDGE_A, 1, "s");
+	}
+	forget_output(rig);
+	rejoin(rig, EDGE_B, 1, "r", epoch_of(rig, "r"), 1);
+	rejoin(rig, EDGE_B, 1, "s", epoch_of(rig, "s"), 1);
+	rig->edges[EDGE_B]->is_announced = true;
+	for (uint64_t seq = 2; seq <= 4; seq++) {
+		assert_true(route_has_replays(rig->edges[EDGE_B]));
+		route_replay(&rig->route, rig->edges[EDGE_B], 1, rig->now_ms);
+		if (seq == 2) {
+			publish(rig, EDGE_A, 1, "r"); // 4
+		}
+		const Weir__Link__V1__Delivery *d = next_delivery(rig, EDGE_B);
+		assert_int_equal(d->seq, seq);
+		assert_pb_equal(d->room, "r");
+		assert_quiet(rig, EDGE_B);
+	}
+	publish(rig, EDGE_A, 1, "r"); // live again
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 5);
+	route_replay(&rig->route, rig->edges[EDGE_B], SIZE_MAX, rig->now_ms);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 2);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 3);
+	assert_false(route_has_replays(rig->edges[EDGE_B]));
+	assert_quiet(rig, EDGE_B);
+}
+
+static void a_room_that_missed_nothing_does_not_wait_for_a_replay(void **state)
+{
+	struct rig *rig = *state;
+	struct table_edge *edge = rig->edges[EDGE_B];
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	publish(rig, EDGE_A, 1, "r");
+	forget_output(rig);
+	edge->snapshots_due = 2;
+	rejoin(rig, EDGE_B, 1, "r", epoch_of(rig, "r"), 1);
+	edge->snapshots_due = 1;
+	finish_snapshot(rig, EDGE_B);
+	publish(rig, EDGE_A, 1, "r");
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 2);
+}
+
+// A paced replay may be overtaken by the trimming of its history.
+static void says_what_was_trimmed_while_a_replay_waited(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	for (int i = 0; i < 3; i++) {
+		publish(rig, EDGE_A, 1, "r");
+	}
+	forget_output(rig);
+	rejoin(rig, EDGE_B, 1, "r", epoch_of(rig, "r"), 1);
+	rig->edges[EDGE_B]->is_announced = true;
+	route_replay(&rig->route, rig->edges[EDGE_B], 1, rig->now_ms);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 2);
+	for (int i = 0; i < 6; i++) {
+		publish(rig, EDGE_A, 1, "r"); // 5 .. 9 are kept
+	}
+	route_replay(&rig->route, rig->edges[EDGE_B], SIZE_MAX, rig->now_ms);
+	const Weir__Link__V1__Gap *gap = next_gap(rig, EDGE_B);
+	assert_int_equal(gap->from, 3);
+	assert_int_equal(gap->to, 4);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 5);
 }
 
 static void publishes_a_key_once(void **state)
@@ -1903,7 +2010,11 @@ int main(void)
 		KEPT_TEST(brings_an_edge_what_it_missed_once_and_holds_live_messages_back),
 		KEPT_TEST(holds_live_messages_back_until_the_last_worker_has_told),
 		KEPT_TEST(tells_of_a_new_epoch_and_then_brings_all_of_it),
-		KEPT_TEST(starts_a_new_epoch_over_where_not_all_of_it_is_kept),
+		KEPT_TEST(begins_a_new_epoch_with_what_is_kept),
+		KEPT_TEST(brings_what_is_kept_after_a_gap_for_the_rest),
+		KEPT_TEST(replays_at_the_pace_that_is_asked_for),
+		KEPT_TEST(a_room_that_missed_nothing_does_not_wait_for_a_replay),
+		KEPT_TEST(says_what_was_trimmed_while_a_replay_waited),
 		KEPT_TEST(publishes_a_key_once),
 		RIG_TEST(takes_the_end_of_a_snapshot),
 		RIG_TEST(a_session_waits_for_the_snapshots_of_all_workers),
