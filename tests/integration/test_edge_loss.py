@@ -96,6 +96,66 @@ class EdgeLoss(TestCase):
             client.wait_for("chat", text="again")
 
 
+class LongCut(TestCase):
+    """An edge is away for longer than link-timeout, and rooms have said more than history keeps."""
+
+    expected_seconds = 8
+    KEPT = 10
+
+    def away(self, cluster, meanwhile):
+        """What `meanwhile` does happens while the second edge is forgotten."""
+        cluster.edges[1].signal(signal.SIGSTOP)
+        wait_until(lambda: len(cluster.rows("edges")) == 1, "the edge is forgotten")
+        meanwhile()
+        cluster.edges[1].signal(signal.SIGCONT)
+
+    def test_what_history_still_holds_is_sent_and_the_rest_is_said(self):
+        cluster = self.start_cluster(edges=2, router={
+            "link_timeout": f"{LINK_TIMEOUT_S}s", "history_messages": str(self.KEPT)})
+        alice, bob = cluster.connect(0, "alice"), cluster.connect(1, "bob")
+        alice.join("room")
+        epoch = bob.join("room")["epoch"]
+        for n in range(1, 4):
+            alice.publish("room", str(n))
+            bob.expect("chat", seq=n)
+
+        def meanwhile():
+            for n in range(4, 54):
+                alice.publish("room", str(n))
+
+        self.away(cluster, meanwhile)
+        bob.expect("gap", room="room", epoch=epoch, **{"from": 4}, to=43, reason="trimmed")
+        for n in range(44, 54):
+            bob.expect("chat", text=str(n), epoch=epoch, seq=n)
+        bob.expect_nothing()
+
+    def test_an_edge_with_many_rooms_gets_all_that_is_held(self):
+        """More than a megabyte in all; a room that is talked in during the replay keeps its order."""
+        n_rooms, n_messages, text = 40, 20, "x" * 4000
+        cluster = self.start_cluster(edges=2, router={"link_timeout": f"{LINK_TIMEOUT_S}s"},
+                                     edge={"queue_limit": "16MiB"})
+        alice, bob = cluster.connect(0, "alice"), cluster.connect(1, "bob")
+        rooms = [f"room-{i}" for i in range(n_rooms)]
+        for room in rooms:
+            bob.join(room)
+
+        def meanwhile():
+            for room in rooms:
+                for _ in range(n_messages):
+                    alice.publish(room, text)
+
+        self.away(cluster, meanwhile)
+        for _ in range(5):
+            for room in rooms:
+                alice.publish(room, "live")
+        seen = dict.fromkeys(rooms, 0)
+        while sum(seen.values()) < n_rooms * (n_messages + 5):
+            message = bob.expect("chat")
+            seen[message["room"]] += 1
+            self.assertEqual(message["seq"], seen[message["room"]])
+        bob.expect_nothing()
+
+
 class Linger(TestCase):
     def test_a_user_who_reconnects_in_time_was_never_away(self):
         cluster = self.start_cluster(router={"presence_linger": "60s"})
