@@ -80,9 +80,7 @@ static void tell_chunk(struct link_outbox *outbox, Weir__Link__V1__Revocation **
 	Weir__Link__V1__RevocationSnapshot snapshot = WEIR__LINK__V1__REVOCATION_SNAPSHOT__INIT;
 	snapshot.n_revocations = n;
 	snapshot.revocations = refs;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REVOCATION_SNAPSHOT;
-	item.revocation_snapshot = &snapshot;
+	const link_item item = LINK_ITEM(REVOCATION_SNAPSHOT, revocation_snapshot, &snapshot);
 	link_outbox_add_fact(outbox, &item);
 }
 

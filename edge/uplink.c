@@ -53,9 +53,7 @@ static void add_join(struct link_outbox *outbox, const struct request *r, uint64
 	join.since_epoch = r->since_epoch;
 	join.since_seq = r->since_seq;
 	join.automatic = r->kind == REQUEST_AUTOJOIN;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOIN;
-	item.join = &join;
+	const link_item item = LINK_ITEM(JOIN, join, &join);
 	link_outbox_add_request(outbox, &item, req, by);
 }
 
@@ -66,9 +64,7 @@ static void add_leave(struct link_outbox *outbox, const struct request *r, uint6
 	leave.client = r->conn;
 	leave.req = req;
 	leave.room = pb_data(r->room);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_LEAVE;
-	item.leave = &leave;
+	const link_item item = LINK_ITEM(LEAVE, leave, &leave);
 	link_outbox_add_request(outbox, &item, req, by);
 }
 
@@ -84,9 +80,7 @@ static void add_publish(struct link_outbox *outbox, const struct request *r, uin
 	publish.key = pb_data(r->key);
 	publish.no_echo = r->no_echo;
 	publish.ephemeral = r->ephemeral;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PUBLISH;
-	item.publish = &publish;
+	const link_item item = LINK_ITEM(PUBLISH, publish, &publish);
 	link_outbox_add_request(outbox, &item, req, by);
 }
 
@@ -98,9 +92,7 @@ static void add_broadcast(struct link_outbox *outbox, const struct request *r, u
 	broadcast.req = req;
 	broadcast.type = pb_data(r->type);
 	broadcast.body = pb_data(r->body);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_BROADCAST;
-	item.broadcast = &broadcast;
+	const link_item item = LINK_ITEM(BROADCAST, broadcast, &broadcast);
 	link_outbox_add_request(outbox, &item, req, by);
 }
 
@@ -111,9 +103,7 @@ static void add_presence(struct link_outbox *outbox, const struct request *r, ui
 	presence.client = r->conn;
 	presence.req = req;
 	presence.room = pb_data(r->room);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PRESENCE_REQUEST;
-	item.presence_request = &presence;
+	const link_item item = LINK_ITEM(PRESENCE_REQUEST, presence_request, &presence);
 	link_outbox_add_request(outbox, &item, req, by);
 }
 
@@ -127,9 +117,7 @@ static void add_history(struct link_outbox *outbox, const struct request *r, uin
 	history.has_before = r->has_before;
 	history.before = r->before;
 	history.limit = r->limit;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST;
-	item.history_request = &history;
+	const link_item item = LINK_ITEM(HISTORY_REQUEST, history_request, &history);
 	link_outbox_add_request(outbox, &item, req, by);
 }
 
@@ -253,9 +241,7 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 	up.compressed = c->compressed;
 	up.jti = pb_data(bytes_str(identity->jti));
 	up.issued_s = identity->issued_s;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_UP;
-	item.client_up = &up;
+	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
 	link_outbox_add_fact(outbox, &item);
 	free(roles);
 	free(up.rights);
@@ -270,9 +256,7 @@ void uplink_client_down(struct uplink *up, uint64_t handle)
 {
 	Weir__Link__V1__ClientDown down = WEIR__LINK__V1__CLIENT_DOWN__INIT;
 	down.client = handle;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_DOWN;
-	item.client_down = &down;
+	const link_item item = LINK_ITEM(CLIENT_DOWN, client_down, &down);
 	link_outbox_add_fact(&up->outbox, &item);
 }
 
@@ -281,9 +265,7 @@ void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes)
 	Weir__Link__V1__ClientStats stats = WEIR__LINK__V1__CLIENT_STATS__INIT;
 	stats.client = handle;
 	stats.queue_bytes = queue_bytes;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_STATS;
-	item.client_stats = &stats;
+	const link_item item = LINK_ITEM(CLIENT_STATS, client_stats, &stats);
 	link_outbox_add_fact(&up->outbox, &item);
 }
 
@@ -291,9 +273,7 @@ void uplink_edge_state(struct uplink *up, bool draining)
 {
 	Weir__Link__V1__EdgeState state = WEIR__LINK__V1__EDGE_STATE__INIT;
 	state.draining = draining;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_EDGE_STATE;
-	item.edge_state = &state;
+	const link_item item = LINK_ITEM(EDGE_STATE, edge_state, &state);
 	link_outbox_add_fact(&up->outbox, &item);
 }
 
@@ -331,9 +311,7 @@ static void add_some_places(struct link_outbox *outbox, const struct conn *c,
 		rejoin.n_places++;
 		*next = LIST_NEXT(*next, in_conn);
 	}
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REJOIN;
-	item.rejoin = &rejoin;
+	const link_item item = LINK_ITEM(REJOIN, rejoin, &rejoin);
 	link_outbox_add_fact(outbox, &item);
 }
 
@@ -349,9 +327,7 @@ static void add_snapshot_end(struct link_outbox *outbox, unsigned worker)
 {
 	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
 	end.worker = worker;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END;
-	item.snapshot_end = &end;
+	const link_item item = LINK_ITEM(SNAPSHOT_END, snapshot_end, &end);
 	link_outbox_add_fact(outbox, &item);
 }
 

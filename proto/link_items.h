@@ -13,6 +13,14 @@
 
 typedef Weir__Link__V1__Item link_item; // generated names are long; this one is everywhere
 
+// An item around `message`, which it borrows: LINK_ITEM(JOIN, join, &join).
+#define LINK_ITEM(KIND, field, message)                                                            \
+	((link_item){                                                                              \
+		.base = PROTOBUF_C_MESSAGE_INIT(&weir__link__v1__item__descriptor),                \
+		.kind_case = WEIR__LINK__V1__ITEM__KIND_##KIND,                                    \
+		.field = (message),                                                                \
+	})
+
 // Why the router refused a request (Refused.code). Kept apart from the client protocol's codes,
 // which the edge's codec owns.
 enum refusal {

@@ -110,9 +110,7 @@ void route_refuse(const struct route_request *rq, enum refusal code)
 	refused.client = rq->client->handle;
 	refused.req = rq->req;
 	refused.code = code;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REFUSED;
-	item.refused = &refused;
+	const link_item item = LINK_ITEM(REFUSED, refused, &refused);
 	route_send(rq->r, rq->edge, &item);
 }
 
@@ -123,9 +121,7 @@ void route_send_left(const struct route_request *rq, struct bytes room, const ch
 	left.req = rq->req;
 	left.room = pb_data(room);
 	left.reason = pb_data(bytes_str(reason));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_LEFT;
-	item.left = &left;
+	const link_item item = LINK_ITEM(LEFT, left, &left);
 	route_send(rq->r, rq->edge, &item);
 }
 
@@ -150,9 +146,7 @@ void route_send_edges(struct route *r)
 			names[list.n_names++] = pb_data(bytes_str(edge->name));
 		}
 	}
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_EDGE_LIST;
-	item.edge_list = &list;
+	const link_item item = LINK_ITEM(EDGE_LIST, edge_list, &list);
 	route_encode(r, &item);
 	LIST_FOREACH (edge, &r->table.edges, in_table) {
 		route_append_encoded(r, edge);
@@ -279,9 +273,7 @@ static void kick(struct route *r, struct table_edge *edge, uint64_t handle, stru
 	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
 	kick.client = handle;
 	kick.reason = pb_data(reason);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_KICK;
-	item.kick = &kick;
+	const link_item item = LINK_ITEM(KICK, kick, &kick);
 	route_send(r, edge, &item);
 }
 
@@ -519,9 +511,7 @@ void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t
 	Weir__Link__V1__Drain drain = WEIR__LINK__V1__DRAIN__INIT;
 	drain.active = active;
 	drain.rate = rate;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DRAIN;
-	item.drain = &drain;
+	const link_item item = LINK_ITEM(DRAIN, drain, &drain);
 	route_send(r, edge, &item);
 }
 

@@ -20,9 +20,7 @@ static void send_published(const struct route_request *rq, const struct route_re
 	published.timestamp_ms = result->timestamp_ms;
 	published.members = result->members;
 	published.duplicate = result->duplicate;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PUBLISHED;
-	item.published = &published;
+	const link_item item = LINK_ITEM(PUBLISHED, published, &published);
 	route_send(rq->r, rq->edge, &item);
 }
 
@@ -43,9 +41,7 @@ static uint32_t deliver(struct route *r, struct table_room *room,
 		delivery.user = pb_data(user_name(from->user));
 		delivery.username = pb_data(bytes_str(from->username));
 	}
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
-	item.delivery = &delivery;
+	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 
 	bool leave_out = from != NULL && (message->no_echo || message->ephemeral) &&
 		membership_find(room, from) != NULL;
@@ -217,9 +213,7 @@ void route_broadcast(struct route *r, const struct route_message *message, int64
 		delivery.user = pb_data(user_name(message->from->user));
 		delivery.username = pb_data(bytes_str(message->from->username));
 	}
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_BROADCAST_DELIVERY;
-	item.broadcast_delivery = &delivery;
+	const link_item item = LINK_ITEM(BROADCAST_DELIVERY, broadcast_delivery, &delivery);
 	route_encode(r, &item);
 	struct table_edge *edge;
 	LIST_FOREACH (edge, &r->table.edges, in_table) {

@@ -36,9 +36,7 @@ static void send_chunk(struct route *r, struct table_edge *edge, const struct re
 	snapshot.n_revocations = n;
 	snapshot.revocations = refs;
 	snapshot.last = last;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REVOCATION_SNAPSHOT;
-	item.revocation_snapshot = &snapshot;
+	const link_item item = LINK_ITEM(REVOCATION_SNAPSHOT, revocation_snapshot, &snapshot);
 	route_send(r, edge, &item);
 }
 

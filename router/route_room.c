@@ -106,9 +106,7 @@ static void send_joined(const struct route_request *rq, const struct membership 
 	joined.members = room->n_members;
 	joined.recovery = recovery;
 	joined.presence = m->presence;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
-	item.joined = &joined;
+	const link_item item = LINK_ITEM(JOINED, joined, &joined);
 	route_send(rq->r, rq->edge, &item);
 }
 
@@ -127,9 +125,7 @@ static void send_gap(struct route *r, struct table_edge *edge, const struct tabl
 	gap.from = missed->from;
 	gap.to = missed->to;
 	gap.reason = pb_data(bytes_str(reason));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_GAP;
-	item.gap = &gap;
+	const link_item item = LINK_ITEM(GAP, gap, &gap);
 	route_send(r, edge, &item);
 }
 
@@ -141,9 +137,7 @@ static void encode_member_event(struct route *r, const struct table_room *room, 
 	event.joined = joined;
 	event.user = pb_data(user);
 	event.username = pb_data(username);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT;
-	item.member_event = &event;
+	const link_item item = LINK_ITEM(MEMBER_EVENT, member_event, &event);
 	route_encode(r, &item);
 }
 
@@ -354,9 +348,7 @@ static void send_kept(struct route *r, struct table_edge *edge, const struct tab
 	delivery.user = pb_data(message->user);
 	delivery.username = pb_data(message->username);
 	delivery.body = pb_data(message->body);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
-	item.delivery = &delivery;
+	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 	route_send(r, edge, &item);
 }
 
@@ -541,9 +533,7 @@ int route_on_presence(struct route_request *rq, const Weir__Link__V1__PresenceRe
 		list = xmalloc(sizeof(*list));
 		list_users(rq->r, room, list, &presence);
 	}
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PRESENCE;
-	item.presence = &presence;
+	const link_item item = LINK_ITEM(PRESENCE, presence, &presence);
 	route_send(rq->r, rq->edge, &item);
 	free(list);
 	return 0;
@@ -574,9 +564,7 @@ int route_on_history(struct route_request *rq, const Weir__Link__V1__HistoryRequ
 	}
 	history.n_messages = list.n;
 	history.messages = list.refs;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_HISTORY;
-	item.history = &history;
+	const link_item item = LINK_ITEM(HISTORY, history, &history);
 	route_send(rq->r, rq->edge, &item);
 	free(list.items);
 	return 0;

@@ -51,9 +51,7 @@ static void say_joined(uint64_t client, uint64_t req)
 	joined.room = pb_data(bytes_str("room"));
 	joined.epoch = 7;
 	joined.members = 1;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
-	item.joined = &joined;
+	const link_item item = LINK_ITEM(JOINED, joined, &joined);
 	bench_say(&bench, &item);
 	bench_deliver(&bench);
 }
@@ -73,9 +71,7 @@ static void say_delivery(uint64_t seq)
 	delivery.from = pb_data(bytes_str("client-1"));
 	delivery.user = pb_data(bytes_str("ann"));
 	delivery.body = pb_data(bytes_str(body));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
-	item.delivery = &delivery;
+	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 	bench_say(&bench, &item);
 }
 
@@ -170,9 +166,7 @@ static void client_up(uint64_t handle)
 	up.client = handle;
 	up.id = pb_data(bytes_str(user));
 	up.user = up.id;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_UP;
-	item.client_up = &up;
+	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
 	say(handle % 2, &item);
 }
 
@@ -184,9 +178,7 @@ static void join(uint64_t handle, unsigned room)
 	join.client = handle;
 	join.req = 1;
 	join.room = pb_data(bytes_str(name));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOIN;
-	item.join = &join;
+	const link_item item = LINK_ITEM(JOIN, join, &join);
 	say(handle % 2, &item);
 }
 
@@ -199,9 +191,7 @@ static void publish(uint64_t handle)
 	publish.type = pb_data(bytes_str("chat"));
 	publish.body = pb_data(bytes_str("{\"text\":\"how is the weather over there, and is it "
 					 "going to stay like that for long?\"}"));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PUBLISH;
-	item.publish = &publish;
+	const link_item item = LINK_ITEM(PUBLISH, publish, &publish);
 	say(handle % 2, &item);
 }
 

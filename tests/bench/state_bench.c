@@ -89,9 +89,7 @@ static void client_up(struct bench *b, unsigned edge, unsigned client)
 	up.client = client + 1;
 	up.user = pb_data(name_of(text, 'u', client));
 	up.id = up.user;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_UP;
-	item.client_up = &up;
+	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
 	say(b, edge, &item);
 }
 
@@ -103,9 +101,7 @@ static void join(struct bench *b, unsigned edge, unsigned client, unsigned room,
 	join.req = 1;
 	join.room = pb_data(name_of(text, 'r', room));
 	join.presence = presence;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOIN;
-	item.join = &join;
+	const link_item item = LINK_ITEM(JOIN, join, &join);
 	say(b, edge, &item);
 }
 

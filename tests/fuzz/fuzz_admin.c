@@ -51,9 +51,7 @@ static void client_up(struct route *r, struct table_edge *edge, uint64_t handle,
 	up.client = handle;
 	up.id = pb_data(bytes_str(id));
 	up.user = pb_data(bytes_str(user));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_UP;
-	item.client_up = &up;
+	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
 	say(r, edge, &item);
 }
 
@@ -62,9 +60,7 @@ static void join(struct route *r, struct table_edge *edge, uint64_t handle, cons
 	Weir__Link__V1__Join join = WEIR__LINK__V1__JOIN__INIT;
 	join.client = handle;
 	join.room = pb_data(bytes_str(room));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOIN;
-	item.join = &join;
+	const link_item item = LINK_ITEM(JOIN, join, &join);
 	say(r, edge, &item);
 }
 

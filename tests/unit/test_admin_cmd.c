@@ -120,9 +120,7 @@ static void client_up(struct rig *rig, unsigned e, uint64_t handle, const char *
 	up.has_rights = mask != RIGHT_ALL;
 	up.rights = rights;
 	up.n_rights = 1;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_UP;
-	item.client_up = &up;
+	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
 	assert_int_equal(route_item(&rig->route, rig->edges[e], &item, NOW_MS, WALL_MS), 0);
 }
 
@@ -132,9 +130,7 @@ static void join(struct rig *rig, unsigned e, uint64_t handle, const char *room)
 	join.client = handle;
 	join.req = 1;
 	join.room = text(room);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOIN;
-	item.join = &join;
+	const link_item item = LINK_ITEM(JOIN, join, &join);
 	assert_int_equal(route_item(&rig->route, rig->edges[e], &item, NOW_MS, WALL_MS), 0);
 }
 

@@ -102,9 +102,7 @@ static void add_delivery(struct bench *b, const char *room, uint64_t seq)
 	delivery.user = pb_data(bytes_str("ann"));
 	delivery.body = pb_data(bytes_str("{\"n\":1.50}"));
 	delivery.except = 77;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
-	item.delivery = &delivery;
+	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 	link_item_append(&b->batch, &item);
 }
 
@@ -113,9 +111,7 @@ static void add_joined(struct bench *b, uint64_t client, const char *room)
 	Weir__Link__V1__Joined joined = WEIR__LINK__V1__JOINED__INIT;
 	joined.client = client;
 	joined.room = pb_data(bytes_str(room));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
-	item.joined = &joined;
+	const link_item item = LINK_ITEM(JOINED, joined, &joined);
 	link_item_append(&b->batch, &item);
 }
 
@@ -125,9 +121,7 @@ static void add_member_event(struct bench *b, const char *room, const char *user
 	event.room = pb_data(bytes_str(room));
 	event.joined = true;
 	event.user = pb_data(bytes_str(user));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT;
-	item.member_event = &event;
+	const link_item item = LINK_ITEM(MEMBER_EVENT, member_event, &event);
 	link_item_append(&b->batch, &item);
 }
 
@@ -136,9 +130,7 @@ static void add_published(struct bench *b, uint64_t client)
 	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
 	published.client = client;
 	published.req = 9;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PUBLISHED;
-	item.published = &published;
+	const link_item item = LINK_ITEM(PUBLISHED, published, &published);
 	link_item_append(&b->batch, &item);
 }
 
@@ -247,16 +239,9 @@ static void members_and_broadcasts_are_rendered_too_but_a_gap_is_not(void **stat
 	broadcast.type = pb_data(bytes_str("news"));
 	broadcast.timestamp_ms = 8;
 	broadcast.body = pb_data(bytes_str("{}"));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_GAP;
-	item.gap = &gap;
-	link_item_append(&b.batch, &item);
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT;
-	item.member_event = &event;
-	link_item_append(&b.batch, &item);
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_BROADCAST_DELIVERY;
-	item.broadcast_delivery = &broadcast;
-	link_item_append(&b.batch, &item);
+	link_item_append(&b.batch, &LINK_ITEM(GAP, gap, &gap));
+	link_item_append(&b.batch, &LINK_ITEM(MEMBER_EVENT, member_event, &event));
+	link_item_append(&b.batch, &LINK_ITEM(BROADCAST_DELIVERY, broadcast_delivery, &broadcast));
 	bench_dispatch(&b, 1);
 
 	struct inbox_record record = next(&b, 0);

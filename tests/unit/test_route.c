@@ -154,9 +154,7 @@ static void client_down(struct rig *rig, unsigned e, uint64_t handle)
 {
 	Weir__Link__V1__ClientDown down = WEIR__LINK__V1__CLIENT_DOWN__INIT;
 	down.client = handle;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_DOWN;
-	item.client_down = &down;
+	const link_item item = LINK_ITEM(CLIENT_DOWN, client_down, &down);
 	say(rig, e, &item);
 }
 
@@ -197,9 +195,7 @@ static void leave(struct rig *rig, unsigned e, uint64_t handle, const char *room
 	message.client = handle;
 	message.req = 78;
 	message.room = text(room);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_LEAVE;
-	item.leave = &message;
+	const link_item item = LINK_ITEM(LEAVE, leave, &message);
 	say(rig, e, &item);
 }
 
@@ -236,9 +232,7 @@ static int try_broadcast(struct rig *rig, unsigned e, uint64_t handle, const cha
 	message.req = 80;
 	message.type = text("news");
 	message.body = text(body);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_BROADCAST;
-	item.broadcast = &message;
+	const link_item item = LINK_ITEM(BROADCAST, broadcast, &message);
 	return try_item(rig, e, &item);
 }
 
@@ -248,9 +242,7 @@ static void ask_presence(struct rig *rig, unsigned e, uint64_t handle, const cha
 	message.client = handle;
 	message.req = 81;
 	message.room = text(room);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PRESENCE_REQUEST;
-	item.presence_request = &message;
+	const link_item item = LINK_ITEM(PRESENCE_REQUEST, presence_request, &message);
 	say(rig, e, &item);
 }
 
@@ -260,9 +252,7 @@ static void ask_history(struct rig *rig, unsigned e, uint64_t handle, const char
 	message.client = handle;
 	message.req = 82;
 	message.room = text(room);
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST;
-	item.history_request = &message;
+	const link_item item = LINK_ITEM(HISTORY_REQUEST, history_request, &message);
 	say(rig, e, &item);
 }
 
@@ -279,18 +269,14 @@ static void rejoin(struct rig *rig, unsigned e, uint64_t handle, const char *roo
 	message.client = handle;
 	message.n_places = 1;
 	message.places = places;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REJOIN;
-	item.rejoin = &message;
+	const link_item item = LINK_ITEM(REJOIN, rejoin, &message);
 	say(rig, e, &item);
 }
 
 static void finish_snapshot(struct rig *rig, unsigned e)
 {
 	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END;
-	item.snapshot_end = &end;
+	const link_item item = LINK_ITEM(SNAPSHOT_END, snapshot_end, &end);
 	say(rig, e, &item);
 }
 
@@ -463,9 +449,7 @@ static void keeps_what_the_edge_says_of_a_client(void **state)
 	Weir__Link__V1__ClientStats stats = WEIR__LINK__V1__CLIENT_STATS__INIT;
 	stats.client = 1;
 	stats.queue_bytes = 99;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_CLIENT_STATS;
-	item.client_stats = &stats;
+	const link_item item = LINK_ITEM(CLIENT_STATS, client_stats, &stats);
 	say(rig, EDGE_A, &item);
 	const struct table_client *c = room_table_client_find(rig->edges[EDGE_A], 1);
 	assert_string_equal(c->username, "Ann");
@@ -1547,9 +1531,7 @@ static const Weir__Link__V1__History *page(struct rig *rig, bool has_before, uin
 	message.has_before = has_before;
 	message.before = before;
 	message.limit = limit;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST;
-	item.history_request = &message;
+	const link_item item = LINK_ITEM(HISTORY_REQUEST, history_request, &message);
 	forget_output(rig);
 	say(rig, EDGE_A, &item);
 	const link_item *answer = next(rig, EDGE_A);
@@ -1909,9 +1891,7 @@ static void refuses_an_item_of_the_other_direction(void **state)
 {
 	struct rig *rig = *state;
 	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
-	item.delivery = &delivery;
+	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 	assert_int_equal(try_item(rig, EDGE_A, &item), -EPROTO);
 }
 
@@ -1934,9 +1914,7 @@ static void refuses_a_rejoin_of_a_room_that_cannot_be(void **state)
 	message.client = 1;
 	message.n_places = 1;
 	message.places = places;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REJOIN;
-	item.rejoin = &message;
+	const link_item item = LINK_ITEM(REJOIN, rejoin, &message);
 	assert_int_equal(try_item(rig, EDGE_A, &item), -EPROTO);
 	place.room = text("a\nb");
 	assert_int_equal(try_item(rig, EDGE_A, &item), -EPROTO);

@@ -19,9 +19,7 @@ static void say_joined(struct bench *b, const struct client *c, uint64_t req, co
 	joined.seq = seq;
 	joined.members = 1;
 	joined.recovery = recovery;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
-	item.joined = &joined;
+	const link_item item = LINK_ITEM(JOINED, joined, &joined);
 	bench_say(b, &item);
 }
 
@@ -36,9 +34,7 @@ static void say_delivery(struct bench *b, const char *room, uint64_t epoch, uint
 	delivery.type = pb_data(bytes_str(type));
 	delivery.body = pb_data(bytes_str("{}"));
 	delivery.except = except;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_DELIVERY;
-	item.delivery = &delivery;
+	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 	bench_say(b, &item);
 }
 
@@ -50,9 +46,7 @@ static void say_left(struct bench *b, const struct client *c, uint64_t req, cons
 	left.req = req;
 	left.room = pb_data(bytes_str(room));
 	left.reason = pb_data(bytes_str(reason));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_LEFT;
-	item.left = &left;
+	const link_item item = LINK_ITEM(LEFT, left, &left);
 	bench_say(b, &item);
 }
 
@@ -65,9 +59,7 @@ static void say_published(struct bench *b, const struct client *c, uint64_t req,
 	published.seq = seq;
 	published.timestamp_ms = 1;
 	published.members = 2;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_PUBLISHED;
-	item.published = &published;
+	const link_item item = LINK_ITEM(PUBLISHED, published, &published);
 	bench_say(b, &item);
 }
 
@@ -77,9 +69,7 @@ static void say_refused(struct bench *b, const struct client *c, uint64_t req, e
 	refused.client = c->conn->handle;
 	refused.req = req;
 	refused.code = code;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_REFUSED;
-	item.refused = &refused;
+	const link_item item = LINK_ITEM(REFUSED, refused, &refused);
 	bench_say(b, &item);
 }
 
@@ -91,9 +81,7 @@ static void say_gap(struct bench *b, const char *room, uint64_t epoch, uint64_t 
 	gap.from = from;
 	gap.to = to;
 	gap.reason = pb_data(bytes_str("link"));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_GAP;
-	item.gap = &gap;
+	const link_item item = LINK_ITEM(GAP, gap, &gap);
 	bench_say(b, &item);
 }
 
@@ -102,9 +90,7 @@ static void say_kick(struct bench *b, const struct client *c, const char *reason
 	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
 	kick.client = c->conn->handle;
 	kick.reason = pb_data(bytes_str(reason));
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_KICK;
-	item.kick = &kick;
+	const link_item item = LINK_ITEM(KICK, kick, &kick);
 	bench_say(b, &item);
 }
 
@@ -555,9 +541,7 @@ static void a_recovery_too_large_for_the_queue_is_none(void **state)
 	joined.recovery = 1;
 	joined.n_messages = 1;
 	joined.messages = messages;
-	link_item item = WEIR__LINK__V1__ITEM__INIT;
-	item.kind_case = WEIR__LINK__V1__ITEM__KIND_JOINED;
-	item.joined = &joined;
+	const link_item item = LINK_ITEM(JOINED, joined, &joined);
 	bench_say(&b, &item);
 	bench_deliver(&b);
 	client_expect(&c, "\"seq\":1,\"recovered\":false,\"members\":0}");
