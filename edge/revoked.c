@@ -80,8 +80,8 @@ static void tell_chunk(struct link_outbox *outbox, Weir__Link__V1__Revocation **
 	Weir__Link__V1__RevocationSnapshot snapshot = WEIR__LINK__V1__REVOCATION_SNAPSHOT__INIT;
 	snapshot.n_revocations = n;
 	snapshot.revocations = refs;
-	const link_item item = LINK_ITEM(REVOCATION_SNAPSHOT, revocation_snapshot, &snapshot);
-	link_outbox_add_fact(outbox, &item);
+	link_outbox_add_fact(outbox,
+		&LINK_ITEM(REVOCATION_SNAPSHOT, revocation_snapshot, &snapshot));
 }
 
 void revoked_tell(struct revoked *revoked, struct link_outbox *outbox)

@@ -53,8 +53,7 @@ static void add_join(struct link_outbox *outbox, const struct request *r, uint64
 	join.since_epoch = r->since_epoch;
 	join.since_seq = r->since_seq;
 	join.automatic = r->kind == REQUEST_AUTOJOIN;
-	const link_item item = LINK_ITEM(JOIN, join, &join);
-	link_outbox_add_request(outbox, &item, req, by);
+	link_outbox_add_request(outbox, &LINK_ITEM(JOIN, join, &join), req, by);
 }
 
 static void add_leave(struct link_outbox *outbox, const struct request *r, uint64_t req,
@@ -64,8 +63,7 @@ static void add_leave(struct link_outbox *outbox, const struct request *r, uint6
 	leave.client = r->conn;
 	leave.req = req;
 	leave.room = pb_data(r->room);
-	const link_item item = LINK_ITEM(LEAVE, leave, &leave);
-	link_outbox_add_request(outbox, &item, req, by);
+	link_outbox_add_request(outbox, &LINK_ITEM(LEAVE, leave, &leave), req, by);
 }
 
 static void add_publish(struct link_outbox *outbox, const struct request *r, uint64_t req,
@@ -80,8 +78,7 @@ static void add_publish(struct link_outbox *outbox, const struct request *r, uin
 	publish.key = pb_data(r->key);
 	publish.no_echo = r->no_echo;
 	publish.ephemeral = r->ephemeral;
-	const link_item item = LINK_ITEM(PUBLISH, publish, &publish);
-	link_outbox_add_request(outbox, &item, req, by);
+	link_outbox_add_request(outbox, &LINK_ITEM(PUBLISH, publish, &publish), req, by);
 }
 
 static void add_broadcast(struct link_outbox *outbox, const struct request *r, uint64_t req,
@@ -92,8 +89,7 @@ static void add_broadcast(struct link_outbox *outbox, const struct request *r, u
 	broadcast.req = req;
 	broadcast.type = pb_data(r->type);
 	broadcast.body = pb_data(r->body);
-	const link_item item = LINK_ITEM(BROADCAST, broadcast, &broadcast);
-	link_outbox_add_request(outbox, &item, req, by);
+	link_outbox_add_request(outbox, &LINK_ITEM(BROADCAST, broadcast, &broadcast), req, by);
 }
 
 static void add_presence(struct link_outbox *outbox, const struct request *r, uint64_t req,
@@ -103,8 +99,8 @@ static void add_presence(struct link_outbox *outbox, const struct request *r, ui
 	presence.client = r->conn;
 	presence.req = req;
 	presence.room = pb_data(r->room);
-	const link_item item = LINK_ITEM(PRESENCE_REQUEST, presence_request, &presence);
-	link_outbox_add_request(outbox, &item, req, by);
+	link_outbox_add_request(outbox, &LINK_ITEM(PRESENCE_REQUEST, presence_request, &presence),
+		req, by);
 }
 
 static void add_history(struct link_outbox *outbox, const struct request *r, uint64_t req,
@@ -117,8 +113,8 @@ static void add_history(struct link_outbox *outbox, const struct request *r, uin
 	history.has_before = r->has_before;
 	history.before = r->before;
 	history.limit = r->limit;
-	const link_item item = LINK_ITEM(HISTORY_REQUEST, history_request, &history);
-	link_outbox_add_request(outbox, &item, req, by);
+	link_outbox_add_request(outbox, &LINK_ITEM(HISTORY_REQUEST, history_request, &history), req,
+		by);
 }
 
 static void add_request(struct link_outbox *outbox, const struct request *r, uint64_t req,
@@ -241,8 +237,7 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 	up.compressed = c->compressed;
 	up.jti = pb_data(bytes_str(identity->jti));
 	up.issued_s = identity->issued_s;
-	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
-	link_outbox_add_fact(outbox, &item);
+	link_outbox_add_fact(outbox, &LINK_ITEM(CLIENT_UP, client_up, &up));
 	free(roles);
 	free(up.rights);
 }
@@ -256,8 +251,7 @@ void uplink_client_down(struct uplink *up, uint64_t handle)
 {
 	Weir__Link__V1__ClientDown down = WEIR__LINK__V1__CLIENT_DOWN__INIT;
 	down.client = handle;
-	const link_item item = LINK_ITEM(CLIENT_DOWN, client_down, &down);
-	link_outbox_add_fact(&up->outbox, &item);
+	link_outbox_add_fact(&up->outbox, &LINK_ITEM(CLIENT_DOWN, client_down, &down));
 }
 
 void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes)
@@ -265,16 +259,14 @@ void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes)
 	Weir__Link__V1__ClientStats stats = WEIR__LINK__V1__CLIENT_STATS__INIT;
 	stats.client = handle;
 	stats.queue_bytes = queue_bytes;
-	const link_item item = LINK_ITEM(CLIENT_STATS, client_stats, &stats);
-	link_outbox_add_fact(&up->outbox, &item);
+	link_outbox_add_fact(&up->outbox, &LINK_ITEM(CLIENT_STATS, client_stats, &stats));
 }
 
 void uplink_edge_state(struct uplink *up, bool draining)
 {
 	Weir__Link__V1__EdgeState state = WEIR__LINK__V1__EDGE_STATE__INIT;
 	state.draining = draining;
-	const link_item item = LINK_ITEM(EDGE_STATE, edge_state, &state);
-	link_outbox_add_fact(&up->outbox, &item);
+	link_outbox_add_fact(&up->outbox, &LINK_ITEM(EDGE_STATE, edge_state, &state));
 }
 
 void uplink_flush(struct uplink *up)
@@ -311,8 +303,7 @@ static void add_some_places(struct link_outbox *outbox, const struct conn *c,
 		rejoin.n_places++;
 		*next = LIST_NEXT(*next, in_conn);
 	}
-	const link_item item = LINK_ITEM(REJOIN, rejoin, &rejoin);
-	link_outbox_add_fact(outbox, &item);
+	link_outbox_add_fact(outbox, &LINK_ITEM(REJOIN, rejoin, &rejoin));
 }
 
 static void add_rejoin(struct link_outbox *outbox, const struct conn *c)
@@ -327,8 +318,7 @@ static void add_snapshot_end(struct link_outbox *outbox, unsigned worker)
 {
 	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
 	end.worker = worker;
-	const link_item item = LINK_ITEM(SNAPSHOT_END, snapshot_end, &end);
-	link_outbox_add_fact(outbox, &item);
+	link_outbox_add_fact(outbox, &LINK_ITEM(SNAPSHOT_END, snapshot_end, &end));
 }
 
 static bool changes_something_twice(const struct pending_entry *entry)

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "proto/names.h"
+#include "router/route_out.h"
 #include "router/route_parts.h"
 
 static void send_published(const struct route_request *rq, const struct route_result *result)
@@ -20,8 +21,7 @@ static void send_published(const struct route_request *rq, const struct route_re
 	published.timestamp_ms = result->timestamp_ms;
 	published.members = result->members;
 	published.duplicate = result->duplicate;
-	const link_item item = LINK_ITEM(PUBLISHED, published, &published);
-	route_send(rq->r, rq->edge, &item);
+	route_send(rq->r, rq->edge, &LINK_ITEM(PUBLISHED, published, &published));
 }
 
 // Appends the delivery to each edge with members; returns how many connections it reaches.
@@ -170,8 +170,9 @@ static bool message_ok(struct bytes type, struct bytes body)
 		body.len <= MESSAGE_MAX && body.data[0] == '{' && body.data[body.len - 1] == '}';
 }
 
-int route_on_publish(struct route_request *rq, const Weir__Link__V1__Publish *publish)
+int route_on_publish(struct route_request *rq, const link_item *item)
 {
+	const Weir__Link__V1__Publish *publish = item->publish;
 	const struct route_message message = {
 		.room = pb_bytes(publish->room),
 		.type = pb_bytes(publish->type),
@@ -213,8 +214,7 @@ void route_broadcast(struct route *r, const struct route_message *message, int64
 		delivery.user = pb_data(user_name(message->from->user));
 		delivery.username = pb_data(bytes_str(message->from->username));
 	}
-	const link_item item = LINK_ITEM(BROADCAST_DELIVERY, broadcast_delivery, &delivery);
-	route_encode(r, &item);
+	route_encode(r, &LINK_ITEM(BROADCAST_DELIVERY, broadcast_delivery, &delivery));
 	struct table_edge *edge;
 	LIST_FOREACH (edge, &r->table.edges, in_table) {
 		route_append_encoded(r, edge);
@@ -227,8 +227,9 @@ void route_broadcast(struct route *r, const struct route_message *message, int64
 	};
 }
 
-int route_on_broadcast(struct route_request *rq, const Weir__Link__V1__Broadcast *broadcast)
+int route_on_broadcast(struct route_request *rq, const link_item *item)
 {
+	const Weir__Link__V1__Broadcast *broadcast = item->broadcast;
 	const struct route_message message = {
 		.type = pb_bytes(broadcast->type),
 		.body = pb_bytes(broadcast->body),

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "router/route_out.h"
 #include "router/route_parts.h"
 
 enum {
@@ -36,8 +37,7 @@ static void send_chunk(struct route *r, struct table_edge *edge, const struct re
 	snapshot.n_revocations = n;
 	snapshot.revocations = refs;
 	snapshot.last = last;
-	const link_item item = LINK_ITEM(REVOCATION_SNAPSHOT, revocation_snapshot, &snapshot);
-	route_send(r, edge, &item);
+	route_send(r, edge, &LINK_ITEM(REVOCATION_SNAPSHOT, revocation_snapshot, &snapshot));
 }
 
 void route_tell_revocations(struct route *r, struct table_edge *edge)
@@ -133,9 +133,9 @@ bool route_revoke(struct route *r, const struct revocation *rev, uint64_t *close
 
 // ---- in
 
-int route_on_revocations(struct route_request *rq,
-	const Weir__Link__V1__RevocationSnapshot *snapshot)
+int route_on_revocations(struct route_request *rq, const link_item *item)
 {
+	const Weir__Link__V1__RevocationSnapshot *snapshot = item->revocation_snapshot;
 	for (size_t i = 0; i < snapshot->n_revocations; i++) {
 		const struct revocation rev = {
 			.user = pb_bytes(snapshot->revocations[i]->user),

@@ -11,6 +11,7 @@
 
 #include "common/mem.h"
 #include "proto/names.h"
+#include "router/route_out.h"
 #include "router/route_parts.h"
 
 enum {
@@ -106,8 +107,7 @@ static void send_joined(const struct route_request *rq, const struct membership 
 	joined.members = room->n_members;
 	joined.recovery = recovery;
 	joined.presence = m->presence;
-	const link_item item = LINK_ITEM(JOINED, joined, &joined);
-	route_send(rq->r, rq->edge, &item);
+	route_send(rq->r, rq->edge, &LINK_ITEM(JOINED, joined, &joined));
 }
 
 struct seq_range { // both inclusive
@@ -125,8 +125,7 @@ static void send_gap(struct route *r, struct table_edge *edge, const struct tabl
 	gap.from = missed->from;
 	gap.to = missed->to;
 	gap.reason = pb_data(bytes_str(reason));
-	const link_item item = LINK_ITEM(GAP, gap, &gap);
-	route_send(r, edge, &item);
+	route_send(r, edge, &LINK_ITEM(GAP, gap, &gap));
 }
 
 static void encode_member_event(struct route *r, const struct table_room *room, struct bytes user,
@@ -137,8 +136,7 @@ static void encode_member_event(struct route *r, const struct table_room *room, 
 	event.joined = joined;
 	event.user = pb_data(user);
 	event.username = pb_data(username);
-	const link_item item = LINK_ITEM(MEMBER_EVENT, member_event, &event);
-	route_encode(r, &item);
+	route_encode(r, &LINK_ITEM(MEMBER_EVENT, member_event, &event));
 }
 
 // The first connection of a user came to the room, or the last one left it. `n_members` counts that
@@ -258,8 +256,9 @@ static enum refusal try_join(const struct route_request *rq, struct bytes room, 
 	return result == ROOM_JOINED || result == ROOM_ALREADY_IN ? REFUSAL_NONE : REFUSAL_LIMIT;
 }
 
-int route_on_join(struct route_request *rq, const Weir__Link__V1__Join *join)
+int route_on_join(struct route_request *rq, const link_item *item)
 {
+	const Weir__Link__V1__Join *join = item->join;
 	struct room_joining joining;
 	enum refusal refusal = try_join(rq, pb_bytes(join->room), join->presence, &joining);
 	if (refusal != REFUSAL_NONE) {
@@ -348,8 +347,7 @@ static void send_kept(struct route *r, struct table_edge *edge, const struct tab
 	delivery.user = pb_data(message->user);
 	delivery.username = pb_data(message->username);
 	delivery.body = pb_data(message->body);
-	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
-	route_send(r, edge, &item);
+	route_send(r, edge, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
 // Sends a gap for what is no longer kept of what the edge's members have missed.
@@ -431,8 +429,9 @@ void route_replay(struct route *r, struct table_edge *edge, size_t max_bytes, ui
 }
 
 // A worker of the edge has named all its places. After the last one route_replay() may begin.
-int route_on_snapshot_end(struct route_request *rq)
+int route_on_snapshot_end(struct route_request *rq, const link_item *item)
 {
+	(void)item;
 	struct table_edge *edge = rq->edge;
 	if (edge->snapshots_due > 0 && --edge->snapshots_due > 0) {
 		return 0;
@@ -443,8 +442,9 @@ int route_on_snapshot_end(struct route_request *rq)
 	return 0;
 }
 
-int route_on_rejoin(struct route_request *rq, const Weir__Link__V1__Rejoin *message)
+int route_on_rejoin(struct route_request *rq, const link_item *item)
 {
+	const Weir__Link__V1__Rejoin *message = item->rejoin;
 	for (size_t i = 0; i < message->n_places; i++) {
 		if (!room_name_valid(pb_bytes(message->places[i]->room))) {
 			return -EPROTO;
@@ -456,8 +456,9 @@ int route_on_rejoin(struct route_request *rq, const Weir__Link__V1__Rejoin *mess
 
 // ---- leaves
 
-int route_on_leave(struct route_request *rq, const Weir__Link__V1__Leave *message)
+int route_on_leave(struct route_request *rq, const link_item *item)
 {
+	const Weir__Link__V1__Leave *message = item->leave;
 	struct bytes name = pb_bytes(message->room);
 	if (!room_name_valid(name)) {
 		route_refuse(rq, REFUSAL_BAD_ROOM);
@@ -510,8 +511,9 @@ static void list_users(struct route *r, const struct table_room *room, struct us
 	}
 }
 
-int route_on_presence(struct route_request *rq, const Weir__Link__V1__PresenceRequest *message)
+int route_on_presence(struct route_request *rq, const link_item *item)
 {
+	const Weir__Link__V1__PresenceRequest *message = item->presence_request;
 	struct bytes name = pb_bytes(message->room);
 	if (!room_name_valid(name)) {
 		route_refuse(rq, REFUSAL_BAD_ROOM);
@@ -533,14 +535,14 @@ int route_on_presence(struct route_request *rq, const Weir__Link__V1__PresenceRe
 		list = xmalloc(sizeof(*list));
 		list_users(rq->r, room, list, &presence);
 	}
-	const link_item item = LINK_ITEM(PRESENCE, presence, &presence);
-	route_send(rq->r, rq->edge, &item);
+	route_send(rq->r, rq->edge, &LINK_ITEM(PRESENCE, presence, &presence));
 	free(list);
 	return 0;
 }
 
-int route_on_history(struct route_request *rq, const Weir__Link__V1__HistoryRequest *message)
+int route_on_history(struct route_request *rq, const link_item *item)
 {
+	const Weir__Link__V1__HistoryRequest *message = item->history_request;
 	struct bytes name = pb_bytes(message->room);
 	if (!room_name_valid(name)) {
 		route_refuse(rq, REFUSAL_BAD_ROOM);
@@ -564,8 +566,7 @@ int route_on_history(struct route_request *rq, const Weir__Link__V1__HistoryRequ
 	}
 	history.n_messages = list.n;
 	history.messages = list.refs;
-	const link_item item = LINK_ITEM(HISTORY, history, &history);
-	route_send(rq->r, rq->edge, &item);
+	route_send(rq->r, rq->edge, &LINK_ITEM(HISTORY, history, &history));
 	free(list.items);
 	return 0;
 }

@@ -51,8 +51,7 @@ static void say_joined(uint64_t client, uint64_t req)
 	joined.room = pb_data(bytes_str("room"));
 	joined.epoch = 7;
 	joined.members = 1;
-	const link_item item = LINK_ITEM(JOINED, joined, &joined);
-	bench_say(&bench, &item);
+	bench_say(&bench, &LINK_ITEM(JOINED, joined, &joined));
 	bench_deliver(&bench);
 }
 
@@ -71,8 +70,7 @@ static void say_delivery(uint64_t seq)
 	delivery.from = pb_data(bytes_str("client-1"));
 	delivery.user = pb_data(bytes_str("ann"));
 	delivery.body = pb_data(bytes_str(body));
-	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
-	bench_say(&bench, &item);
+	bench_say(&bench, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
 static void open_clients(unsigned n)
@@ -166,8 +164,7 @@ static void client_up(uint64_t handle)
 	up.client = handle;
 	up.id = pb_data(bytes_str(user));
 	up.user = up.id;
-	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
-	say(handle % 2, &item);
+	say(handle % 2, &LINK_ITEM(CLIENT_UP, client_up, &up));
 }
 
 static void join(uint64_t handle, unsigned room)
@@ -178,8 +175,7 @@ static void join(uint64_t handle, unsigned room)
 	join.client = handle;
 	join.req = 1;
 	join.room = pb_data(bytes_str(name));
-	const link_item item = LINK_ITEM(JOIN, join, &join);
-	say(handle % 2, &item);
+	say(handle % 2, &LINK_ITEM(JOIN, join, &join));
 }
 
 static void publish(uint64_t handle)
@@ -191,8 +187,7 @@ static void publish(uint64_t handle)
 	publish.type = pb_data(bytes_str("chat"));
 	publish.body = pb_data(bytes_str("{\"text\":\"how is the weather over there, and is it "
 					 "going to stay like that for long?\"}"));
-	const link_item item = LINK_ITEM(PUBLISH, publish, &publish);
-	say(handle % 2, &item);
+	say(handle % 2, &LINK_ITEM(PUBLISH, publish, &publish));
 }
 
 static void with_router(void (*operate)(unsigned n), unsigned n)

@@ -89,8 +89,7 @@ static void client_up(struct bench *b, unsigned edge, unsigned client)
 	up.client = client + 1;
 	up.user = pb_data(name_of(text, 'u', client));
 	up.id = up.user;
-	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
-	say(b, edge, &item);
+	say(b, edge, &LINK_ITEM(CLIENT_UP, client_up, &up));
 }
 
 static void join(struct bench *b, unsigned edge, unsigned client, unsigned room, bool presence)
@@ -101,8 +100,7 @@ static void join(struct bench *b, unsigned edge, unsigned client, unsigned room,
 	join.req = 1;
 	join.room = pb_data(name_of(text, 'r', room));
 	join.presence = presence;
-	const link_item item = LINK_ITEM(JOIN, join, &join);
-	say(b, edge, &item);
+	say(b, edge, &LINK_ITEM(JOIN, join, &join));
 }
 
 // ---- what is measured

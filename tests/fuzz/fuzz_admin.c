@@ -51,8 +51,7 @@ static void client_up(struct route *r, struct table_edge *edge, uint64_t handle,
 	up.client = handle;
 	up.id = pb_data(bytes_str(id));
 	up.user = pb_data(bytes_str(user));
-	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
-	say(r, edge, &item);
+	say(r, edge, &LINK_ITEM(CLIENT_UP, client_up, &up));
 }
 
 static void join(struct route *r, struct table_edge *edge, uint64_t handle, const char *room)
@@ -60,8 +59,7 @@ static void join(struct route *r, struct table_edge *edge, uint64_t handle, cons
 	Weir__Link__V1__Join join = WEIR__LINK__V1__JOIN__INIT;
 	join.client = handle;
 	join.room = pb_data(bytes_str(room));
-	const link_item item = LINK_ITEM(JOIN, join, &join);
-	say(r, edge, &item);
+	say(r, edge, &LINK_ITEM(JOIN, join, &join));
 }
 
 static void fill(struct route *r)

@@ -120,8 +120,9 @@ static void client_up(struct rig *rig, unsigned e, uint64_t handle, const char *
 	up.has_rights = mask != RIGHT_ALL;
 	up.rights = rights;
 	up.n_rights = 1;
-	const link_item item = LINK_ITEM(CLIENT_UP, client_up, &up);
-	assert_int_equal(route_item(&rig->route, rig->edges[e], &item, NOW_MS, WALL_MS), 0);
+	assert_int_equal(route_item(&rig->route, rig->edges[e],
+				 &LINK_ITEM(CLIENT_UP, client_up, &up), NOW_MS, WALL_MS),
+		0);
 }
 
 static void join(struct rig *rig, unsigned e, uint64_t handle, const char *room)
@@ -130,8 +131,9 @@ static void join(struct rig *rig, unsigned e, uint64_t handle, const char *room)
 	join.client = handle;
 	join.req = 1;
 	join.room = text(room);
-	const link_item item = LINK_ITEM(JOIN, join, &join);
-	assert_int_equal(route_item(&rig->route, rig->edges[e], &item, NOW_MS, WALL_MS), 0);
+	assert_int_equal(route_item(&rig->route, rig->edges[e], &LINK_ITEM(JOIN, join, &join),
+				 NOW_MS, WALL_MS),
+		0);
 }
 
 // ann twice in "red", on both edges; bob in "red" and "blue".

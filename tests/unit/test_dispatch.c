@@ -102,8 +102,7 @@ static void add_delivery(struct bench *b, const char *room, uint64_t seq)
 	delivery.user = pb_data(bytes_str("ann"));
 	delivery.body = pb_data(bytes_str("{\"n\":1.50}"));
 	delivery.except = 77;
-	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
-	link_item_append(&b->batch, &item);
+	link_item_append(&b->batch, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
 static void add_joined(struct bench *b, uint64_t client, const char *room)
@@ -111,8 +110,7 @@ static void add_joined(struct bench *b, uint64_t client, const char *room)
 	Weir__Link__V1__Joined joined = WEIR__LINK__V1__JOINED__INIT;
 	joined.client = client;
 	joined.room = pb_data(bytes_str(room));
-	const link_item item = LINK_ITEM(JOINED, joined, &joined);
-	link_item_append(&b->batch, &item);
+	link_item_append(&b->batch, &LINK_ITEM(JOINED, joined, &joined));
 }
 
 static void add_member_event(struct bench *b, const char *room, const char *user)
@@ -121,8 +119,7 @@ static void add_member_event(struct bench *b, const char *room, const char *user
 	event.room = pb_data(bytes_str(room));
 	event.joined = true;
 	event.user = pb_data(bytes_str(user));
-	const link_item item = LINK_ITEM(MEMBER_EVENT, member_event, &event);
-	link_item_append(&b->batch, &item);
+	link_item_append(&b->batch, &LINK_ITEM(MEMBER_EVENT, member_event, &event));
 }
 
 static void add_published(struct bench *b, uint64_t client)
@@ -130,8 +127,7 @@ static void add_published(struct bench *b, uint64_t client)
 	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
 	published.client = client;
 	published.req = 9;
-	const link_item item = LINK_ITEM(PUBLISHED, published, &published);
-	link_item_append(&b->batch, &item);
+	link_item_append(&b->batch, &LINK_ITEM(PUBLISHED, published, &published));
 }
 
 static void a_message_is_rendered_once_for_all_workers(void **state)

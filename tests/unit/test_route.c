@@ -154,8 +154,7 @@ static void client_down(struct rig *rig, unsigned e, uint64_t handle)
 {
 	Weir__Link__V1__ClientDown down = WEIR__LINK__V1__CLIENT_DOWN__INIT;
 	down.client = handle;
-	const link_item item = LINK_ITEM(CLIENT_DOWN, client_down, &down);
-	say(rig, e, &item);
+	say(rig, e, &LINK_ITEM(CLIENT_DOWN, client_down, &down));
 }
 
 struct join {
@@ -195,8 +194,7 @@ static void leave(struct rig *rig, unsigned e, uint64_t handle, const char *room
 	message.client = handle;
 	message.req = 78;
 	message.room = text(room);
-	const link_item item = LINK_ITEM(LEAVE, leave, &message);
-	say(rig, e, &item);
+	say(rig, e, &LINK_ITEM(LEAVE, leave, &message));
 }
 
 struct publish {
@@ -232,8 +230,7 @@ static int try_broadcast(struct rig *rig, unsigned e, uint64_t handle, const cha
 	message.req = 80;
 	message.type = text("news");
 	message.body = text(body);
-	const link_item item = LINK_ITEM(BROADCAST, broadcast, &message);
-	return try_item(rig, e, &item);
+	return try_item(rig, e, &LINK_ITEM(BROADCAST, broadcast, &message));
 }
 
 static void ask_presence(struct rig *rig, unsigned e, uint64_t handle, const char *room)
@@ -242,8 +239,7 @@ static void ask_presence(struct rig *rig, unsigned e, uint64_t handle, const cha
 	message.client = handle;
 	message.req = 81;
 	message.room = text(room);
-	const link_item item = LINK_ITEM(PRESENCE_REQUEST, presence_request, &message);
-	say(rig, e, &item);
+	say(rig, e, &LINK_ITEM(PRESENCE_REQUEST, presence_request, &message));
 }
 
 static void ask_history(struct rig *rig, unsigned e, uint64_t handle, const char *room)
@@ -252,8 +248,7 @@ static void ask_history(struct rig *rig, unsigned e, uint64_t handle, const char
 	message.client = handle;
 	message.req = 82;
 	message.room = text(room);
-	const link_item item = LINK_ITEM(HISTORY_REQUEST, history_request, &message);
-	say(rig, e, &item);
+	say(rig, e, &LINK_ITEM(HISTORY_REQUEST, history_request, &message));
 }
 
 static void rejoin(struct rig *rig, unsigned e, uint64_t handle, const char *room, uint64_t epoch,
@@ -269,15 +264,13 @@ static void rejoin(struct rig *rig, unsigned e, uint64_t handle, const char *roo
 	message.client = handle;
 	message.n_places = 1;
 	message.places = places;
-	const link_item item = LINK_ITEM(REJOIN, rejoin, &message);
-	say(rig, e, &item);
+	say(rig, e, &LINK_ITEM(REJOIN, rejoin, &message));
 }
 
 static void finish_snapshot(struct rig *rig, unsigned e)
 {
 	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
-	const link_item item = LINK_ITEM(SNAPSHOT_END, snapshot_end, &end);
-	say(rig, e, &item);
+	say(rig, e, &LINK_ITEM(SNAPSHOT_END, snapshot_end, &end));
 }
 
 // And what the edge has missed follows at once.
@@ -449,8 +442,7 @@ static void keeps_what_the_edge_says_of_a_client(void **state)
 	Weir__Link__V1__ClientStats stats = WEIR__LINK__V1__CLIENT_STATS__INIT;
 	stats.client = 1;
 	stats.queue_bytes = 99;
-	const link_item item = LINK_ITEM(CLIENT_STATS, client_stats, &stats);
-	say(rig, EDGE_A, &item);
+	say(rig, EDGE_A, &LINK_ITEM(CLIENT_STATS, client_stats, &stats));
 	const struct table_client *c = room_table_client_find(rig->edges[EDGE_A], 1);
 	assert_string_equal(c->username, "Ann");
 	assert_string_equal(c->roles[1], "y");
@@ -1891,8 +1883,7 @@ static void refuses_an_item_of_the_other_direction(void **state)
 {
 	struct rig *rig = *state;
 	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
-	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
-	assert_int_equal(try_item(rig, EDGE_A, &item), -EPROTO);
+	assert_int_equal(try_item(rig, EDGE_A, &LINK_ITEM(DELIVERY, delivery, &delivery)), -EPROTO);
 }
 
 static void ignores_and_counts_an_item_of_a_newer_edge(void **state)

@@ -19,8 +19,7 @@ static void say_joined(struct bench *b, const struct client *c, uint64_t req, co
 	joined.seq = seq;
 	joined.members = 1;
 	joined.recovery = recovery;
-	const link_item item = LINK_ITEM(JOINED, joined, &joined);
-	bench_say(b, &item);
+	bench_say(b, &LINK_ITEM(JOINED, joined, &joined));
 }
 
 static void say_delivery(struct bench *b, const char *room, uint64_t epoch, uint64_t seq,
@@ -34,8 +33,7 @@ static void say_delivery(struct bench *b, const char *room, uint64_t epoch, uint
 	delivery.type = pb_data(bytes_str(type));
 	delivery.body = pb_data(bytes_str("{}"));
 	delivery.except = except;
-	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
-	bench_say(b, &item);
+	bench_say(b, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
 static void say_left(struct bench *b, const struct client *c, uint64_t req, const char *room,
@@ -46,8 +44,7 @@ static void say_left(struct bench *b, const struct client *c, uint64_t req, cons
 	left.req = req;
 	left.room = pb_data(bytes_str(room));
 	left.reason = pb_data(bytes_str(reason));
-	const link_item item = LINK_ITEM(LEFT, left, &left);
-	bench_say(b, &item);
+	bench_say(b, &LINK_ITEM(LEFT, left, &left));
 }
 
 static void say_published(struct bench *b, const struct client *c, uint64_t req, uint64_t seq)
@@ -59,8 +56,7 @@ static void say_published(struct bench *b, const struct client *c, uint64_t req,
 	published.seq = seq;
 	published.timestamp_ms = 1;
 	published.members = 2;
-	const link_item item = LINK_ITEM(PUBLISHED, published, &published);
-	bench_say(b, &item);
+	bench_say(b, &LINK_ITEM(PUBLISHED, published, &published));
 }
 
 static void say_refused(struct bench *b, const struct client *c, uint64_t req, enum refusal code)
@@ -69,8 +65,7 @@ static void say_refused(struct bench *b, const struct client *c, uint64_t req, e
 	refused.client = c->conn->handle;
 	refused.req = req;
 	refused.code = code;
-	const link_item item = LINK_ITEM(REFUSED, refused, &refused);
-	bench_say(b, &item);
+	bench_say(b, &LINK_ITEM(REFUSED, refused, &refused));
 }
 
 static void say_gap(struct bench *b, const char *room, uint64_t epoch, uint64_t from, uint64_t to)
@@ -81,8 +76,7 @@ static void say_gap(struct bench *b, const char *room, uint64_t epoch, uint64_t 
 	gap.from = from;
 	gap.to = to;
 	gap.reason = pb_data(bytes_str("link"));
-	const link_item item = LINK_ITEM(GAP, gap, &gap);
-	bench_say(b, &item);
+	bench_say(b, &LINK_ITEM(GAP, gap, &gap));
 }
 
 static void say_kick(struct bench *b, const struct client *c, const char *reason)
@@ -90,8 +84,7 @@ static void say_kick(struct bench *b, const struct client *c, const char *reason
 	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
 	kick.client = c->conn->handle;
 	kick.reason = pb_data(bytes_str(reason));
-	const link_item item = LINK_ITEM(KICK, kick, &kick);
-	bench_say(b, &item);
+	bench_say(b, &LINK_ITEM(KICK, kick, &kick));
 }
 
 // The client asks; returns the number of its request.
@@ -541,8 +534,7 @@ static void a_recovery_too_large_for_the_queue_is_none(void **state)
 	joined.recovery = 1;
 	joined.n_messages = 1;
 	joined.messages = messages;
-	const link_item item = LINK_ITEM(JOINED, joined, &joined);
-	bench_say(&b, &item);
+	bench_say(&b, &LINK_ITEM(JOINED, joined, &joined));
 	bench_deliver(&b);
 	client_expect(&c, "\"seq\":1,\"recovered\":false,\"members\":0}");
 	assert_int_equal(c.conn->state, CONN_OPEN);
