@@ -428,12 +428,12 @@ static void malformed(struct link_server *server, struct edge_link *edge)
 	}
 }
 
-// What blocked the edge lasts: somebody is behind, or not everybody has arrived after a restart.
+// What blocked the edge lasts: somebody is behind, or its requests have to wait.
 static bool is_blocked(const struct link_server *server, const struct edge_link *edge,
 	uint64_t now_ms)
 {
 	return edge->blocked_by != NULL ? edge_link_is_behind(edge->blocked_by, true, now_ms)
-					: settling_is_on(&server->route->settling);
+					: route_must_wait(server->route, edge->table);
 }
 
 // Routes what was parked, if what it waited for has happened.

@@ -82,7 +82,7 @@ void route_fini(struct route *r)
 struct item_row {
 	size_t client; // offset of the client's handle in the message; 0: none
 	size_t req; // and of the request's number
-	bool is_request; // asked for a client, so it waits while an edge is awaited after a restart
+	bool is_request; // asked for a client: see route_must_wait()
 	int (*run)(struct route_request *rq, const link_item *item);
 };
 
@@ -134,6 +134,11 @@ static bool find_client(struct route_request *rq, const struct item_row *row, co
 	return rq->client != NULL;
 }
 
+bool route_must_wait(const struct route *r, const struct table_edge *edge)
+{
+	return settling_is_on(&r->settling) || route_has_replays(edge);
+}
+
 int route_item(struct route *r, struct table_edge *edge, const link_item *item, uint64_t now_ms,
 	int64_t wall_ms)
 {
@@ -146,7 +151,7 @@ int route_item(struct route *r, struct table_edge *edge, const link_item *item, 
 		return -EPROTO; // of the other direction
 	}
 	const struct item_row *row = &rows[item->kind_case];
-	if (row->is_request && settling_is_on(&r->settling)) {
+	if (row->is_request && route_must_wait(r, edge)) {
 		return ROUTE_LATER;
 	}
 	if (row->client > 0) {

@@ -98,8 +98,12 @@ void route_send_edges(struct route *r);
 
 enum route_result_code {
 	ROUTE_DONE,
-	ROUTE_LATER, // nothing was done: the item is to be given again when r->settling is off
+	ROUTE_LATER, // nothing was done: to be given again when route_must_wait() is over
 };
+// True while requests of the edge are not routed: an edge of the last router is awaited, or this edge has
+// not been sent all that its members have missed. A publish must not be answered before the message
+// itself, which waits behind those.
+bool route_must_wait(const struct route *r, const struct table_edge *edge);
 // One item from an edge; of a kind that a newer edge knows, it is ignored. ROUTE_DONE, ROUTE_LATER, or
 // negative if no conforming edge sends it: then its link is to be closed.
 MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,

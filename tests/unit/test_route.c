@@ -1721,6 +1721,26 @@ static void a_room_that_missed_nothing_does_not_wait_for_a_replay(void **state)
 	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 2);
 }
 
+static void answers_no_publish_before_the_replay_that_its_message_waits_for(void **state)
+{
+	struct rig *rig = *state;
+	struct publish m;
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	publish(rig, EDGE_A, 1, "r");
+	publish(rig, EDGE_A, 1, "r");
+	forget_output(rig);
+	rejoin(rig, EDGE_B, 1, "r", epoch_of(rig, "r"), 1);
+	finish_snapshot(rig, EDGE_B);
+	make_publish(&m, 1, "r");
+	assert_int_equal(try_item(rig, EDGE_B, &m.item), ROUTE_LATER);
+	route_replay(&rig->route, rig->edges[EDGE_B], SIZE_MAX, rig->now_ms);
+	say(rig, EDGE_B, &m.item);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 2);
+	assert_int_equal(next_delivery(rig, EDGE_B)->seq, 3);
+	assert_int_equal(next_published(rig, EDGE_B)->seq, 3);
+}
+
 // A paced replay may be overtaken by the trimming of its history.
 static void says_what_was_trimmed_while_a_replay_waited(void **state)
 {
@@ -1984,6 +2004,7 @@ int main(void)
 		KEPT_TEST(replays_at_the_pace_that_is_asked_for),
 		KEPT_TEST(a_room_that_missed_nothing_does_not_wait_for_a_replay),
 		KEPT_TEST(says_what_was_trimmed_while_a_replay_waited),
+		KEPT_TEST(answers_no_publish_before_the_replay_that_its_message_waits_for),
 		KEPT_TEST(publishes_a_key_once),
 		RIG_TEST(takes_the_end_of_a_snapshot),
 		RIG_TEST(a_session_waits_for_the_snapshots_of_all_workers),
