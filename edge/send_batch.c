@@ -11,8 +11,6 @@
 
 #include "edge/send_batch.h"
 
-#ifdef HAVE_LIBURING
-
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
@@ -127,38 +125,3 @@ void send_batch_run(struct send_batch *batch, send_batch_fn *told)
 	}
 	batch->n = 0;
 }
-
-#else
-
-struct send_batch *send_batch_new(void)
-{
-	return NULL;
-}
-
-void send_batch_free(struct send_batch *batch)
-{
-	(void)batch;
-}
-
-bool send_batch_is_full(const struct send_batch *batch)
-{
-	(void)batch;
-	return true;
-}
-
-void send_batch_add(struct send_batch *batch, int fd, const struct iovec *iov, int n, void *arg)
-{
-	(void)batch;
-	(void)fd;
-	(void)iov;
-	(void)n;
-	(void)arg;
-}
-
-void send_batch_run(struct send_batch *batch, send_batch_fn *told)
-{
-	(void)batch;
-	(void)told;
-}
-
-#endif

@@ -14,7 +14,8 @@ enum {
 	SEND_BATCH_FRAMES_MAX = 8, // to one of them
 };
 
-// NULL if it is not to be had: built without, an old kernel, forbidden by a seccomp filter or sysctl.
+// NULL if there is none: built without liburing (send_batch_none.c), an old kernel, or one that
+// forbids io_uring by a seccomp filter or a sysctl.
 struct send_batch *send_batch_new(void);
 // NULL is fine.
 void send_batch_free(struct send_batch *batch);
