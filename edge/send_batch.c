@@ -20,6 +20,10 @@
 #include "common/check.h"
 #include "common/mem.h"
 
+enum {
+	SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL,
+};
+
 struct send_slot {
 	void *arg;
 	int fd;
@@ -71,13 +75,12 @@ void send_batch_add(struct send_batch *batch, int fd, const struct iovec *iov, i
 
 static void submit(struct send_batch *batch, struct send_slot *slot)
 {
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&batch->ring);
 	if (slot->message.msg_iovlen == 1) {
 		io_uring_prep_send(sqe, slot->fd, slot->iov[0].iov_base, slot->iov[0].iov_len,
-			flags);
+			SEND_FLAGS);
 	} else {
-		io_uring_prep_sendmsg(sqe, slot->fd, &slot->message, flags);
+		io_uring_prep_sendmsg(sqe, slot->fd, &slot->message, SEND_FLAGS);
 	}
 	io_uring_sqe_set_data(sqe, slot);
 }
@@ -115,7 +118,7 @@ void send_batch_run(struct send_batch *batch, send_batch_fn *told)
 {
 	if (batch->n == 1) { // the ring would cost more than it saves
 		struct send_slot *slot = &batch->slots[0];
-		slot->sent = sendmsg(slot->fd, &slot->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		slot->sent = sendmsg(slot->fd, &slot->message, SEND_FLAGS);
 		slot->sent = slot->sent < 0 ? -errno : slot->sent;
 	} else if (batch->n > 1) {
 		send_through_ring(batch);

@@ -5,7 +5,7 @@
 
 struct item {
 	struct map_node node;
-	char key[16];
+	char key[sizeof("key-") + 20]; // of any number of 64 bits
 	bool in_table;
 	bool seen;
 };
