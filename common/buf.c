@@ -76,6 +76,7 @@ void buf_append_int(struct buf *b, int64_t value)
 void buf_printf(struct buf *b, const char *format, ...)
 {
 	va_list args;
+	CHECK(format != NULL);
 	va_start(args, format);
 	int len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
