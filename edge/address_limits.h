@@ -11,7 +11,7 @@
 #include <sys/queue.h>
 
 #include "common/check.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/map.h"
 #include "common/net_ip.h"
 

@@ -18,7 +18,7 @@
 
 #include "common/bytes.h"
 #include "common/check.h"
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 
 struct auth;
 

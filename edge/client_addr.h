@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "common/check.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/http_head.h"
 #include "common/net_ip.h"
 

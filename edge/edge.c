@@ -9,8 +9,8 @@
 #include <sys/random.h>
 
 #include "common/mem.h"
+#include "proto/link/link_tls.h"
 #include "proto/link_hello.h"
-#include "proto/link_tls.h"
 
 static void make_instance(char out[EDGE_INSTANCE_LEN + 1])
 {

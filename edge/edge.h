@@ -19,7 +19,7 @@
 #include "edge/settings.h"
 #include "edge/siblings.h"
 #include "edge/ws_session.h"
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 
 struct worker;
 

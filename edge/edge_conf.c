@@ -12,13 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/conf_check.h"
+#include "common/conf/conf_check.h"
 #include "common/mem.h"
 #include "edge/client_addr.h"
 #include "edge/router_link.h"
 #include "proto/link_hello.h"
 #include "proto/names.h"
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 
 enum {
 	TIMEOUT_MIN_MS = 100, // a tick of the timers

@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/mem.h"
 
 static char *add_member(const json_t *jwk, bool is_guarded, struct jws_keys *keys)

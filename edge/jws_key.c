@@ -22,7 +22,7 @@
 #include <jansson.h>
 
 #include "common/base64url.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/mem.h"
 #include "common/utf8.h"
 #include "edge/jws_hmac.h"

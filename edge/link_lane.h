@@ -11,8 +11,8 @@
 
 #include "common/buf.h"
 #include "common/check.h"
+#include "proto/link/link_window.h"
 #include "proto/link_items.h"
-#include "proto/link_window.h"
 
 // Embedded in the worker, zeroed.
 struct link_outbox {

@@ -26,7 +26,7 @@
 #include "edge/edge.h"
 #include "edge/key_watch.h"
 #include "edge/worker.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "proto/link_hello.h"
 
 enum {

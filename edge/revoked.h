@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "proto/link_items.h"
-#include "proto/revocations.h"
+#include "proto/policy/revocations.h"
 
 struct identity;
 struct link_outbox;

@@ -35,10 +35,10 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/siblings.h"
-#include "proto/link_conn.h"
+#include "proto/link/link_conn.h"
+#include "proto/link/link_resume.h"
+#include "proto/link/link_socket.h"
 #include "proto/link_hello.h"
-#include "proto/link_resume.h"
-#include "proto/link_socket.h"
 
 enum {
 	TICK_MS = 50,

@@ -16,7 +16,7 @@
 #include "common/check.h"
 #include "common/loop.h"
 #include "edge/link_lane.h"
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 
 struct nng_tls_config;
 struct router_link;

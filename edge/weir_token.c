@@ -20,8 +20,8 @@
 #include <jansson.h>
 
 #include "common/clock.h"
-#include "common/conf.h"
-#include "common/conf_value.h"
+#include "common/conf/conf.h"
+#include "common/conf/conf_value.h"
 #include "common/mem.h"
 #include "common/utf8.h"
 #include "edge/auth.h"
@@ -29,7 +29,7 @@
 #include "edge/jws.h"
 #include "edge/jws_key.h"
 #include "edge/settings.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "proto/names.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "link.pb-c.h"
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 
 struct edge_hello {
 	Weir__Link__V1__Hello *message; // owned

@@ -16,9 +16,9 @@
 
 #include "common/buf.h"
 #include "common/check.h"
-#include "proto/link_conn.h"
+#include "proto/link/link_conn.h"
+#include "proto/link/link_resume.h"
 #include "proto/link_hello.h"
-#include "proto/link_resume.h"
 
 struct table_edge;
 

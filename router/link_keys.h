@@ -7,7 +7,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/check.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct link_keys {
 	struct bytes *keys; // n; borrowed from `files`

@@ -20,7 +20,7 @@
 #include "common/check.h"
 #include "common/map.h"
 #include "common/rate.h"
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 #include "router/store.h"
 
 struct table_edge;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/conf_check.h"
+#include "common/conf/conf_check.h"
 #include "common/mem.h"
 #include "proto/link_hello.h"
 #include "router/admin_path.h"

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 enum router_store_fsync {
 	ROUTER_FSYNC_NEVER,

@@ -17,7 +17,7 @@
 #include "common/base64url.h"
 #include "common/buf.h"
 #include "common/mem.h"
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 
 enum {
 	TOKEN_MAX = 8192

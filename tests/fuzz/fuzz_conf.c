@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "common/check.h"
-#include "common/conf.h"
-#include "common/conf_value.h"
+#include "common/conf/conf.h"
+#include "common/conf/conf_value.h"
 #include "common/mem.h"
 #include "common/utf8.h"
 #include "edge/edge_conf.h"

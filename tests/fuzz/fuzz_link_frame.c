@@ -12,10 +12,10 @@
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/mem.h"
+#include "proto/link/link_resume.h"
 #include "proto/link_frame.h"
 #include "proto/link_hello.h"
 #include "proto/link_items.h"
-#include "proto/link_resume.h"
 #include "router/edge_hello.h"
 #include "tests/fuzz/fuzz.h"
 

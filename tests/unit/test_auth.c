@@ -3,7 +3,7 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "edge/auth.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 

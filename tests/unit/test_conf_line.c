@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "common/check.h"
-#include "common/conf_line.h"
+#include "common/conf/conf_line.h"
 #include "tests/unit/test.h"
 
 static struct buf buf_of(const char *text, size_t len)

@@ -1,6 +1,6 @@
 #include <sys/types.h>
 
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/edge_bench.h"
 
 // ---- every state, and what may come: garbage, half of something, the end of the stream, time

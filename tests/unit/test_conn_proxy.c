@@ -1,6 +1,6 @@
 #include <sys/types.h>
 
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/edge_bench.h"
 
 // The peer of every connection is 192.0.2.1.

@@ -3,7 +3,7 @@
 #include <sys/types.h>
 
 #include "edge/transport.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/certs.h"
 #include "tests/unit/edge_bench.h"
 

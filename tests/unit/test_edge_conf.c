@@ -5,7 +5,7 @@
 
 #include "common/log.h"
 #include "edge/edge_conf.h"
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 #include "tests/unit/conf_args.h"
 
 static void has_the_documented_defaults(void **state)

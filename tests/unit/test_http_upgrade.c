@@ -3,7 +3,7 @@
 
 #include "common/mem.h"
 #include "edge/http_upgrade.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 
 #define HOST       "Host: chat.example.org\r\n"

@@ -4,7 +4,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "edge/jwks.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 

@@ -10,7 +10,7 @@
 #include "common/mem.h"
 #include "edge/jws.h"
 #include "edge/jws_key.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
 

@@ -7,9 +7,9 @@
 
 #include <nng/nng.h>
 
-#include "proto/link_conn.h"
-#include "proto/link_socket.h"
-#include "proto/link_window.h"
+#include "proto/link/link_conn.h"
+#include "proto/link/link_socket.h"
+#include "proto/link/link_window.h"
 #include "tests/unit/test.h"
 
 struct end {

@@ -1,4 +1,4 @@
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "proto/link_frame.h"
 #include "proto/link_hello.h"
 #include "tests/unit/test.h"

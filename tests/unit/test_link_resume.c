@@ -15,7 +15,7 @@
 #include "common/buf.h"
 #include "common/map.h"
 #include "common/mem.h"
-#include "proto/link_resume.h"
+#include "proto/link/link_resume.h"
 #include "tests/unit/test.h"
 
 enum {

@@ -3,7 +3,7 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
-#include "proto/link_window.h"
+#include "proto/link/link_window.h"
 #include "tests/unit/test.h"
 
 static struct bytes element(const char *text)

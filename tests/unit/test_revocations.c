@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "proto/revocations.h"
+#include "proto/policy/revocations.h"
 #include "tests/unit/test.h"
 
 static struct revocations set;

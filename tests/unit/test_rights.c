@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 #include "tests/unit/test.h"
 
 static bool match(const char *pattern, const char *room, const char *user)

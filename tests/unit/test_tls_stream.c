@@ -8,7 +8,7 @@
 
 #include "common/mem.h"
 #include "edge/settings.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/certs.h"
 #include "tests/unit/test.h"
 

@@ -5,7 +5,7 @@
 
 #include "common/check.h"
 #include "edge/tls_ticket.h"
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 
 #define SECRET_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -2,7 +2,7 @@
 
 #include <sys/types.h>
 
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 #include "proto/names.h"
 #include "tests/unit/edge_bench.h"
 

@@ -18,7 +18,7 @@
 // rest of the work; polled it is 3. TLS and ipc keep NNG's threads, and so does a stream whose socket
 // is not found.
 
-#include "proto/link_conn.h"
+#include "proto/link/link_conn.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -33,7 +33,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "link.pb-c.h"
-#include "proto/link_window.h"
+#include "proto/link/link_window.h"
 
 enum {
 	RX_CAP_MIN = 64 << 10,

@@ -1,13 +1,13 @@
 // --help and --print-config, made from the same table as everything else. A line an option, so that
 // grep finds it whole; the README's tables are compared with these lines by a test.
 
-#include "common/conf_help.h"
+#include "common/conf/conf_help.h"
 
 #include <string.h>
 
-#include "common/conf.h"
-#include "common/conf_line.h"
-#include "common/conf_value.h"
+#include "common/conf/conf.h"
+#include "common/conf/conf_line.h"
+#include "common/conf/conf_value.h"
 
 enum {
 	HELP_COLUMN = 38

@@ -1,7 +1,7 @@
 // The forms of addresses and URLs, and whether a user exists. Nothing is resolved or opened here: whether
 // an address works shows when it is put to use, and is then told by conf_fault().
 
-#include "common/conf_check.h"
+#include "common/conf/conf_check.h"
 
 #include <pwd.h>
 #include <stdlib.h>

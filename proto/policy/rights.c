@@ -16,7 +16,7 @@
 //
 // A decision knows no connection, no room table and no time: edge, router and tools ask the same
 // function and get the same answer.
-#include "proto/rights.h"
+#include "proto/policy/rights.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

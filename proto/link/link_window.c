@@ -10,7 +10,7 @@
 // is one message), and a doubly mapped ring (contiguous, but a mapping that forks and sanitizers
 // trip over).
 
-#include "proto/link_window.h"
+#include "proto/link/link_window.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 // routed twice. The explorer in tests/unit/test_link_resume.c finds this in a few steps if the check
 // of the number is taken out.
 
-#include "proto/link_resume.h"
+#include "proto/link/link_resume.h"
 
 void link_session_init(struct link_session *session)
 {

@@ -1,7 +1,7 @@
 // NNG can read the files itself, but does not look at who else can read the key; so they are read here
 // and handed over as text, which NNG copies and mbedTLS parses.
 
-#include "proto/link_tls.h"
+#include "proto/link/link_tls.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/mem.h"
 
 enum {

@@ -5,7 +5,7 @@
 
 #include "common/buf.h"
 #include "common/check.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 // Room for a value of any type. Zeroed memory is a valid value of every type.
 union conf_value {

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "common/check.h"
-#include "proto/link_window.h"
+#include "proto/link/link_window.h"
 
 struct link_offer { // in HELLO
 	uint64_t session; // 0: none to resume

@@ -4,7 +4,7 @@
 // Rejected: taking '#' for a comment at the start of a line only. `lobby = main # for all` would then
 // quietly name a room nobody meant, while a value that needs its '#' is rare and can be quoted.
 
-#include "common/conf_line.h"
+#include "common/conf/conf_line.h"
 
 #include <stdbool.h>
 #include <string.h>

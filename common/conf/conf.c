@@ -14,15 +14,15 @@
 // Rejected: getopt_long. It knows neither lists nor files nor where a value came from, and a second
 // table of the same names would have to be kept equal to the first.
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/conf_help.h"
-#include "common/conf_line.h"
-#include "common/conf_value.h"
+#include "common/conf/conf_help.h"
+#include "common/conf/conf_line.h"
+#include "common/conf/conf_value.h"
 #include "common/mem.h"
 #include "common/nearest.h"
 

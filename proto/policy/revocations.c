@@ -8,7 +8,7 @@
 // Rejected: a list of tokens. A token has many texts that verify (RFC 7515 does not make them one),
 // and whoever revokes a user rarely knows what was issued.
 
-#include "proto/revocations.h"
+#include "proto/policy/revocations.h"
 
 #include <stdlib.h>
 

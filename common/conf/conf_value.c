@@ -5,7 +5,7 @@
 // that parse are numbers and words, while a string might be a secret that somebody wrote where the
 // name of its file belongs.
 
-#include "common/conf_value.h"
+#include "common/conf/conf_value.h"
 
 #include <ctype.h>
 #include <stdlib.h>

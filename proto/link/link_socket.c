@@ -7,7 +7,7 @@
 // The alternatives: sockets of our own for tcp:// (a second way to dial and to listen beside the one
 // that TLS needs), or a newer NNG that takes a descriptor (1.6; Debian 12 has 1.5.2).
 
-#include "proto/link_socket.h"
+#include "proto/link/link_socket.h"
 
 #include <dirent.h>
 #include <netinet/in.h>

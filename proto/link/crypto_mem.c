@@ -6,7 +6,7 @@
 // The alternative, setting all of OpenSSL up at the start, would have to name each thing that is used
 // later, and would still leave each of its error paths to be trusted.
 
-#include "proto/crypto_mem.h"
+#include "proto/link/crypto_mem.h"
 
 #include <stdlib.h>
 
