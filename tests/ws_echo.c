@@ -17,9 +17,9 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/net.h"
-#include "edge/http_upgrade.h"
-#include "edge/ws_deflate.h"
-#include "edge/ws_session.h"
+#include "edge/http/http_upgrade.h"
+#include "edge/ws/ws_deflate.h"
+#include "edge/ws/ws_session.h"
 
 enum {
 	BACKLOG = 64,

@@ -13,7 +13,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/mem.h"
-#include "edge/auth.h"
+#include "edge/auth/auth.h"
 #include "tests/unit/tokens.h"
 
 enum {

@@ -22,7 +22,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
-#include "edge/router_link.h"
+#include "edge/uplink/router_link.h"
 #include "proto/link_hello.h"
 #include "router/link_keys.h"
 #include "router/link_server.h"

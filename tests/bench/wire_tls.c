@@ -1,5 +1,5 @@
 // OpenSSL on the descriptor itself: the client's buffers and system calls are not what is measured, so
-// the simplest way will do. The server has another (edge/tls_stream.c), which this one tests.
+// the simplest way will do. The server has another (edge/tls/tls_stream.c), which this one tests.
 
 #include "tests/bench/wire_tls.h"
 

@@ -1,5 +1,5 @@
 // Bytes to meaning and back, no socket and no state. The server has this code in mirror image
-// (edge/ws_frame.c, edge/http_upgrade.c); it is written a second time on purpose: a generator that
+// (edge/ws/ws_frame.c, edge/http/http_upgrade.c); it is written a second time on purpose: a generator that
 // shared it would agree with the server on the server's mistakes. Only the names of the opcodes are
 // taken from there.
 //

@@ -9,7 +9,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/check.h"
-#include "edge/ws_frame.h" // opcodes and close codes; none of its functions
+#include "edge/ws/ws_frame.h" // opcodes and close codes; none of its functions
 
 enum {
 	WS_NONCE_LEN = 16,

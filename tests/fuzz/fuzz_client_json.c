@@ -8,7 +8,7 @@
 
 #include "common/check.h"
 #include "common/utf8.h"
-#include "edge/codec.h"
+#include "edge/codec/codec.h"
 #include "proto/names.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -18,7 +18,7 @@
 #include "common/conf/conf_value.h"
 #include "common/mem.h"
 #include "common/utf8.h"
-#include "edge/edge_conf.h"
+#include "edge/state/edge_conf.h"
 #include "router/router_conf.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -7,7 +7,7 @@
 
 #include <signal.h>
 
-#include "edge/ws_frame.h"
+#include "edge/ws/ws_frame.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/edge_bench.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/check.h"
-#include "edge/http_upgrade.h"
+#include "edge/http/http_upgrade.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const origins[] = { "https://good.example" };

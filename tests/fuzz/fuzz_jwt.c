@@ -13,7 +13,7 @@
 
 #include "common/check.h"
 #include "common/mem.h"
-#include "edge/auth.h"
+#include "edge/auth/auth.h"
 #include "proto/names.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/tokens.h"

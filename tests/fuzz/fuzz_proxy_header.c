@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "edge/proxy_header.h"
+#include "edge/http/proxy_header.h"
 #include "tests/fuzz/fuzz.h"
 
 // Parses a copy of exactly that length.

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 #include "common/check.h"
-#include "edge/conn_table.h"
-#include "edge/dispatch.h"
+#include "edge/client/conn_table.h"
+#include "edge/uplink/dispatch.h"
 #include "proto/link_frame.h"
 #include "router/route.h"
 #include "tests/fuzz/fuzz.h"

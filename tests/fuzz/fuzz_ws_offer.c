@@ -2,7 +2,7 @@
 // would be taken in the same words. The first byte chooses the windows.
 
 #include "common/check.h"
-#include "edge/ws_offer.h"
+#include "edge/ws/ws_offer.h"
 #include "tests/fuzz/fuzz.h"
 
 static const struct ws_offer_policy policies[] = {

@@ -6,8 +6,8 @@
 
 #include "common/check.h"
 #include "common/mem.h"
-#include "edge/ws_deflate.h"
-#include "edge/ws_session.h"
+#include "edge/ws/ws_deflate.h"
+#include "edge/ws/ws_session.h"
 #include "tests/fuzz/fuzz.h"
 
 enum {

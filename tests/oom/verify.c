@@ -18,7 +18,7 @@
 #include <openssl/crypto.h>
 
 #include "common/check.h"
-#include "edge/auth.h"
+#include "edge/auth/auth.h"
 #include "tests/oom/oom.h"
 #include "tests/unit/tokens.h"
 

@@ -6,9 +6,9 @@
 
 #include <openssl/ssl.h>
 
-#include "edge/edge_conf.h"
-#include "edge/tls_context.h"
-#include "edge/tls_stream.h"
+#include "edge/state/edge_conf.h"
+#include "edge/tls/tls_context.h"
+#include "edge/tls/tls_stream.h"
 #include "tests/unit/tokens.h"
 
 struct cert {

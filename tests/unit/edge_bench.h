@@ -12,8 +12,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "edge/dispatch.h"
-#include "edge/worker.h"
+#include "edge/client/worker.h"
+#include "edge/uplink/dispatch.h"
 #include "tests/unit/conf_args.h"
 #include "tests/unit/test.h"
 

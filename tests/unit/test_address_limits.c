@@ -1,4 +1,4 @@
-#include "edge/address_limits.h"
+#include "edge/http/address_limits.h"
 #include "tests/unit/test.h"
 
 static const struct conf_rate no_rate = { 0 };

@@ -2,7 +2,7 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
-#include "edge/auth.h"
+#include "edge/auth/auth.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "edge/client_addr.h"
+#include "edge/http/client_addr.h"
 #include "tests/unit/test.h"
 
 static void trust_some(struct trusted_proxies *t)

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
 #include "common/json_scan.h"
-#include "edge/close_reason.h"
-#include "edge/ws_frame.h"
+#include "edge/codec/close_reason.h"
+#include "edge/ws/ws_frame.h"
 #include "tests/unit/test.h"
 
 static struct bytes text_of(enum close_reason reason, uint8_t payload[CLOSE_PAYLOAD_MAX])

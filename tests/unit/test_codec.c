@@ -1,4 +1,4 @@
-#include "edge/codec.h"
+#include "edge/codec/codec.h"
 #include "tests/unit/test.h"
 
 static const struct codec_options defaults = { 0 };

@@ -2,7 +2,7 @@
 
 #include "common/json_scan.h"
 #include "common/mem.h"
-#include "edge/codec.h"
+#include "edge/codec/codec.h"
 #include "proto/names.h"
 #include "tests/unit/test.h"
 

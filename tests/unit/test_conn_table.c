@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "common/check.h"
-#include "edge/conn_table.h"
+#include "edge/client/conn_table.h"
 #include "tests/unit/test.h"
 
 // The table never looks at what it points to, so any address will do.

@@ -2,7 +2,7 @@
 
 #include <sys/types.h>
 
-#include "edge/transport.h"
+#include "edge/tls/transport.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/certs.h"
 #include "tests/unit/edge_bench.h"

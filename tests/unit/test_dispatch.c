@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "edge/conn_table.h"
-#include "edge/dispatch.h"
+#include "edge/client/conn_table.h"
+#include "edge/uplink/dispatch.h"
 #include "proto/names.h"
 #include "tests/unit/test.h"
 

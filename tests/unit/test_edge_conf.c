@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "edge/edge_conf.h"
+#include "edge/state/edge_conf.h"
 #include "proto/policy/rights.h"
 #include "tests/unit/conf_args.h"
 

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
-#include "edge/frame.h"
+#include "edge/send/frame.h"
 #include "tests/unit/test.h"
 
 static void carries_a_header_and_the_payload(void **state)

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/http_page.h"
-#include "edge/http_upgrade.h"
+#include "edge/http/http_page.h"
+#include "edge/http/http_upgrade.h"
 #include "tests/unit/test.h"
 
 #define REST   " HTTP/1.1\r\nHost: a\r\n"

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "edge/http_upgrade.h"
+#include "edge/http/http_upgrade.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 

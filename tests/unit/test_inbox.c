@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "edge/inbox.h"
+#include "edge/uplink/inbox.h"
 #include "tests/unit/test.h"
 
 static void append_text(struct buf *records, uint64_t seq, const char *text)

@@ -3,7 +3,7 @@
 
 #include "common/check.h"
 #include "common/mem.h"
-#include "edge/jwks.h"
+#include "edge/auth/jwks.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"

@@ -5,8 +5,8 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
-#include "edge/jws.h"
-#include "edge/jws_key.h"
+#include "edge/auth/jws.h"
+#include "edge/auth/jws_key.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"

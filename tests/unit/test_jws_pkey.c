@@ -8,8 +8,8 @@
 
 #include "common/base64url.h"
 #include "common/mem.h"
-#include "edge/jws.h"
-#include "edge/jws_key.h"
+#include "edge/auth/jws.h"
+#include "edge/auth/jws_key.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"

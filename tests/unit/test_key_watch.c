@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "common/check.h"
-#include "edge/key_watch.h"
+#include "edge/auth/key_watch.h"
 #include "tests/unit/test.h"
 
 static char folder[] = "/tmp/weir-watch-XXXXXX";

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "edge/link_lane.h"
+#include "edge/uplink/link_lane.h"
 #include "tests/unit/test.h"
 
 static const link_item *down_item(uint64_t client)

@@ -3,7 +3,7 @@
 
 #include "common/buf.h"
 #include "common/check.h"
-#include "edge/out_queue.h"
+#include "edge/send/out_queue.h"
 #include "tests/unit/test.h"
 
 static struct frame *text_frame(const char *text)

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
-#include "edge/pack.h"
-#include "edge/ws_deflate.h"
+#include "edge/send/pack.h"
+#include "edge/ws/ws_deflate.h"
 #include "tests/unit/test.h"
 
 enum {

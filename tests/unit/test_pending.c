@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "common/check.h"
-#include "edge/pending.h"
+#include "edge/uplink/pending.h"
 #include "tests/unit/test.h"
 
 static const struct bytes nothing;

@@ -4,7 +4,7 @@
 #include "common/buf.h"
 #include "common/crc32c.h"
 #include "common/mem.h"
-#include "edge/proxy_header.h"
+#include "edge/http/proxy_header.h"
 #include "tests/unit/test.h"
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"

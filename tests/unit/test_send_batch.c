@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "edge/out_queue.h"
-#include "edge/send_batch.h"
+#include "edge/send/out_queue.h"
+#include "edge/send/send_batch.h"
 #include "tests/unit/test.h"
 
 enum {

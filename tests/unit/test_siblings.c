@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "edge/siblings.h"
+#include "edge/uplink/siblings.h"
 #include "proto/link_hello.h"
 #include "tests/unit/test.h"
 

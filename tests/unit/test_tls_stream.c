@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
-#include "edge/settings.h"
+#include "edge/state/settings.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/certs.h"
 #include "tests/unit/test.h"

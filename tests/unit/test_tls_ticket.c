@@ -4,7 +4,7 @@
 #include <openssl/evp.h>
 
 #include "common/check.h"
-#include "edge/tls_ticket.h"
+#include "edge/tls/tls_ticket.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 

@@ -2,8 +2,8 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
-#include "edge/ws_deflate.h"
-#include "edge/ws_frame.h"
+#include "edge/ws/ws_deflate.h"
+#include "edge/ws/ws_frame.h"
 #include "tests/unit/test.h"
 
 #define LITERAL(text) bytes_make(text, sizeof(text) - 1)

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "edge/ws_frame.h"
+#include "edge/ws/ws_frame.h"
 #include "tests/unit/test.h"
 
 #define BYTES(literal)                                                                             \

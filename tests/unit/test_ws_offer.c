@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "edge/ws_offer.h"
+#include "edge/ws/ws_offer.h"
 #include "tests/unit/test.h"
 
 // What a list of offers gets: the value of the answer, "" if all are declined.

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "edge/ws_session.h"
+#include "edge/ws/ws_session.h"
 #include "tests/unit/test.h"
 
 enum {

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
-#include "edge/ws_deflate.h"
-#include "edge/ws_session.h"
+#include "edge/ws/ws_deflate.h"
+#include "edge/ws/ws_session.h"
 #include "tests/unit/test.h"
 
 enum {

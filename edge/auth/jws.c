@@ -1,0 +1,253 @@
+// Tokens: taken apart, checked against a key, made.
+//
+// Checking is in an order that leaves no choice to the token. Its text is held to length, segments and
+// alphabet before anything reads it. A key is bound to one algorithm; the header's `alg` is compared
+// with that byte for byte (libjwt 1.10 takes it in any letter case), and then the key's algorithm is
+// what verifies, so neither "none" nor an HMAC made with a public key is ever looked at as such.
+// `crit` and `b64` would change what is signed or how it is to be read; nobody here does that, so they
+// refuse the token (RFC 7515 4.1.11, RFC 7797 6), as does a `typ` other than "JWT". What the header
+// offers as a key (`jku`, `jwk`, `x5u`, `x5c`) is not looked at by anyone.
+//
+// Header and payload are parsed once, from the very text that is signed, by a parser that refuses
+// equal names. Who reads claims reads this parse and no other.
+//
+// Why libjwt verifies nothing is said in jws_hmac.c and jws_pkey.c; it makes HMACs for jws_sign().
+//
+// This file knows no claim, no time and no user; auth.c does.
+#include "edge/auth/jws.h"
+
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#include <jansson.h>
+#include <jwt.h>
+#include <openssl/crypto.h>
+
+#include "common/base64url.h"
+#include "common/mem.h"
+#include "edge/auth/jws_hmac.h"
+#include "edge/auth/jws_key.h"
+
+// jansson goes 2048 levels deep into its own recursion before it gives up.
+static bool is_shallow(struct bytes json)
+{
+	unsigned depth = 0;
+	bool in_string = false;
+	for (size_t i = 0; i < json.len; i++) {
+		uint8_t c = json.data[i];
+		if (in_string) {
+			i += c == '\\';
+			in_string = c != '"';
+		} else if (c == '{' || c == '[') {
+			depth++;
+		} else if ((c == '}' || c == ']') && depth > 0) {
+			depth--;
+		} else {
+			in_string = c == '"';
+		}
+		if (depth > JWS_DEPTH_MAX) {
+			return false;
+		}
+	}
+	return true;
+}
+
+// Room for any one segment, decoded. There is one of it, since the compiler clears what is on the stack.
+struct decoded {
+	uint8_t data[JWS_TOKEN_MAX * 3 / 4];
+};
+
+static json_t *segment_parse(struct bytes text, struct decoded *decoded)
+{
+	size_t len;
+	if (!base64url_decode(text, decoded->data, &len) ||
+		!is_shallow(bytes_make(decoded->data, len))) {
+		return NULL;
+	}
+	json_t *json = json_loadb((const char *)decoded->data, len, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(json)) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
+}
+
+// One that no key here can have made is not kept; the token is well formed all the same.
+static bool signature_parse(struct jws *jws, struct bytes text, struct decoded *decoded)
+{
+	size_t len;
+	if (!base64url_decode(text, decoded->data, &len)) {
+		return false;
+	}
+	jws->signature_len = len <= sizeof(jws->signature) ? len : 0;
+	memcpy(jws->signature, decoded->data, jws->signature_len);
+	return true;
+}
+
+// Takes the next segment off `*rest`: what is before the next dot, or all. False if it is empty.
+static bool segment_next(struct bytes *rest, struct bytes *segment)
+{
+	const uint8_t *dot = rest->len > 0 ? memchr(rest->data, '.', rest->len) : NULL;
+	size_t len = dot != NULL ? (size_t)(dot - rest->data) : rest->len;
+	*segment = bytes_make(rest->data, len);
+	*rest = bytes_from(*rest, len + 1);
+	return len > 0;
+}
+
+bool jws_parse(struct jws *jws, struct bytes token)
+{
+	*jws = (struct jws){ 0 };
+	struct bytes rest = token;
+	struct bytes header;
+	struct bytes payload;
+	struct decoded decoded;
+	// The signature is all that is left, so that a third dot in it is no digit.
+	if (token.len > JWS_TOKEN_MAX || !segment_next(&rest, &header) ||
+		!segment_next(&rest, &payload) || rest.len == 0 ||
+		!signature_parse(jws, rest, &decoded)) {
+		return false;
+	}
+	jws->header = segment_parse(header, &decoded);
+	jws->payload = jws->header != NULL ? segment_parse(payload, &decoded) : NULL;
+	if (jws->payload == NULL) {
+		jws_fini(jws);
+		return false;
+	}
+	jws->text = xstrndup(token.data, token.len);
+	jws->signed_len = token.len - rest.len - 1;
+	return true;
+}
+
+void jws_fini(struct jws *jws)
+{
+	json_decref(jws->header);
+	json_decref(jws->payload);
+	if (jws->text != NULL) {
+		OPENSSL_cleanse(jws->text, strlen(jws->text));
+		free(jws->text);
+	}
+	*jws = (struct jws){ 0 };
+}
+
+static bool wants_what_we_do(const json_t *header)
+{
+	const json_t *b64 = json_object_get(header, "b64");
+	const json_t *typ = json_object_get(header, "typ");
+	return json_object_get(header, "crit") == NULL && (b64 == NULL || json_is_true(b64)) &&
+		(typ == NULL ||
+			(json_is_string(typ) && strcasecmp(json_string_value(typ), "JWT") == 0));
+}
+
+static bool string_is(const json_t *value, const char *text)
+{
+	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+static bool signature_holds(const struct jws *jws, const struct jws_key *key)
+{
+	struct bytes text = bytes_make(jws->text, jws->signed_len);
+	struct bytes signature = bytes_make(jws->signature, jws->signature_len);
+	return key->algorithm->family == JWS_HMAC
+		? jws_hmac_verify(key->algorithm, key->hmac, text, signature)
+		: jws_pkey_verify(key->algorithm, key->pkey, text, signature);
+}
+
+enum jws_match jws_check(const struct jws *jws, const struct jws_key *key)
+{
+	if (!wants_what_we_do(jws->header) ||
+		!string_is(json_object_get(jws->header, "alg"), key->algorithm->name)) {
+		return JWS_OTHER_ALG;
+	}
+	const json_t *kid = json_object_get(jws->header, "kid");
+	if (kid != NULL && (key->kid == NULL || !string_is(kid, key->kid))) {
+		return JWS_OTHER_KID;
+	}
+	return signature_holds(jws, key) ? JWS_SIGNED : JWS_FORGED;
+}
+
+static jwt_alg_t libjwt_algorithm(const struct jws_key *key)
+{
+	// With an empty key libjwt would make a token of algorithm "none".
+	CHECK(key->secret.len >= key->algorithm->secret_min);
+	switch (key->algorithm->secret_min) {
+	case 32:
+		return JWT_ALG_HS256;
+	case 48:
+		return JWT_ALG_HS384;
+	default:
+		return JWT_ALG_HS512;
+	}
+}
+
+static char *sign_hmac(const struct jws_key *key, const char *kid, const char *claims)
+{
+	jwt_alg_t algorithm = libjwt_algorithm(key);
+	jwt_t *jwt = NULL;
+	char *token = NULL;
+	if (jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, claims) == 0 &&
+		(kid == NULL || jwt_add_header(jwt, "kid", kid) == 0) &&
+		jwt_set_alg(jwt, algorithm, key->secret.data, (int)key->secret.len) == 0) {
+		token = jwt_encode_str(jwt);
+	}
+	jwt_free(jwt);
+	return token;
+}
+
+static json_t *header_make(const struct jws_key *key, const char *kid)
+{
+	json_t *header = json_pack("{s:s,s:s}", "typ", "JWT", "alg", key->algorithm->name);
+	if (kid != NULL) {
+		json_object_set_new(header, "kid", json_string(kid));
+	}
+	return header;
+}
+
+static void append_segment(struct buf *out, const json_t *json)
+{
+	char *text = json_dumps(json, JSON_COMPACT);
+	base64url_append(out, bytes_str(text));
+	free(text);
+}
+
+static char *sign_public(const struct jws_key *key, const char *kid, const char *claims)
+{
+	json_t *payload = json_loads(claims, JSON_REJECT_DUPLICATES, NULL);
+	json_t *header = header_make(key, kid);
+	struct buf token = { 0 };
+	struct buf signature = { 0 };
+	bool done = false;
+	if (json_is_object(payload)) {
+		append_segment(&token, header);
+		buf_append_byte(&token, '.');
+		append_segment(&token, payload);
+		done = jws_pkey_sign(key->algorithm, key->pkey, buf_bytes(&token), &signature);
+		buf_append_byte(&token, '.');
+		base64url_append(&token, buf_bytes(&signature));
+	}
+	char *text = done ? xstrndup(token.data, token.len) : NULL;
+	buf_fini(&signature);
+	buf_fini(&token);
+	json_decref(header);
+	json_decref(payload);
+	return text;
+}
+
+char *jws_sign(const struct jws_key *key, const char *kid, const char *claims)
+{
+	if (kid == NULL) {
+		kid = key->kid;
+	}
+	return key->algorithm->family == JWS_HMAC ? sign_hmac(key, kid, claims)
+						  : sign_public(key, kid, claims);
+}
+
+void jws_seed(void)
+{
+	uint32_t seed = 0;
+	// 0 lets jansson find one by itself, from time and pid.
+	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
+		seed = 0;
+	}
+	json_object_seed(seed);
+}

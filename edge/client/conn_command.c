@@ -1,0 +1,317 @@
+// One function a command. Rights are decided here from the client's token; the router decides again
+// from what this edge has announced, since an edge may be older than a change of the rules. The
+// answer to a room that one may not see is the same as to one that does not exist.
+//
+// Whether a room has the client as a member is never decided here: a join may be under way, and only
+// the router knows what came before it. What is asked in vain costs one round trip; what is decided
+// too early would be wrong.
+
+#include "edge/client/conn_command.h"
+
+#include "common/clock.h"
+#include "common/mem.h"
+#include "edge/client/conn.h"
+#include "edge/client/worker.h"
+
+enum {
+	BAD_MESSAGES_MAX = 20, // in a row
+	RATE_REFUSALS_MAX = 100, // in a row
+};
+
+static bool may(const struct conn *c, enum right right, struct bytes room)
+{
+	struct rights_subject subject = conn_subject(c);
+	return rights_decide(&c->worker->edge->policy, &subject, right, room).allowed;
+}
+
+static void refuse(struct conn *c, const struct command *command, enum client_error error)
+{
+	conn_send_error(c, error, OUTCOME_NOT_SAID, command->id, command->room);
+}
+
+static bool ask(struct conn *c, const struct request *request)
+{
+	struct worker *w = c->worker;
+	uint64_t deadline_ms = w->touched_ms + w->settings->conf.publish_timeout_ms;
+	return uplink_ask(worker_link_for(w, request->room), request, deadline_ms);
+}
+
+// Asks the router; a client whose request cannot wait any more is told so.
+static bool ask_for(struct conn *c, const struct command *command, struct request *request)
+{
+	request->conn = c->handle;
+	request->id = command->id;
+	request->room = command->room;
+	if (!ask(c, request)) {
+		conn_send_error(c, ERROR_UNAVAILABLE, OUTCOME_NONE, command->id, command->room);
+		return false;
+	}
+	return true;
+}
+
+// ---- joins
+
+static bool has_space_for(const struct conn *c, struct bytes room)
+{
+	uint64_t max = c->worker->settings->conf.max_rooms_per_connection;
+	return max == 0 || c->n_rooms + c->n_joining < max ||
+		fib_member_find(&c->worker->fib, &c->rooms, c, room) != NULL;
+}
+
+static void run_join(struct conn *c, const struct command *command)
+{
+	if (!may(c, RIGHT_JOIN, command->room) ||
+		(command->want_presence && !may(c, RIGHT_PRESENCE, command->room))) {
+		refuse(c, command, ERROR_FORBIDDEN);
+		return;
+	}
+	if (!has_space_for(c, command->room)) {
+		refuse(c, command, ERROR_LIMIT);
+		return;
+	}
+	struct request request = {
+		.kind = REQUEST_JOIN,
+		.presence = command->want_presence,
+		.has_since = command->has_since,
+		.since_epoch = epoch_parse(command->since_epoch),
+		.since_seq = command->since_seq,
+	};
+	if (ask_for(c, command, &request)) {
+		c->n_joining++;
+		c->n_recoveries = (uint16_t)(c->n_recoveries + (command->has_since ? 1 : 0));
+	}
+}
+
+static void autojoin_room(struct conn *c, struct bytes room)
+{
+	if (!may(c, RIGHT_JOIN, room) || !has_space_for(c, room)) {
+		return;
+	}
+	struct request request = { .kind = REQUEST_AUTOJOIN, .conn = c->handle, .room = room };
+	if (ask(c, &request)) {
+		c->n_joining++;
+	}
+}
+
+void conn_autojoin(struct conn *c)
+{
+	struct bytes lobby = c->worker->edge->policy.lobby;
+	char personal[ROOM_NAME_MAX + 1];
+	int len = snprintf(personal, sizeof(personal), "user:%s", c->identity.user);
+	CHECK(len > 0 && len <= ROOM_NAME_MAX);
+	struct bytes own = bytes_make(personal, (size_t)len);
+	autojoin_room(c, own);
+	if (lobby.len > 0 && !bytes_equal(lobby, own)) {
+		autojoin_room(c, lobby);
+	}
+}
+
+static void run_leave(struct conn *c, const struct command *command)
+{
+	struct request request = { .kind = REQUEST_LEAVE };
+	(void)ask_for(c, command, &request);
+}
+
+// ---- messages
+
+static void run_publish(struct conn *c, const struct command *command)
+{
+	if (!may(c, RIGHT_PUBLISH, command->room)) {
+		refuse(c, command, ERROR_FORBIDDEN);
+		return;
+	}
+	struct request request = {
+		.kind = REQUEST_PUBLISH,
+		.type = command->type,
+		.body = command->body,
+		.key = command->key,
+		.no_echo = command->no_echo,
+		.ephemeral = command->ephemeral,
+	};
+	(void)ask_for(c, command, &request);
+}
+
+static void run_broadcast(struct conn *c, const struct command *command)
+{
+	if (!c->identity.admin) {
+		refuse(c, command, ERROR_FORBIDDEN);
+		return;
+	}
+	struct request request = {
+		.kind = REQUEST_BROADCAST,
+		.type = command->type,
+		.body = command->body,
+	};
+	(void)ask_for(c, command, &request);
+}
+
+// ---- questions
+
+static void run_history(struct conn *c, const struct command *command)
+{
+	if (!may(c, RIGHT_HISTORY, command->room)) {
+		refuse(c, command, ERROR_FORBIDDEN);
+		return;
+	}
+	struct request request = {
+		.kind = REQUEST_HISTORY,
+		.has_before = command->has_before,
+		.before = command->before,
+		.limit = command->limit,
+	};
+	if (ask_for(c, command, &request)) {
+		c->n_recoveries++;
+	}
+}
+
+static void run_presence(struct conn *c, const struct command *command)
+{
+	if (!may(c, RIGHT_PRESENCE, command->room)) {
+		refuse(c, command, ERROR_FORBIDDEN);
+		return;
+	}
+	struct request request = { .kind = REQUEST_PRESENCE };
+	(void)ask_for(c, command, &request);
+}
+
+static void run_ping(struct conn *c, const struct command *command)
+{
+	conn_send_event(c,
+		&(struct client_event){
+			.kind = EVENT_PONG,
+			.id = command->id,
+			.timestamp_ms = clock_wall_ms(),
+		});
+}
+
+// ---- a new token
+
+// Takes the client out of the rooms that its new token does not allow, or lets it hear no more of who
+// comes and goes. The router does the same when it hears of the new rights; here it is done at once,
+// and the router's word for it changes nothing.
+static void leave_forbidden_rooms(struct conn *c)
+{
+	struct worker *w = c->worker;
+	struct fib_member *member = LIST_FIRST(&c->rooms);
+	while (member != NULL) {
+		struct fib_member *next = LIST_NEXT(member, in_conn);
+		struct bytes room = fib_room_name(member->room);
+		if (!may(c, RIGHT_JOIN, room)) {
+			conn_send_event(c,
+				&(struct client_event){
+					.kind = EVENT_LEFT,
+					.room = room,
+					.reason = bytes_str("forbidden"),
+				});
+			c->n_rooms--;
+			fib_leave(&w->fib, member);
+		} else if (member->presence) {
+			member->presence = may(c, RIGHT_PRESENCE, room);
+		}
+		member = next;
+	}
+}
+
+static void take_identity(struct conn *c, const struct identity *identity)
+{
+	struct worker *w = c->worker;
+	identity_fini(&c->identity);
+	c->identity = *identity;
+	c->expiry_told = false;
+	for (unsigned i = 0; i < w->edge->n_links; i++) {
+		uplink_client_up(&w->uplinks[i], c);
+	}
+	leave_forbidden_rooms(c);
+	conn_rearm(c);
+}
+
+static void run_auth(struct conn *c, const struct command *command)
+{
+	const struct auth *auth = c->worker->settings->auth;
+	if (auth != NULL) {
+		struct identity fresh;
+		enum auth_result result =
+			auth_verify(auth, command->token, clock_wall_ms(), &fresh);
+		if (result != AUTH_OK) {
+			conn_close(c, CLOSE_INVALID_TOKEN);
+			return;
+		}
+		if (strcmp(fresh.user, c->identity.user) != 0) {
+			identity_fini(&fresh);
+			conn_close(c, CLOSE_INVALID_TOKEN);
+			return;
+		}
+		if (revoked_has(&c->worker->edge->revoked, &fresh)) {
+			identity_fini(&fresh);
+			conn_close(c, CLOSE_REVOKED);
+			return;
+		}
+		take_identity(c, &fresh);
+	}
+	conn_send_event(c, &(struct client_event){ .kind = EVENT_ACK, .id = command->id });
+}
+
+// ---- all of them
+
+typedef void command_fn(struct conn *c, const struct command *command);
+
+static command_fn *const runners[] = {
+	[COMMAND_JOIN] = run_join,
+	[COMMAND_LEAVE] = run_leave,
+	[COMMAND_PUBLISH] = run_publish,
+	[COMMAND_DIRECT] = run_publish,
+	[COMMAND_HISTORY] = run_history,
+	[COMMAND_PRESENCE] = run_presence,
+	[COMMAND_AUTH] = run_auth,
+	[COMMAND_PING] = run_ping,
+	[COMMAND_BROADCAST] = run_broadcast,
+};
+
+static bool within_rates(struct conn *c, size_t len)
+{
+	const struct edge_conf *conf = &c->worker->settings->conf;
+	uint64_t now = worker_now(c->worker);
+	return rate_take(&c->message_rate, conf->rate_messages.per_s, conf->rate_messages.burst, 1,
+		       now) &&
+		rate_take(&c->byte_rate, conf->rate_bytes.per_s, conf->rate_bytes.burst, len, now);
+}
+
+static void refuse_for_rate(struct conn *c, const struct command *command)
+{
+	refuse(c, command, ERROR_RATE_LIMITED);
+	if (++c->n_rate_refusals >= RATE_REFUSALS_MAX) {
+		conn_close(c, CLOSE_RATE_LIMITED);
+	}
+}
+
+static void refuse_malformed(struct conn *c, const struct command *command, enum client_error error)
+{
+	refuse(c, command, error);
+	if (++c->n_bad >= BAD_MESSAGES_MAX) {
+		conn_close(c, CLOSE_POLICY);
+	}
+}
+
+void conn_command(struct conn *c, struct bytes message)
+{
+	struct worker *w = c->worker;
+	const struct codec_options *options = &w->edge->codec;
+	struct command command = { 0 };
+	enum client_error error = codec_json.decode(options, message, &w->decoded, &command);
+	counter_add(&w->metrics.received[codec_type_index(options, command.type)], 1);
+	if (!within_rates(c, message.len)) {
+		refuse_for_rate(c, &command);
+		return;
+	}
+	c->n_rate_refusals = 0;
+	if (error == ERROR_INVALID_MESSAGE) {
+		refuse_malformed(c, &command, error);
+		return;
+	}
+	c->n_bad = 0;
+	if (error != ERROR_NONE) {
+		refuse(c, &command, error);
+		return;
+	}
+	runners[command.kind](c, &command);
+}

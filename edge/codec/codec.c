@@ -1,0 +1,128 @@
+// What all codecs share: codes and texts of errors, which of the protocol's types a client may send
+// and what it means by them, the labels of the message counters. Tables, so that each word stands in
+// the source once; the names of the types are the wire's (proto/names.h), since the router's admin
+// plane must not publish them either.
+#include "edge/codec/codec.h"
+
+static const struct {
+	const char *code;
+	const char *message;
+} errors[] = {
+	[ERROR_NONE] = { "", "" },
+	[ERROR_INVALID_MESSAGE] = { "invalid_message", "Invalid message format" },
+	[ERROR_UNKNOWN_TYPE] = { "unknown_type", "Unknown message type" },
+	[ERROR_BAD_ROOM] = { "bad_room", "Invalid room name" },
+	[ERROR_NOT_MEMBER] = { "not_member", "Not a member of this room" },
+	[ERROR_FORBIDDEN] = { "forbidden", "Insufficient permissions" },
+	[ERROR_LIMIT] = { "limit", "Limit reached" },
+	[ERROR_RATE_LIMITED] = { "rate_limited", "Too many messages" },
+	[ERROR_UNAVAILABLE] = { "unavailable", "Service temporarily unavailable" },
+};
+
+const char *client_error_code(enum client_error error)
+{
+	CHECK(error < ARRAY_LEN(errors));
+	return errors[error].code;
+}
+
+const char *client_error_message(enum client_error error)
+{
+	CHECK(error < ARRAY_LEN(errors));
+	return errors[error].message;
+}
+
+// Types that mean something else than a publish, for those that a client may send.
+static const struct {
+	bool sendable;
+	enum command_kind kind;
+} types[TYPE_COUNT] = {
+	[TYPE_OTHER] = { true, COMMAND_PUBLISH },
+	[TYPE_TYPING] = { true, COMMAND_PUBLISH },
+	[TYPE_JOIN] = { true, COMMAND_JOIN },
+	[TYPE_LEAVE] = { true, COMMAND_LEAVE },
+	[TYPE_DIRECT] = { true, COMMAND_DIRECT },
+	[TYPE_HISTORY] = { true, COMMAND_HISTORY },
+	[TYPE_PRESENCE] = { true, COMMAND_PRESENCE },
+	[TYPE_AUTH] = { true, COMMAND_AUTH },
+	[TYPE_PING] = { true, COMMAND_PING },
+	[TYPE_ADMIN_BROADCAST] = { true, COMMAND_BROADCAST },
+};
+
+static const char *const default_message_types[] = { "chat" };
+
+// Where `name` is in the list, or `n`.
+static size_t list_find(const char *const *list, size_t n, struct bytes name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bytes_equal_str(name, list[i])) {
+			return i;
+		}
+	}
+	return n;
+}
+
+bool codec_type_is_ephemeral(const struct codec_options *options, struct bytes type)
+{
+	size_t n = options->n_ephemeral_types;
+	return type_find(type) == TYPE_TYPING || list_find(options->ephemeral_types, n, type) < n;
+}
+
+static enum client_error check_publish(const struct codec_options *options, struct bytes type)
+{
+	if (type_is_reserved(type)) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	size_t n = options->n_message_types;
+	bool known = n == 0 || list_find(options->message_types, n, type) < n ||
+		codec_type_is_ephemeral(options, type);
+	return known ? ERROR_NONE : ERROR_UNKNOWN_TYPE;
+}
+
+enum client_error codec_type_check(const struct codec_options *options, struct bytes type,
+	enum command_kind *kind)
+{
+	*kind = COMMAND_PUBLISH;
+	enum known_type known = type_find(type);
+	if (known < TYPE_COUNT) {
+		if (!types[known].sendable) {
+			return ERROR_INVALID_MESSAGE;
+		}
+		*kind = types[known].kind;
+	}
+	return *kind == COMMAND_PUBLISH ? check_publish(options, type) : ERROR_NONE;
+}
+
+// The labels behind the protocol's own.
+static const char *const *label_list(const struct codec_options *options, size_t *n)
+{
+	bool given = options->n_message_types > 0;
+	*n = given ? options->n_message_types : ARRAY_LEN(default_message_types);
+	return given ? options->message_types : default_message_types;
+}
+
+size_t codec_type_count(const struct codec_options *options)
+{
+	size_t n;
+	label_list(options, &n);
+	return TYPE_COUNT + n;
+}
+
+const char *codec_type_label(const struct codec_options *options, size_t i)
+{
+	size_t n;
+	const char *const *list = label_list(options, &n);
+	CHECK(i < TYPE_COUNT + n);
+	return i < TYPE_COUNT ? type_name((enum known_type)i) : list[i - TYPE_COUNT];
+}
+
+size_t codec_type_index(const struct codec_options *options, struct bytes type)
+{
+	size_t i = type_find(type);
+	if (i < TYPE_COUNT) {
+		return i;
+	}
+	size_t n;
+	const char *const *list = label_list(options, &n);
+	size_t at = list_find(list, n, type);
+	return at < n ? TYPE_COUNT + at : 0;
+}

@@ -1,0 +1,456 @@
+// The native JSON messages of subprotocol weir.v1.json: what clients send. (What they are sent is in
+// codec_json_encode.c.)
+//
+// Decoding is one walk over the text. It sorts the members it meets into a slot for each name that
+// means something and copies all others, raw, into the body that travels on: the sender's own
+// fields stay byte for byte what he wrote. What a member means depends on the type, which may come
+// last, so nothing is judged before the walk is over; that is also why an error can nearly always
+// repeat the id. Building a tree and printing it again was rejected: it would change numbers,
+// spacing and order, and cost many times the time.
+//
+// The scratch buffer is laid out before the walk: the body first, at most as long as the message,
+// then room for each string of the message to be decoded once, then for a "user:" room. So it never
+// grows while spans point into it; a CHECK holds that.
+//
+// Where the protocol leaves a choice: a member of the wrong JSON type is invalid_message, also
+// `room`; a string that is no room name is bad_room; a `to` that is no user name is invalid_message.
+//
+// This file refuses to know rights, limits, connections, and whether a token or an epoch is any
+// good. That the text is UTF-8 was checked when it arrived.
+#include "edge/codec/codec_json.h"
+
+#include "common/json_scan.h"
+#include "proto/names.h"
+
+static const char personal_prefix[] = "user:";
+
+enum {
+	ID_MAX = 64,
+	HISTORY_LIMIT_DEFAULT = 50,
+	HISTORY_LIMIT_MAX = 100,
+	NAMES_MAX = 16, // compared in place; an object with more takes the slow way
+};
+
+enum field {
+	FIELD_TYPE,
+	FIELD_ID,
+	FIELD_ROOM,
+	FIELD_KEY,
+	FIELD_ECHO,
+	FIELD_EPHEMERAL,
+	FIELD_FROM,
+	FIELD_USER,
+	FIELD_USERNAME,
+	FIELD_SEQ,
+	FIELD_EPOCH,
+	FIELD_TIMESTAMP,
+	FIELD_TO,
+	FIELD_SINCE,
+	FIELD_PRESENCE,
+	FIELD_BEFORE,
+	FIELD_LIMIT,
+	FIELD_TOKEN,
+	FIELD_COUNT,
+};
+
+#define NAME(text) text, sizeof(text) - 1
+
+// Names that mean something in some message. In a publish those that travel are the sender's own.
+static const struct {
+	const char *name;
+	size_t len;
+	bool travels;
+} fields[FIELD_COUNT] = {
+	[FIELD_TYPE] = { NAME("type"), false },
+	[FIELD_ID] = { NAME("id"), false },
+	[FIELD_ROOM] = { NAME("room"), false },
+	[FIELD_KEY] = { NAME("key"), false },
+	[FIELD_ECHO] = { NAME("echo"), false },
+	[FIELD_EPHEMERAL] = { NAME("ephemeral"), false },
+	[FIELD_FROM] = { NAME("from"), false },
+	[FIELD_USER] = { NAME("user"), false },
+	[FIELD_USERNAME] = { NAME("username"), false },
+	[FIELD_SEQ] = { NAME("seq"), false },
+	[FIELD_EPOCH] = { NAME("epoch"), false },
+	[FIELD_TIMESTAMP] = { NAME("timestamp"), false },
+	[FIELD_TO] = { NAME("to"), true },
+	[FIELD_SINCE] = { NAME("since"), true },
+	[FIELD_PRESENCE] = { NAME("presence"), true },
+	[FIELD_BEFORE] = { NAME("before"), true },
+	[FIELD_LIMIT] = { NAME("limit"), true },
+	[FIELD_TOKEN] = { NAME("token"), true },
+};
+
+struct slot {
+	struct bytes raw; // empty: no such member
+	enum json_kind kind;
+};
+
+// Decoded names of one object's members.
+struct names {
+	struct bytes seen[NAMES_MAX];
+	size_t n;
+	bool repeated;
+};
+
+// A message after the walk.
+struct parts {
+	struct slot slots[FIELD_COUNT];
+	struct names own; // of the members that have no slot
+	struct buf *scratch;
+	size_t body_len;
+	size_t to_start, to_end; // where `to` lies in the body
+};
+
+static void names_add(struct names *names, struct bytes name)
+{
+	if (names->n < NAMES_MAX) {
+		for (size_t i = 0; i < names->n; i++) {
+			names->repeated |= bytes_equal(names->seen[i], name);
+		}
+		names->seen[names->n] = name;
+	}
+	names->n++;
+}
+
+// True if no two names of `object` are alike, all of those that are in `names` being its.
+static bool names_unique(const struct names *names, struct bytes object)
+{
+	return !names->repeated && (names->n <= NAMES_MAX || json_names_unique(object));
+}
+
+static enum field field_find(struct bytes name)
+{
+	for (enum field f = 0; f < FIELD_COUNT; f++) {
+		if (bytes_equal(name, bytes_make(fields[f].name, fields[f].len))) {
+			return f;
+		}
+	}
+	return FIELD_COUNT;
+}
+
+static void parts_init(struct parts *p, struct bytes message, struct buf *scratch)
+{
+	memset(p, 0, sizeof(*p));
+	p->scratch = scratch;
+	scratch->len = 0;
+	size_t body_max = message.len + 2;
+	buf_reserve(scratch, body_max + message.len + sizeof(personal_prefix) + USER_NAME_MAX);
+	scratch->data[0] = '{';
+	p->body_len = 1;
+	scratch->len = body_max;
+}
+
+static void body_append(struct parts *p, struct bytes text, uint8_t end)
+{
+	uint8_t *body = p->scratch->data;
+	memcpy(body + p->body_len, text.data, text.len);
+	body[p->body_len + text.len] = end;
+	p->body_len += text.len + 1;
+}
+
+// Each member is followed by a comma; body_finish() makes the last one the closing brace.
+static void body_add(struct parts *p, const struct json_member *member)
+{
+	body_append(p, member->raw_name, ':');
+	body_append(p, member->raw_value, ',');
+}
+
+// `to` of a direct message is consumed.
+static void body_drop_to(struct parts *p)
+{
+	uint8_t *body = p->scratch->data;
+	memmove(body + p->to_start, body + p->to_end, p->body_len - p->to_end);
+	p->body_len -= p->to_end - p->to_start;
+}
+
+static struct bytes body_finish(struct parts *p)
+{
+	uint8_t *body = p->scratch->data;
+	if (p->body_len == 1) {
+		p->body_len++;
+	}
+	body[p->body_len - 1] = '}';
+	return bytes_make(body, p->body_len);
+}
+
+static void note_field(struct parts *p, enum field f, const struct json_member *member)
+{
+	struct slot *slot = &p->slots[f];
+	if (slot->raw.len > 0) {
+		p->own.repeated = true;
+		slot->kind = JSON_NULL; // of two ids neither is the id
+		return;
+	}
+	slot->raw = member->raw_value;
+	slot->kind = member->kind;
+}
+
+static void take_member(struct parts *p, const struct json_member *member)
+{
+	struct bytes name = json_string_decode(member->raw_name, p->scratch);
+	enum field f = field_find(name);
+	if (f == FIELD_COUNT) {
+		names_add(&p->own, name);
+		body_add(p, member);
+		return;
+	}
+	note_field(p, f, member);
+	if (fields[f].travels) {
+		size_t start = p->body_len;
+		body_add(p, member);
+		if (f == FIELD_TO) {
+			p->to_start = start;
+			p->to_end = p->body_len;
+		}
+	}
+}
+
+// False if the text is no message, whatever its type.
+static bool take_message(struct parts *p, struct bytes message)
+{
+	struct json_scan scan;
+	struct json_member member;
+	int more;
+	json_scan_init(&scan, message);
+	while ((more = json_scan_next(&scan, &member)) > 0) {
+		take_member(p, &member);
+	}
+	return more == 0 && names_unique(&p->own, message);
+}
+
+static bool has(const struct parts *p, enum field f)
+{
+	return p->slots[f].raw.len > 0;
+}
+
+// A string of 1 to `max` bytes. Each string is decoded at most once; see the top.
+static bool take_string(const struct parts *p, enum field f, size_t max, struct bytes *text)
+{
+	const struct slot *slot = &p->slots[f];
+	if (slot->kind != JSON_STRING) {
+		return false;
+	}
+	*text = json_string_decode(slot->raw, p->scratch);
+	return text->len > 0 && text->len <= max;
+}
+
+// A boolean or absent.
+static bool take_bool(const struct parts *p, enum field f, bool *value)
+{
+	if (!has(p, f)) {
+		return true;
+	}
+	*value = p->slots[f].raw.data[0] == 't';
+	return p->slots[f].kind == JSON_BOOL;
+}
+
+// An id is repeated as it was sent.
+static bool take_id(const struct parts *p, struct bytes *id)
+{
+	const struct slot *slot = &p->slots[FIELD_ID];
+	bool valid = !has(p, FIELD_ID);
+	if (slot->kind == JSON_STRING) {
+		struct bytes text;
+		valid = take_string(p, FIELD_ID, ID_MAX, &text);
+	} else if (slot->kind == JSON_NUMBER) {
+		valid = json_is_integer(slot->raw) && slot->raw.len <= ID_MAX;
+	}
+	*id = valid ? slot->raw : bytes_make(NULL, 0);
+	return valid;
+}
+
+static enum client_error take_room(const struct parts *p, struct bytes *room)
+{
+	if (!has(p, FIELD_ROOM)) {
+		return ERROR_BAD_ROOM;
+	}
+	if (p->slots[FIELD_ROOM].kind != JSON_STRING) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	bool fits = take_string(p, FIELD_ROOM, ROOM_NAME_MAX, room);
+	return fits && room_name_valid(*room) ? ERROR_NONE : ERROR_BAD_ROOM;
+}
+
+// What else is in `since` is ignored, but not twice.
+static bool take_since(const struct parts *p, struct command *command)
+{
+	const struct slot *slot = &p->slots[FIELD_SINCE];
+	if (slot->kind != JSON_OBJECT) {
+		return false;
+	}
+	struct names names = { 0 };
+	struct json_scan scan;
+	struct json_member member;
+	bool has_epoch = false;
+	bool has_seq = false;
+	json_scan_init(&scan, slot->raw);
+	while (json_scan_next(&scan, &member) > 0) {
+		struct bytes name = json_string_decode(member.raw_name, p->scratch);
+		names_add(&names, name);
+		if (bytes_equal_str(name, "epoch") && member.kind == JSON_STRING) {
+			command->since_epoch = json_string_decode(member.raw_value, p->scratch);
+			has_epoch = true;
+		} else if (bytes_equal_str(name, "seq") && member.kind == JSON_NUMBER) {
+			has_seq = json_uint_decode(member.raw_value, &command->since_seq);
+		}
+	}
+	command->has_since = has_epoch && has_seq && names_unique(&names, slot->raw);
+	return command->has_since;
+}
+
+static enum client_error take_join(const struct parts *p, struct command *command)
+{
+	if (!take_bool(p, FIELD_PRESENCE, &command->want_presence) ||
+		(has(p, FIELD_SINCE) && !take_since(p, command))) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	return take_room(p, &command->room);
+}
+
+// Above HISTORY_LIMIT_MAX it counts as that, however many digits it has.
+static bool take_limit(const struct parts *p, uint32_t *limit)
+{
+	struct bytes raw = p->slots[FIELD_LIMIT].raw;
+	uint64_t value = HISTORY_LIMIT_MAX;
+	if (p->slots[FIELD_LIMIT].kind != JSON_NUMBER || !json_is_integer(raw) ||
+		raw.data[0] == '-' || (json_uint_decode(raw, &value) && value < 1)) {
+		return false;
+	}
+	*limit = value < HISTORY_LIMIT_MAX ? (uint32_t)value : HISTORY_LIMIT_MAX;
+	return true;
+}
+
+static enum client_error take_history(const struct parts *p, struct command *command)
+{
+	command->limit = HISTORY_LIMIT_DEFAULT;
+	if (has(p, FIELD_LIMIT) && !take_limit(p, &command->limit)) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	const struct slot *before = &p->slots[FIELD_BEFORE];
+	command->has_before = has(p, FIELD_BEFORE);
+	if (command->has_before &&
+		(before->kind != JSON_NUMBER || !json_uint_decode(before->raw, &command->before))) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	return take_room(p, &command->room);
+}
+
+// The options of a publish, in whatever form it comes.
+static bool take_publish_options(const struct parts *p, struct command *command)
+{
+	bool echo = true;
+	if (!take_bool(p, FIELD_ECHO, &echo) ||
+		!take_bool(p, FIELD_EPHEMERAL, &command->ephemeral) ||
+		(has(p, FIELD_KEY) && !take_string(p, FIELD_KEY, KEY_MAX, &command->key))) {
+		return false;
+	}
+	command->no_echo = !echo;
+	return true;
+}
+
+static enum client_error take_publish(const struct codec_options *options, struct parts *p,
+	struct command *command)
+{
+	if (!take_publish_options(p, command)) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	command->ephemeral |= codec_type_is_ephemeral(options, command->type);
+	if (command->ephemeral && command->key.len > 0) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	command->body = body_finish(p);
+	command->room = options->lobby;
+	if (!has(p, FIELD_ROOM) && options->lobby.len > 0) {
+		return ERROR_NONE;
+	}
+	return take_room(p, &command->room);
+}
+
+static enum client_error take_direct(struct parts *p, struct command *command)
+{
+	struct bytes to;
+	if (!take_publish_options(p, command) || (command->ephemeral && command->key.len > 0) ||
+		!take_string(p, FIELD_TO, USER_NAME_MAX, &to) || !user_name_valid(to)) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	size_t start = p->scratch->len;
+	buf_append_str(p->scratch, personal_prefix);
+	buf_append_bytes(p->scratch, to);
+	command->room = bytes_from(buf_bytes(p->scratch), start);
+	body_drop_to(p);
+	command->body = body_finish(p);
+	return ERROR_NONE;
+}
+
+// Its options are checked like those of a publish, so that nobody takes a typing error for a
+// success; they have no effect.
+static enum client_error take_broadcast(struct parts *p, struct command *command)
+{
+	struct command unused = { 0 };
+	if (!take_publish_options(p, &unused)) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	command->body = body_finish(p);
+	return ERROR_NONE;
+}
+
+static enum client_error take_command(const struct codec_options *options, struct parts *p,
+	struct command *command)
+{
+	if (!take_string(p, FIELD_TYPE, TYPE_NAME_MAX, &command->type)) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	enum client_error error = codec_type_check(options, command->type, &command->kind);
+	if (error != ERROR_NONE) {
+		return error;
+	}
+	switch (command->kind) {
+	case COMMAND_PUBLISH:
+		return take_publish(options, p, command);
+	case COMMAND_DIRECT:
+		return take_direct(p, command);
+	case COMMAND_BROADCAST:
+		return take_broadcast(p, command);
+	case COMMAND_JOIN:
+		return take_join(p, command);
+	case COMMAND_LEAVE:
+	case COMMAND_PRESENCE:
+		return take_room(p, &command->room);
+	case COMMAND_HISTORY:
+		return take_history(p, command);
+	case COMMAND_AUTH:
+		return take_string(p, FIELD_TOKEN, SIZE_MAX, &command->token)
+			? ERROR_NONE
+			: ERROR_INVALID_MESSAGE;
+	case COMMAND_PING:
+		return ERROR_NONE;
+	}
+	return ERROR_INVALID_MESSAGE;
+}
+
+static enum client_error decode(const struct codec_options *options, struct bytes message,
+	struct buf *scratch, struct command *command)
+{
+	struct parts p;
+	parts_init(&p, message, scratch);
+	const uint8_t *base = scratch->data;
+	bool valid = take_message(&p, message);
+	struct bytes id;
+	valid = take_id(&p, &id) && valid;
+	*command = (struct command){ .id = id };
+	enum client_error error =
+		valid ? take_command(options, &p, command) : ERROR_INVALID_MESSAGE;
+	CHECK(scratch->data == base);
+	if (error != ERROR_NONE) {
+		*command = (struct command){ .id = id };
+	}
+	return error;
+}
+
+const struct codec codec_json = {
+	.name = "json",
+	.binary = false,
+	.decode = decode,
+	.encode = codec_json_encode,
+};

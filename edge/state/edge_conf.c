@@ -1,0 +1,322 @@
+// One row an option; the row is the documentation, the parser and the default at once. Checks that
+// need a file or a socket are not made here: they belong to whoever opens it, and are told by
+// conf_fault().
+//
+// What is marked CONF_RELOADABLE is what SIGHUP is for: keys, limits, log level. The rest is built
+// into sockets, threads or the link and stays until a restart.
+
+#include "edge/state/edge_conf.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/conf/conf_check.h"
+#include "common/mem.h"
+#include "edge/http/client_addr.h"
+#include "edge/uplink/router_link.h"
+#include "proto/link_hello.h"
+#include "proto/names.h"
+#include "proto/policy/rights.h"
+
+enum {
+	TIMEOUT_MIN_MS = 100, // a tick of the timers
+};
+
+static const char *const auth_choices[] = { "jwt", "none", NULL };
+static const char *const lobby_publish_choices[] = { "all", "admin", "none", NULL };
+static const char *const compression_choices[] = { "off", "shared", NULL };
+static const char *const log_level_choices[] = { "error", "warn", "info", "debug", NULL };
+static const char *const log_format_choices[] = { "text", "json", NULL };
+
+static const char *check_name(const char *value)
+{
+	return link_name_valid(bytes_str(value)) ? NULL
+						 : "not a name (1-64 letters, digits and . _ - :)";
+}
+
+static const char *check_jwt_key(const char *value)
+{
+	static const char fault[] = "not ALG:FILE or ALG:kid=FILE";
+	const char *colon = strchr(value, ':');
+	if (colon == NULL || colon == value || colon[1] == '\0' || colon[1] == '=') {
+		return fault;
+	}
+	const char *equals = strchr(colon, '=');
+	return equals != NULL && equals[1] == '\0' ? fault : NULL;
+}
+
+static const char *check_room(const char *value)
+{
+	return strlen(value) > ROOM_NAME_MAX ? "longer than a room name may be (128 bytes)" : NULL;
+}
+
+static const char *check_type(const char *value)
+{
+	return strlen(value) > TYPE_NAME_MAX ? "longer than a type may be (64 bytes)" : NULL;
+}
+
+// "null", "*", or scheme://host[:port], which is how a browser writes an origin: a path or a slash at
+// the end would never match.
+static const char *check_origin(const char *value)
+{
+	if (strcmp(value, "null") == 0 || strcmp(value, "*") == 0) {
+		return NULL;
+	}
+	const char *host = strstr(value, "://");
+	if (host == NULL || host == value || host[3] == '\0' || strpbrk(host + 3, "/?# ") != NULL) {
+		return "not an origin (scheme://host or scheme://host:port, without a path)";
+	}
+	return NULL;
+}
+
+static const char *check_right(const char *value)
+{
+	struct rights *rights = rights_new();
+	bool ok = rights_add_option(rights, value);
+	rights_unref(rights);
+	return ok ? NULL : "not RIGHT+RIGHT=PATTERN (RIGHT: join, publish, presence or history)";
+}
+
+#define FIELD(name) .offset = offsetof(struct edge_conf, name)
+#define NOT_YET     .flags = CONF_NOT_YET
+#define RELOADABLE  .flags = CONF_RELOADABLE
+
+static const struct conf_option options[] = {
+	{ "listen", CONF_LIST, FIELD(listen), .def = "0.0.0.0:8080", .check = conf_check_address,
+		.help = "addresses for WebSocket and HTTP clients; empty: none" },
+	{ "listen-tls", CONF_STRING, FIELD(listen_tls), .check = conf_check_address,
+		.help = "address for clients with TLS" },
+	{ "tls-cert", CONF_STRING, FIELD(tls_cert), RELOADABLE,
+		.help = "file with the certificate chain of listen-tls, PEM" },
+	{ "tls-key", CONF_STRING, FIELD(tls_key), RELOADABLE,
+		.help = "file with the private key of listen-tls, PEM" },
+	{ "tls-client-ca", CONF_STRING, FIELD(tls_client_ca), RELOADABLE,
+		.help = "file with authorities; if set, clients must present a certificate" },
+	{ "tls-ticket-key-file", CONF_STRING, FIELD(tls_ticket_key_file), RELOADABLE,
+		.help = "file with session ticket keys that edges share, one a line, the newest "
+			"first" },
+	{ "ops-listen", CONF_STRING, FIELD(ops_listen), .def = "127.0.0.1:9180",
+		.check = conf_check_address,
+		.help = "address of /metrics, /health and /ready; empty: none" },
+	{ "router", CONF_LIST, FIELD(router), .def = "tcp://127.0.0.1:7070",
+		.check = conf_check_dial_url, .help = "URLs of the routers" },
+	{ "link-key-file", CONF_STRING, FIELD(link_key_file),
+		.help = "file with the key that edge and router prove to each other" },
+	{ "link-tls-cert", CONF_STRING, FIELD(link_tls_cert),
+		.help = "file with this edge's certificate for the link, PEM" },
+	{ "link-tls-key", CONF_STRING, FIELD(link_tls_key),
+		.help = "file with this edge's private key for the link, PEM" },
+	{ "link-tls-ca", CONF_STRING, FIELD(link_tls_ca),
+		.help = "file with the authorities of the router's certificate, PEM" },
+	{ "name", CONF_STRING, FIELD(name), .shown = "host and pid", .check = check_name,
+		.help = "of this edge; two edges of one router may not share it" },
+	{ "threads", CONF_UINT, FIELD(threads), .shown = "cores", .min = 1,
+		.max = ROUTER_LINK_WORKERS_MAX, .help = "worker threads" },
+	{ "user", CONF_STRING, FIELD(user), .check = conf_check_user,
+		.help = "user to become after binding" },
+
+	{ "auth", CONF_ENUM, FIELD(auth), .choices = auth_choices,
+		.help = "who clients are: what their token says, or nobody" },
+	{ "insecure", CONF_BOOL, FIELD(insecure),
+		.help = "allow auth=none on addresses that others can reach" },
+	{ "jwt-key", CONF_LIST, FIELD(jwt_key), RELOADABLE, .check = check_jwt_key,
+		.help = "keys of tokens, ALG:FILE or ALG:kid=FILE" },
+	{ "jwks-file", CONF_STRING, FIELD(jwks_file), RELOADABLE,
+		.help = "file with a JSON Web Key Set; read again when it changes" },
+	{ "jwt-issuer", CONF_STRING, FIELD(jwt_issuer), RELOADABLE,
+		.help = "what iss must be; empty: anything" },
+	{ "jwt-audience", CONF_STRING, FIELD(jwt_audience), RELOADABLE,
+		.help = "what aud must contain; empty: anything" },
+	{ "jwt-leeway", CONF_DURATION, FIELD(jwt_leeway_ms), RELOADABLE, .def = "30s",
+		.help = "how far clocks may be apart" },
+	{ "jwt-max-lifetime", CONF_DURATION, FIELD(jwt_max_lifetime_ms), RELOADABLE,
+		.help = "how long a token may be valid in all; 0: any" },
+	{ "default-rights", CONF_LIST, FIELD(default_rights),
+		.def = "join+publish+presence+history=*", .check = check_right,
+		.help = "rights of tokens that claim none, RIGHT+RIGHT=PATTERN" },
+	{ "admin-role", CONF_STRING, FIELD(admin_role), RELOADABLE, .def = "admin",
+		.help = "role that may do everything; empty: none" },
+	{ "lobby", CONF_STRING, FIELD(lobby), .def = "lobby", .check = check_room,
+		.help = "room that all join; empty: none" },
+	{ "lobby-publish", CONF_ENUM, FIELD(lobby_publish), .choices = lobby_publish_choices,
+		.help = "who may publish to the lobby" },
+	{ "allowed-origins", CONF_LIST, FIELD(allowed_origins), RELOADABLE, .check = check_origin,
+		.help = "origins beside the own one whose pages may connect, scheme://host" },
+	{ "message-types", CONF_LIST, FIELD(message_types), .check = check_type,
+		.help = "the only types that may be published; empty: all" },
+	{ "ephemeral-types", CONF_LIST, FIELD(ephemeral_types), .def = "typing",
+		.check = check_type, .help = "types that are neither numbered nor kept" },
+
+	{ "max-message", CONF_SIZE, FIELD(max_message), .def = "102400", .min = 64,
+		.max = MESSAGE_MAX, .help = "bytes of a client's message, inflated" },
+	{ "max-connections", CONF_UINT, FIELD(max_connections),
+		.shown = "0, as many as descriptors allow", RELOADABLE,
+		.help = "connections of this edge" },
+	{ "max-connections-per-ip", CONF_UINT, FIELD(max_connections_per_ip), RELOADABLE,
+		.help = "connections from one address, or IPv6 /64; 0: any" },
+	{ "accept-rate", CONF_RATE, FIELD(accept_rate), RELOADABLE,
+		.help = "new connections from one address, or IPv6 /64; 0: any" },
+	{ "max-rooms-per-connection", CONF_UINT, FIELD(max_rooms_per_connection), RELOADABLE,
+		.def = "100", .help = "rooms that a connection may be in; 0: any" },
+	{ "rate-messages", CONF_RATE, FIELD(rate_messages), RELOADABLE, .def = "50/s burst 100",
+		.help = "messages of a connection in a time; 0: any" },
+	{ "rate-bytes", CONF_RATE, FIELD(rate_bytes), RELOADABLE,
+		.help = "bytes of a connection in a time, one message always; 0: any" },
+	{ "queue-limit", CONF_SIZE, FIELD(queue_limit), RELOADABLE, .def = "1048576", .min = 1,
+		.help = "bytes that may wait for a connection; beyond it is closed as slow" },
+	{ "queue-total", CONF_SIZE, FIELD(queue_total), RELOADABLE,
+		.help = "bytes that may wait for all connections; beyond it those that stand still "
+			"longest are closed as slow; 0: any" },
+	{ "slow-timeout", CONF_DURATION, FIELD(slow_timeout_ms), RELOADABLE, .def = "30s",
+		.min = TIMEOUT_MIN_MS,
+		.help = "time without progress after which a connection is slow" },
+	{ "heartbeat-interval", CONF_DURATION, FIELD(heartbeat_interval_ms), .def = "30s",
+		.min = TIMEOUT_MIN_MS, .help = "silence after which a connection is pinged" },
+	{ "heartbeat-timeout", CONF_DURATION, FIELD(heartbeat_timeout_ms), .def = "35s",
+		.min = TIMEOUT_MIN_MS, .help = "silence after which a connection is given up" },
+	{ "handshake-timeout", CONF_DURATION, FIELD(handshake_timeout_ms), .def = "10s",
+		.min = TIMEOUT_MIN_MS, .help = "time for a request to arrive" },
+	{ "publish-queue", CONF_SIZE, FIELD(publish_queue), .def = "16MiB", .min = 1,
+		.help = "bytes of requests that may wait for the router" },
+	{ "publish-timeout", CONF_DURATION, FIELD(publish_timeout_ms), .def = "10s",
+		.min = TIMEOUT_MIN_MS,
+		.help = "time after which a request is answered unavailable" },
+
+	{ "compression", CONF_ENUM, FIELD(compression), .choices = compression_choices,
+		.def = "shared", .help = "permessage-deflate, once for all receivers, or off" },
+	{ "compression-level", CONF_UINT, FIELD(compression_level), .def = "3", .min = 1, .max = 9,
+		.help = "of zlib, 1 (fast) to 9 (small)" },
+	{ "compression-mem-level", CONF_UINT, FIELD(compression_mem_level), .def = "7", .min = 1,
+		.max = 9, .help = "of zlib, 1 (little memory) to 9" },
+	{ "compression-threshold", CONF_SIZE, FIELD(compression_threshold), .def = "512",
+		.help = "bytes below which a message is not compressed" },
+	{ "trusted-proxies", CONF_LIST, FIELD(trusted_proxies), .check = trusted_proxies_check,
+		.help = "networks whose X-Forwarded-For is believed, CIDR" },
+	{ "proxy-protocol", CONF_BOOL, FIELD(proxy_protocol),
+		.help = "demand a PROXY v2 header, from trusted-proxies only" },
+	{ "router-grace", CONF_DURATION, FIELD(router_grace_ms), RELOADABLE, .def = "30s",
+		.help = "time without a router in which clients are still accepted" },
+	{ "drain-timeout", CONF_DURATION, FIELD(drain_timeout_ms), RELOADABLE, .def = "20s",
+		.help = "time over which a drain closes the connections" },
+	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), NOT_YET,
+		.help = "memory for what weirctl explain can tell" },
+	{ "demo", CONF_BOOL, FIELD(demo), NOT_YET, .help = "serve a chat page at /demo" },
+	{ "log-level", CONF_ENUM, FIELD(log_level), RELOADABLE, .def = "info",
+		.choices = log_level_choices, .help = "least important line that is logged" },
+	{ "log-format", CONF_ENUM, FIELD(log_format), .choices = log_format_choices,
+		.help = "of log lines" },
+};
+
+// "HOST-PID", of the host's name only what a name may hold.
+static char *default_name(void)
+{
+	char host[LINK_NAME_MAX - 11] = "edge"; // '-' and ten digits
+	char whole[256];
+	if (gethostname(whole, sizeof(whole)) == 0 && whole[0] != '\0') {
+		whole[sizeof(whole) - 1] = '\0';
+		size_t len = strnlen(whole, sizeof(host) - 1);
+		memcpy(host, whole, len);
+		host[len] = '\0';
+	}
+	for (size_t i = 0; host[i] != '\0'; i++) {
+		if (!link_name_valid(bytes_make(&host[i], 1))) {
+			host[i] = '-';
+		}
+	}
+	return xasprintf("%s-%ld", host, (long)getpid());
+}
+
+// The cores that this process may use, which in a container are fewer than there are.
+static uint64_t default_threads(void)
+{
+	cpu_set_t cores;
+	long n = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores)
+								  : sysconf(_SC_NPROCESSORS_ONLN);
+	if (n < 1) {
+		return 1;
+	}
+	return n < ROUTER_LINK_WORKERS_MAX ? (uint64_t)n : ROUTER_LINK_WORKERS_MAX;
+}
+
+static bool listens_beyond_loopback(const struct edge_conf *conf)
+{
+	for (size_t i = 0; i < conf->listen.n; i++) {
+		if (!conf_address_is_local(conf->listen.items[i])) {
+			return true;
+		}
+	}
+	return conf->listen_tls[0] != '\0' && !conf_address_is_local(conf->listen_tls);
+}
+
+// Of what listen-tls cannot do without, the option that is missing; NULL if nothing is.
+static const char *missing_for_tls(const struct edge_conf *conf)
+{
+	if (conf->listen_tls[0] == '\0') {
+		return NULL;
+	}
+	if (conf->tls_cert[0] == '\0') {
+		return "tls-cert";
+	}
+	return conf->tls_key[0] == '\0' ? "tls-key" : NULL;
+}
+
+static const char *complete(void *arg, const char **what)
+{
+	struct edge_conf *conf = arg;
+	if (conf->name[0] == '\0') {
+		free(conf->name);
+		conf->name = default_name();
+	}
+	if (conf->threads == 0) {
+		conf->threads = default_threads();
+	}
+	if (conf->router.n == 0) {
+		*what = "empty value, an edge needs a router";
+		return "router";
+	}
+	if (conf->auth == EDGE_AUTH_JWT && conf->jwt_key.n == 0 && conf->jwks_file[0] == '\0') {
+		*what = "required with auth=jwt, or jwks-file";
+		return "jwt-key";
+	}
+	if (conf->auth == EDGE_AUTH_NONE && !conf->insecure && listens_beyond_loopback(conf)) {
+		*what = "none lets everybody in: listen on loopback addresses only, or set "
+			"insecure";
+		return "auth";
+	}
+	if (missing_for_tls(conf) != NULL) {
+		*what = "required with listen-tls";
+		return missing_for_tls(conf);
+	}
+	if (conf->heartbeat_timeout_ms <= conf->heartbeat_interval_ms) {
+		*what = "must be longer than heartbeat-interval";
+		return "heartbeat-timeout";
+	}
+	if (conf->proxy_protocol && conf->trusted_proxies.n == 0) {
+		*what = "nobody could connect, it needs trusted-proxies";
+		return "proxy-protocol";
+	}
+	return NULL;
+}
+
+const struct conf_spec edge_conf_spec = {
+	.program = "weir-edge",
+	.env_prefix = "WEIR_EDGE_",
+	.summary = "Holds the connections of WebSocket clients and hands their messages to the "
+		   "router.",
+	.options = options,
+	.n_options = ARRAY_LEN(options),
+	.size = sizeof(struct edge_conf),
+	.complete = complete,
+};
+
+struct conf_result edge_conf_load(struct edge_conf *conf, int argc, char **argv)
+{
+	return conf_start(&edge_conf_spec, conf, argc, argv);
+}
+
+void edge_conf_fini(struct edge_conf *conf)
+{
+	conf_fini(&edge_conf_spec, conf);
+}

@@ -1,0 +1,55 @@
+// What an edge counts: one set a worker, written by its thread alone, added up when scraped.
+#pragma once
+
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/metrics.h"
+#include "edge/codec/close_reason.h"
+#include "edge/codec/codec.h"
+
+struct edge;
+
+enum handshake_result {
+	HANDSHAKE_OK,
+	HANDSHAKE_400,
+	HANDSHAKE_403,
+	HANDSHAKE_404,
+	HANDSHAKE_405,
+	HANDSHAKE_408,
+	HANDSHAKE_414,
+	HANDSHAKE_426,
+	HANDSHAKE_429,
+	HANDSHAKE_431,
+	HANDSHAKE_503,
+	HANDSHAKE_505,
+	HANDSHAKE_MISSING_TOKEN,
+	HANDSHAKE_INVALID_TOKEN,
+	HANDSHAKE_REVOKED,
+	HANDSHAKE_TLS, // no TLS came about
+	HANDSHAKE_PEER_GONE,
+	HANDSHAKE_RESULT_COUNT,
+};
+// The result called like the status; HANDSHAKE_400 for one that has no row.
+enum handshake_result handshake_result_of(int status);
+
+struct edge_metrics {
+	struct counter connections; // now open
+	struct counter *received; // owned; by message type
+	struct counter *sent; // owned; by message type
+	size_t n_types;
+	struct counter handshakes[HANDSHAKE_RESULT_COUNT];
+	struct counter closes[CLOSE_REASON_COUNT];
+	struct counter dropped[CLOSE_REASON_COUNT]; // frames not sent, by how the connection ended
+	struct counter rejected[ERROR_UNAVAILABLE + 1];
+	struct counter bytes_in;
+	struct counter bytes_out;
+	struct counter queue_bytes; // now waiting
+	struct histogram duration;
+	struct histogram delivery;
+};
+void edge_metrics_init(struct edge_metrics *m, size_t n_types);
+void edge_metrics_fini(struct edge_metrics *m);
+
+// The whole of /metrics.
+void edge_metrics_write(const struct edge *edge, struct buf *out);

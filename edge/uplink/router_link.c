@@ -1,0 +1,836 @@
+// One mutex guards everything here but what is the main loop's alone (timers, the dialler's life).
+// Callbacks of NNG take it for moments, never while the owner's ops run, so a worker that flushes
+// waits for a copy into the window at most.
+//
+// The states tell what the next frame may be:
+//
+//     WAITING   no connection; the redial timer runs
+//     DIALLING  the dial aio is out
+//     OPENING   connected; CHALLENGE, then HELLO_ACK must come within OPEN_LIMIT_MS
+//     READY     BATCH, ACK, PING, PONG, GOAWAY
+//     ENDING    the connection is closed and waits for the main loop to free it
+//
+// A connection is only freed on the main loop, after the loop that polls it has let go, and the next is only dialled after that: at most one
+// exists, so a late callback of an old one cannot touch the window of the new one.
+//
+// Items are put into the window only while a connection is READY and no write is under way: what is
+// in the window has been handed to the kernel or is about to be, so "was it sent" has an answer, and
+// a BATCH holds whatever gathered during the last write.
+//
+// PING goes through the router's routing thread, so its PONG is the canary of /ready: it proves that
+// messages move, not only that a socket is open.
+
+#include "edge/uplink/router_link.h"
+
+#include <endian.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "edge/uplink/siblings.h"
+#include "proto/link/link_conn.h"
+#include "proto/link/link_resume.h"
+#include "proto/link/link_socket.h"
+#include "proto/link_hello.h"
+
+enum {
+	TICK_MS = 50,
+	PING_EVERY_MS = 1000,
+	OPEN_LIMIT_MS = 3000,
+	REDIAL_MIN_MS = 20,
+	REDIAL_MAX_MS = 2000,
+	REDIAL_PLANNED_MS = 50,
+	PLANNED_MAX_MS = 60000, // a restart that takes longer is treated as an outage
+	LINK_TIMEOUT_DEFAULT_MS = 6000,
+	GOODBYE_MS = 200,
+	MARK_SEQ_BITS = 44, // a mark is (session << 44 | seq): it rises over sessions
+};
+
+enum state {
+	STATE_WAITING,
+	STATE_DIALLING,
+	STATE_OPENING,
+	STATE_READY,
+	STATE_ENDING,
+};
+
+// How far a worker has got with what came down.
+struct progress {
+	uint64_t queued; // mark of the last batch that had something for it
+	uint64_t done; // mark of the last one it worked off
+};
+
+struct router_link {
+	struct router_link_options options;
+	const struct router_link_ops *ops;
+	void *arg;
+	struct loop_timer tick;
+	struct loop_timer redial;
+	struct loop_wake *wake;
+	struct loop_wake *io_wake; // of the loop that reads
+	nng_stream_dialer *dialer;
+	nng_aio *dial_aio;
+	uint64_t redial_ms; // upper bound of the next delay
+
+	pthread_mutex_t lock;
+	enum state state;
+	bool stopping;
+	bool slow_redial; // refused by the router: retrying at once would not help
+	uint64_t
+		planned_until_ms; // monotonic; until then the router is being restarted; 0: it is not
+	bool holding; // the router wants no new BATCH for now
+	struct link_conn *conn;
+	bool conn_started; // its loop has heard of it
+	bool conn_ended; // its loop has done with it
+	struct link_nonces nonces;
+	struct link_session session;
+	struct link_lane *lanes; // one a worker
+	struct progress *progress; // one a worker
+	uint64_t n_sessions;
+	uint64_t link_timeout_ms;
+	uint64_t opened_ms; // when the connection was made
+	uint64_t heard_ms; // last byte of the session's connections
+	uint64_t ping_ms;
+	struct router_link_status status;
+
+	_Atomic size_t queued_bytes;
+};
+
+static const struct link_conn_ops conn_ops;
+
+// ---- the session (locked)
+
+static void update_queued(struct router_link *link)
+{
+	size_t bytes = 0;
+	for (unsigned i = 0; i < link->options.n_workers; i++) {
+		bytes += link_lane_bytes(&link->lanes[i]);
+	}
+	atomic_store_explicit(&link->queued_bytes, bytes, memory_order_relaxed);
+}
+
+// What is queued as facts is worthless, and nothing is sent before every worker has told what it has.
+static void hold_lanes(struct router_link *link)
+{
+	for (unsigned i = 0; i < link->options.n_workers; i++) {
+		link_lane_hold(&link->lanes[i]);
+	}
+	update_queued(link);
+}
+
+// The router has forgotten us, or will have.
+static void end_session(struct router_link *link)
+{
+	link->session.id = 0;
+	hold_lanes(link);
+}
+
+// Requests wait until every worker's snapshot has gone ahead: one that reached the router between two
+// of them would act on a room of which it does not know all members yet.
+static void pump_lanes(struct router_link *link)
+{
+	uint64_t now_ms = clock_mono_ms();
+	struct link_window *window = &link->session.window;
+	bool going = true;
+	for (unsigned i = 0; i < link->options.n_workers; i++) {
+		going = link_lane_tell(&link->lanes[i], window) && going;
+	}
+	for (unsigned i = 0; i < link->options.n_workers && going; i++) {
+		going = link_lane_pump(&link->lanes[i], window, now_ms);
+	}
+}
+
+// Closes a BATCH with what has gathered, unless a write is under way: then on_drained() will.
+static void pump(struct router_link *link)
+{
+	if (link->state != STATE_READY || link_conn_is_writing(link->conn)) {
+		return;
+	}
+	if (!link->holding) {
+		pump_lanes(link);
+	}
+	link_window_close(&link->session.window);
+	update_queued(link);
+}
+
+static void pump_and_kick(struct router_link *link)
+{
+	if (link->state == STATE_READY) {
+		pump(link);
+		link_conn_kick(link->conn);
+	}
+}
+
+static void tell_ack(struct router_link *link)
+{
+	link_conn_control(link->conn, LINK_ACK, link_window_ack(&link->session.window),
+		bytes_make(NULL, 0));
+}
+
+// What every worker has worked off is taken in: acknowledges it when that is due.
+static void advance_consumed(struct router_link *link)
+{
+	uint64_t base = link->n_sessions << MARK_SEQ_BITS;
+	uint64_t next = link->session.window.rx_next;
+	for (unsigned i = 0; i < link->options.n_workers; i++) {
+		const struct progress *p = &link->progress[i];
+		if (p->done < p->queued) {
+			uint64_t worker_next = p->done > base ? p->done - base + 1 : 1;
+			next = worker_next < next ? worker_next : next;
+		}
+	}
+	bool urgent;
+	link_window_consumed(&link->session.window, next);
+	if (link->state == STATE_READY && link_window_owes_ack(&link->session.window, &urgent) &&
+		urgent) {
+		tell_ack(link);
+	}
+}
+
+// (locked) Ends the connection; the main loop frees it when its callbacks have ended.
+static void drop_conn(struct router_link *link)
+{
+	if (link->conn != NULL && link->state != STATE_ENDING) {
+		link_conn_close(link->conn);
+		link->state = STATE_ENDING;
+		if (link->status.up) {
+			link->status.up = false;
+			link->status.down_since_ms = clock_mono_ms();
+		}
+		loop_wake_post(link->wake);
+	}
+}
+
+// ---- frames (the thread that reads)
+
+static void log_refusal(const struct router_link *link, const char *why)
+{
+	log_error("link_refused", LOG_STR("router", link->options.url), LOG_STR("reason", why));
+}
+
+// What was refused now will be refused again at once.
+static void refused(struct router_link *link)
+{
+	pthread_mutex_lock(&link->lock);
+	link->slow_redial = true;
+	pthread_mutex_unlock(&link->lock);
+}
+
+static void pack_hello(const struct router_link *link, struct buf *out)
+{
+	const struct rights_policy *policy = link->options.policy;
+	size_t n = policy->defaults != NULL ? rights_count(policy->defaults) : 0;
+	Weir__Link__V1__Right *rights = xcalloc(n, sizeof(rights[0]));
+	Weir__Link__V1__Right **refs = xcalloc(n, sizeof(refs[0]));
+	for (size_t i = 0; i < n; i++) {
+		unsigned mask;
+		weir__link__v1__right__init(&rights[i]);
+		rights[i].pattern = pb_data(rights_at(policy->defaults, i, &mask));
+		rights[i].mask = mask;
+		refs[i] = &rights[i];
+	}
+	Weir__Link__V1__Hello hello = WEIR__LINK__V1__HELLO__INIT;
+	hello.major = LINK_MAJOR;
+	hello.minor = LINK_MINOR;
+	hello.name = pb_data(bytes_str(link->options.name));
+	hello.boot = pb_data(bytes_make(link->options.boot, LINK_BOOT_LEN));
+	struct link_offer offer = link_offer_make(&link->session);
+	hello.session = offer.session;
+	hello.down_next = offer.down_next;
+	hello.up_oldest = offer.up_oldest;
+	hello.up_next = offer.up_next;
+	hello.window_bytes = (uint32_t)offer.window_bytes;
+	hello.version = pb_data(bytes_str(WEIR_VERSION));
+	hello.n_default_rights = n;
+	hello.default_rights = refs;
+	hello.lobby = pb_data(policy->lobby);
+	hello.lobby_publish = (uint32_t)policy->lobby_publish;
+	hello.jwt_max_lifetime_ms = link->options.token_life_ms;
+	hello.workers = link->options.n_workers;
+	siblings_fill_hello(link->options.siblings, &hello);
+	uint8_t *at = buf_reserve(out, weir__link__v1__hello__get_packed_size(&hello));
+	out->len += weir__link__v1__hello__pack(&hello, at);
+	free(hello.edges);
+	free(refs);
+	free(rights);
+}
+
+// CHALLENGE: answers with a HELLO.
+static bool on_challenge(struct router_link *link, struct bytes body)
+{
+	Weir__Link__V1__Challenge *challenge =
+		weir__link__v1__challenge__unpack(NULL, body.len, body.data);
+	bool fine = challenge != NULL && challenge->nonce.len == LINK_NONCE_LEN;
+	if (fine && !link_version_fits(challenge->major, challenge->minor)) {
+		log_refusal(link, "version: mixed old and new programs?");
+		fine = false;
+	} else if (fine && !challenge->key_required && link->options.key.len > 0) {
+		log_refusal(link, "bad_key: the router has none");
+		fine = false;
+	}
+	if (fine) {
+		memcpy(link->nonces.router, challenge->nonce.data, LINK_NONCE_LEN);
+		link_random(link->nonces.edge, LINK_NONCE_LEN);
+		struct buf hello = { 0 };
+		struct buf message = { 0 };
+		pthread_mutex_lock(&link->lock);
+		pack_hello(link, &hello);
+		link_sign(&message, LINK_ROLE_EDGE, link->options.key, &link->nonces,
+			buf_bytes(&hello));
+		link_conn_control(link->conn, LINK_HELLO, 0, buf_bytes(&message));
+		pthread_mutex_unlock(&link->lock);
+		buf_fini(&hello);
+		buf_fini(&message);
+	} else {
+		refused(link);
+	}
+	if (challenge != NULL) {
+		weir__link__v1__challenge__free_unpacked(challenge, NULL);
+	}
+	return fine;
+}
+
+static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__HelloAck *ack)
+{
+	if (!link_version_fits(ack->major, ack->minor)) {
+		log_refusal(link, "version: mixed old and new programs?");
+		return false;
+	}
+	const struct link_answer answer = {
+		.session = ack->session,
+		.resumed = ack->resumed,
+		.up_next = ack->up_next,
+		.down_next = ack->down_next,
+		.window_bytes = ack->window_bytes,
+	};
+	pthread_mutex_lock(&link->lock);
+	enum link_follow follow = link_answer_follow(&link->session, &answer);
+	if (follow != LINK_RESUMED) {
+		hold_lanes(link);
+		link->n_sessions++;
+	}
+	uint64_t session = link->n_sessions;
+	if (follow != LINK_BROKEN) {
+		link->link_timeout_ms =
+			ack->link_timeout_ms > 0 ? ack->link_timeout_ms : LINK_TIMEOUT_DEFAULT_MS;
+		link->redial_ms = REDIAL_MIN_MS;
+		link->slow_redial = false;
+		link->planned_until_ms = 0;
+		link->status.up = true;
+		link->status.admitted = true;
+		link->status.down_since_ms = 0;
+	}
+	pthread_mutex_unlock(&link->lock);
+	if (follow == LINK_BROKEN) {
+		log_refusal(link, "cannot resume");
+		return false;
+	}
+	log_info("link_up", LOG_STR("router", link->options.url),
+		LOG_BYTES("name", pb_bytes(ack->router_name)),
+		LOG_STR("session", follow == LINK_BEGUN ? "new" : "resumed"));
+	// The workers hear of the session before any of its batches; only this thread reads.
+	if (follow == LINK_BEGUN) {
+		link->ops->on_session(link->arg, session);
+	}
+	pthread_mutex_lock(&link->lock);
+	if (link->state == STATE_OPENING) {
+		link->state = STATE_READY;
+		link->holding = false;
+		link_conn_attach(link->conn, &link->session.window);
+		pump_and_kick(link);
+	}
+	pthread_mutex_unlock(&link->lock);
+	return true;
+}
+
+// HELLO_ACK: the router has proved itself too.
+static bool on_hello_ack(struct router_link *link, struct bytes packed)
+{
+	struct buf body = { 0 };
+	size_t key_index;
+	bool fine = link_verify(packed, LINK_ROLE_ROUTER, &link->options.key,
+		link->options.key.len > 0 ? 1 : 0, &link->nonces, &key_index, &body);
+	if (!fine) {
+		log_refusal(link, "bad_key: the router does not hold ours");
+		refused(link);
+	} else {
+		Weir__Link__V1__HelloAck *ack =
+			weir__link__v1__hello_ack__unpack(NULL, body.len, body.data);
+		fine = ack != NULL && accept_hello_ack(link, ack);
+		if (ack != NULL) {
+			weir__link__v1__hello_ack__free_unpacked(ack, NULL);
+		}
+	}
+	buf_fini(&body);
+	return fine;
+}
+
+static bool on_batch(struct router_link *link, const struct link_frame *frame)
+{
+	pthread_mutex_lock(&link->lock);
+	int result = link_window_accept(&link->session.window, frame->seq,
+		LINK_HEAD_LEN + frame->body.len);
+	uint64_t mark = link->n_sessions << MARK_SEQ_BITS | frame->seq;
+	pthread_mutex_unlock(&link->lock);
+	if (result != 0) {
+		return result > 0; // a repeat is fine
+	}
+	uint64_t workers = 0;
+	if (!link->ops->on_batch(link->arg, mark, frame->body, &workers)) {
+		log_error("link_malformed", LOG_STR("router", link->options.url));
+		return false;
+	}
+	pthread_mutex_lock(&link->lock);
+	for (unsigned i = 0; i < link->options.n_workers; i++) {
+		if ((workers >> i & 1) != 0) {
+			link->progress[i].queued = mark;
+		}
+	}
+	advance_consumed(link);
+	pthread_mutex_unlock(&link->lock);
+	return true;
+}
+
+static bool on_goaway(struct router_link *link, struct bytes body)
+{
+	Weir__Link__V1__Goaway *goaway = weir__link__v1__goaway__unpack(NULL, body.len, body.data);
+	if (goaway == NULL) {
+		return false;
+	}
+	struct bytes reason = pb_bytes(goaway->reason);
+	bool planned = bytes_equal_str(reason, "restarting");
+	if (planned) {
+		log_info("link_goaway", LOG_STR("router", link->options.url),
+			LOG_BYTES("reason", reason));
+	} else {
+		log_warn("link_goaway", LOG_STR("router", link->options.url),
+			LOG_BYTES("reason", reason));
+	}
+	bool lagged = bytes_equal_str(reason, "lagged");
+	pthread_mutex_lock(&link->lock);
+	link->slow_redial = !planned && !lagged;
+	link->planned_until_ms = planned ? clock_mono_ms() + PLANNED_MAX_MS : 0;
+	if (lagged) {
+		end_session(link);
+	}
+	pthread_mutex_unlock(&link->lock);
+	weir__link__v1__goaway__free_unpacked(goaway, NULL);
+	return false;
+}
+
+// HOLD: what is in the window still goes, and the router learns where it ends.
+static bool on_hold(struct router_link *link, struct bytes body)
+{
+	bool fine = body.len == 1;
+	pthread_mutex_lock(&link->lock);
+	link->holding = fine && body.data[0] != 0;
+	if (link->holding) {
+		uint64_t next = htole64(link->session.window.tx_next);
+		fine = link_conn_control(link->conn, LINK_HELD,
+			link_window_ack(&link->session.window), bytes_make(&next, sizeof(next)));
+	} else {
+		pump_and_kick(link);
+	}
+	pthread_mutex_unlock(&link->lock);
+	return fine;
+}
+
+static bool on_ready_frame(struct router_link *link, const struct link_frame *frame)
+{
+	pthread_mutex_lock(&link->lock);
+	bool fine = link_window_acked(&link->session.window, frame->ack) == 0;
+	if (fine && frame->type == LINK_PONG) {
+		link->status.canary_ms = clock_mono_ms();
+	} else if (fine && frame->type == LINK_PING) {
+		fine = link_conn_control(link->conn, LINK_PONG,
+			link_window_ack(&link->session.window), frame->body);
+	}
+	if (fine) {
+		pump_and_kick(link);
+	}
+	pthread_mutex_unlock(&link->lock);
+	if (!fine) {
+		return false;
+	}
+	switch (frame->type) {
+	case LINK_BATCH:
+		return on_batch(link, frame);
+	case LINK_HOLD:
+		return on_hold(link, frame->body);
+	case LINK_ACK:
+	case LINK_PING:
+	case LINK_PONG:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool on_frame(void *arg, struct link_conn *conn, const struct link_frame *frame)
+{
+	struct router_link *link = arg;
+	(void)conn;
+	pthread_mutex_lock(&link->lock);
+	enum state state = link->state;
+	link->heard_ms = clock_mono_ms();
+	pthread_mutex_unlock(&link->lock);
+	if (frame->type == LINK_GOAWAY) {
+		return on_goaway(link, frame->body);
+	}
+	if (state == STATE_READY) {
+		return on_ready_frame(link, frame);
+	}
+	if (state == STATE_OPENING && frame->type == LINK_CHALLENGE) {
+		return on_challenge(link, frame->body);
+	}
+	return state == STATE_OPENING && frame->type == LINK_HELLO_ACK &&
+		on_hello_ack(link, frame->body);
+}
+
+static void on_drained(void *arg, struct link_conn *conn)
+{
+	struct router_link *link = arg;
+	if (link->conn == conn && link->state == STATE_READY) {
+		pump(link);
+	}
+}
+
+static void on_full(void *arg, struct link_conn *conn)
+{
+	struct router_link *link = arg;
+	(void)conn;
+	loop_wake_post(link->io_wake);
+}
+
+static void on_closed(void *arg, struct link_conn *conn)
+{
+	struct router_link *link = arg;
+	pthread_mutex_lock(&link->lock);
+	if (link->conn == conn) {
+		drop_conn(link);
+		link->conn_ended = true;
+		loop_wake_post(link->wake);
+	}
+	pthread_mutex_unlock(&link->lock);
+}
+
+static const struct link_conn_ops conn_ops = {
+	.on_frame = on_frame,
+	.on_drained = on_drained,
+	.on_full = on_full,
+	.on_closed = on_closed,
+};
+
+// ---- dialling
+
+static void on_dialled(void *arg)
+{
+	struct router_link *link = arg;
+	pthread_mutex_lock(&link->lock);
+	struct link_conn *conn = NULL;
+	if (nng_aio_result(link->dial_aio) == 0) {
+		nng_stream *stream = nng_aio_get_output(link->dial_aio, 0);
+		// No such option on ipc; there is nothing to delay either.
+		(void)nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
+		int fd = link->options.tls == NULL ? link_socket_of(stream) : -1;
+		conn = link_conn_new(stream, fd, link->options.io_loop, LINK_BODY_MAX, &link->lock,
+			&conn_ops, link);
+		link->conn = conn;
+		link->conn_started = !link_conn_is_polled(conn);
+		link->conn_ended = link->conn_started;
+		link->state = STATE_OPENING;
+		link->opened_ms = clock_mono_ms();
+	} else {
+		link->state = STATE_ENDING;
+		loop_wake_post(link->wake);
+	}
+	bool polled = conn != NULL && link_conn_is_polled(conn);
+	pthread_mutex_unlock(&link->lock);
+	if (polled) {
+		loop_wake_post(link->io_wake);
+	} else if (conn != NULL) {
+		link_conn_start(conn);
+	}
+}
+
+// On the loop that reads: a connection is new, or its socket was full.
+static void on_io_wake(void *arg)
+{
+	struct router_link *link = arg;
+	pthread_mutex_lock(&link->lock);
+	struct link_conn *fresh = link->conn_started ? NULL : link->conn;
+	if (fresh != NULL) {
+		link->conn_started = true;
+	} else if (link->conn != NULL && !link->conn_ended && link_conn_is_polled(link->conn)) {
+		link_conn_wait_writable(link->conn);
+	}
+	pthread_mutex_unlock(&link->lock);
+	if (fresh != NULL) {
+		link_conn_start(fresh);
+	}
+}
+
+static void on_redial(void *arg)
+{
+	struct router_link *link = arg;
+	pthread_mutex_lock(&link->lock);
+	link->state = STATE_DIALLING;
+	pthread_mutex_unlock(&link->lock);
+	nng_stream_dialer_dial(link->dialer, link->dial_aio);
+}
+
+// A random delay in [0, bound), the bound doubling to REDIAL_MAX_MS: after an outage many edges do not
+// come back in step. A planned restart is no outage: clients wait for its end, and the router has
+// announced it, so all edges are back within REDIAL_PLANNED_MS and a dial's time.
+static void schedule_redial(struct router_link *link)
+{
+	uint32_t random;
+	link_random(&random, sizeof(random));
+	pthread_mutex_lock(&link->lock);
+	bool planned = clock_mono_ms() < link->planned_until_ms;
+	bool slow = link->slow_redial;
+	pthread_mutex_unlock(&link->lock);
+	uint64_t bound = planned ? REDIAL_PLANNED_MS : slow ? REDIAL_MAX_MS : link->redial_ms;
+	uint64_t floor = slow ? REDIAL_MAX_MS / 2 : 1;
+	loop_timer_start(&link->redial, floor + random % bound);
+	if (!planned) {
+		link->redial_ms =
+			2 * link->redial_ms < REDIAL_MAX_MS ? 2 * link->redial_ms : REDIAL_MAX_MS;
+	}
+}
+
+// Frees the connection that ended, then dials again.
+static void on_wake(void *arg)
+{
+	struct router_link *link = arg;
+	pthread_mutex_lock(&link->lock);
+	if (link->state != STATE_ENDING || (link->conn != NULL && !link->conn_ended)) {
+		pthread_mutex_unlock(&link->lock);
+		return;
+	}
+	struct link_conn *conn = link->conn;
+	pthread_mutex_unlock(&link->lock);
+	link_conn_free(conn);
+	pthread_mutex_lock(&link->lock);
+	link->conn = NULL;
+	link->state = STATE_WAITING;
+	bool again = !link->stopping;
+	pthread_mutex_unlock(&link->lock);
+	if (conn != NULL) {
+		log_warn("link_down", LOG_STR("router", link->options.url));
+	}
+	if (again) {
+		schedule_redial(link);
+	}
+}
+
+// ---- time (main loop)
+
+static void watch_opening(struct router_link *link, uint64_t now_ms)
+{
+	if (now_ms - link->opened_ms > OPEN_LIMIT_MS) {
+		log_refusal(link, "no answer to hello");
+		drop_conn(link);
+	}
+}
+
+static void watch_ready(struct router_link *link, uint64_t now_ms)
+{
+	bool urgent;
+	uint64_t silent_ms = now_ms - link_conn_last_rx_ms(link->conn);
+	if (now_ms > link_conn_last_rx_ms(link->conn) && silent_ms > link->link_timeout_ms / 2) {
+		log_warn("link_silent", LOG_STR("router", link->options.url),
+			LOG_UINT("ms", silent_ms));
+		drop_conn(link);
+		return;
+	}
+	if (link_window_owes_ack(&link->session.window, &urgent)) {
+		tell_ack(link);
+	}
+	if (now_ms - link->ping_ms >= PING_EVERY_MS) {
+		link->ping_ms = now_ms;
+		link_conn_control(link->conn, LINK_PING, link_window_ack(&link->session.window),
+			bytes_make(&now_ms, sizeof(now_ms)));
+	}
+	pump_and_kick(link);
+}
+
+static void on_tick(void *arg)
+{
+	struct router_link *link = arg;
+	pthread_mutex_lock(&link->lock);
+	uint64_t now_ms = clock_mono_ms();
+	if (link->state == STATE_OPENING) {
+		watch_opening(link, now_ms);
+	} else if (link->state == STATE_READY) {
+		watch_ready(link, now_ms);
+	}
+	if (link->session.id != 0 && !link->status.up && now_ms > link->heard_ms &&
+		now_ms - link->heard_ms > link->link_timeout_ms) {
+		end_session(link);
+	}
+	pthread_mutex_unlock(&link->lock);
+	loop_timer_start(&link->tick, TICK_MS);
+}
+
+// ---- life
+
+struct router_link *router_link_new(struct loop *loop, const struct router_link_options *options,
+	const struct router_link_ops *ops, void *arg)
+{
+	CHECK(options->io_loop != NULL);
+	CHECK(options->n_workers > 0 && options->n_workers <= ROUTER_LINK_WORKERS_MAX);
+	struct router_link *link = xcalloc(1, sizeof(*link));
+	link->options = *options;
+	link->ops = ops;
+	link->arg = arg;
+	link->lanes = xcalloc(options->n_workers, sizeof(link->lanes[0]));
+	link->progress = xcalloc(options->n_workers, sizeof(link->progress[0]));
+	link->redial_ms = REDIAL_MIN_MS;
+	link->link_timeout_ms = LINK_TIMEOUT_DEFAULT_MS;
+	link->status.down_since_ms = clock_mono_ms();
+	pthread_mutex_init(&link->lock, NULL);
+	link_session_init(&link->session);
+	end_session(link);
+	loop_timer_init(loop, &link->tick, on_tick, link);
+	loop_timer_init(loop, &link->redial, on_redial, link);
+	link->wake = loop_wake_new(loop, on_wake, link);
+	link->io_wake = loop_wake_new(options->io_loop, on_io_wake, link);
+	int result = nng_stream_dialer_alloc(&link->dialer, options->url);
+	if (result == NNG_ENOMEM) {
+		mem_exhausted();
+	}
+	CHECK(result == 0); // the URL was checked
+	(void)nng_stream_dialer_set_bool(link->dialer, NNG_OPT_TCP_NODELAY, true);
+	if (options->tls != NULL) {
+		CHECK(nng_stream_dialer_set_ptr(link->dialer, NNG_OPT_TLS_CONFIG, options->tls) ==
+			0);
+	}
+	link->dial_aio = link_aio_new(on_dialled, link);
+	loop_timer_start(&link->tick, TICK_MS);
+	loop_timer_start(&link->redial, 0);
+	return link;
+}
+
+// Lets what is queued and a GOAWAY leave, for at most GOODBYE_MS.
+static void say_goodbye(struct router_link *link)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	uint64_t deadline_ms = clock_mono_ms() + GOODBYE_MS;
+	bool said = false;
+	for (;;) {
+		pthread_mutex_lock(&link->lock);
+		bool ready = link->state == STATE_READY;
+		bool writing = ready && link_conn_is_writing(link->conn);
+		bool waiting = ready && link->queued_bytes > 0;
+		if (ready && !writing && !waiting && !said) {
+			said = link_conn_goaway(link->conn, "leaving");
+			writing = true;
+		} else if (ready && !writing) {
+			pump_and_kick(link);
+		}
+		pthread_mutex_unlock(&link->lock);
+		if (!ready || (said && !writing) || clock_mono_ms() > deadline_ms) {
+			break;
+		}
+		link_conn_poll(link->conn);
+		nanosleep(&pause, NULL);
+	}
+}
+
+void router_link_free(struct router_link *link)
+{
+	if (link == NULL) {
+		return;
+	}
+	loop_timer_stop(&link->tick);
+	loop_timer_stop(&link->redial);
+	say_goodbye(link);
+	pthread_mutex_lock(&link->lock);
+	link->stopping = true;
+	pthread_mutex_unlock(&link->lock);
+	nng_stream_dialer_close(link->dialer);
+	nng_aio_stop(link->dial_aio);
+	link_conn_free(link->conn);
+	nng_aio_free(link->dial_aio);
+	nng_stream_dialer_free(link->dialer);
+	loop_wake_free(link->wake);
+	loop_wake_free(link->io_wake);
+	for (unsigned i = 0; i < link->options.n_workers; i++) {
+		link_lane_fini(&link->lanes[i]);
+	}
+	free(link->lanes);
+	free(link->progress);
+	link_session_fini(&link->session);
+	pthread_mutex_destroy(&link->lock);
+	free(link);
+}
+
+// ---- workers
+
+bool router_link_has_room(struct router_link *link, size_t more)
+{
+	size_t queued = atomic_load_explicit(&link->queued_bytes, memory_order_relaxed);
+	return link->options.queue_limit == 0 || queued + more <= link->options.queue_limit;
+}
+
+void router_link_flush(struct router_link *link, unsigned worker, struct link_outbox *outbox)
+{
+	if (outbox->entries.len == 0) {
+		return;
+	}
+	pthread_mutex_lock(&link->lock);
+	link_lane_take(&link->lanes[worker], outbox, link->session.id != 0);
+	update_queued(link);
+	pump_and_kick(link);
+	pthread_mutex_unlock(&link->lock);
+}
+
+void router_link_snapshot(struct router_link *link, unsigned worker, uint64_t session,
+	struct link_outbox *outbox)
+{
+	pthread_mutex_lock(&link->lock);
+	if (link->session.id != 0 && session == link->n_sessions) {
+		link_lane_release(&link->lanes[worker], outbox);
+		update_queued(link);
+		pump_and_kick(link);
+	} else {
+		buf_reset(&outbox->entries, 0);
+	}
+	pthread_mutex_unlock(&link->lock);
+}
+
+void router_link_consumed(struct router_link *link, unsigned worker, uint64_t mark)
+{
+	pthread_mutex_lock(&link->lock);
+	if (mark > link->progress[worker].done) {
+		link->progress[worker].done = mark;
+		advance_consumed(link);
+	}
+	pthread_mutex_unlock(&link->lock);
+}
+
+bool router_link_was_sent(struct router_link *link, unsigned worker, uint64_t req)
+{
+	pthread_mutex_lock(&link->lock);
+	bool sent = req <= link->lanes[worker].sent_req;
+	pthread_mutex_unlock(&link->lock);
+	return sent;
+}
+
+struct router_link_status router_link_status(struct router_link *link)
+{
+	pthread_mutex_lock(&link->lock);
+	struct router_link_status status = link->status;
+	status.inflight_bytes = link_window_inflight(&link->session.window);
+	status.queued_bytes = link->queued_bytes;
+	pthread_mutex_unlock(&link->lock);
+	return status;
+}

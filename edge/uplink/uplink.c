@@ -1,0 +1,363 @@
+// Requests become items here and nowhere else, so that asking a second time, after a session was
+// lost, takes the same path as asking first: a pending entry holds all that is needed to build a join,
+// leave, presence or history request anew. A publish or broadcast is not among them. Its body is not
+// kept, and a router that may have routed it already would route it twice; who sent it is told that
+// the outcome is unknown.
+//
+// Order in a snapshot: each connection followed by its rooms, then SnapshotEnd, then what is asked
+// again, because a request names a connection the router must know by then.
+
+#include "edge/uplink/uplink.h"
+
+#include <stdlib.h>
+
+#include "common/mem.h"
+#include "edge/client/conn.h"
+
+enum { // pending_entry.flags
+	ASK_PRESENCE = 1 << 0,
+	ASK_SINCE = 1 << 1,
+	ASK_BEFORE = 1 << 2,
+};
+
+// What a request costs on the link beyond its texts; an estimate for router_link_has_room().
+enum {
+	REQUEST_OVERHEAD = 64
+};
+
+// Rooms in one Rejoin: of the longest names, still well below what a BATCH is closed at.
+enum {
+	REJOIN_PLACES_MAX = 256
+};
+
+void uplink_init(struct uplink *up, struct router_link *link, unsigned worker)
+{
+	*up = (struct uplink){ .link = link, .worker = worker };
+	pending_init(&up->pending, 1);
+}
+
+void uplink_fini(struct uplink *up)
+{
+	pending_fini(&up->pending);
+	link_outbox_fini(&up->outbox);
+}
+
+static void add_join(struct link_outbox *outbox, const struct request *r, uint64_t req, uint64_t by)
+{
+	Weir__Link__V1__Join join = WEIR__LINK__V1__JOIN__INIT;
+	join.client = r->conn;
+	join.req = req;
+	join.room = pb_data(r->room);
+	join.presence = r->presence;
+	join.has_since = r->has_since;
+	join.since_epoch = r->since_epoch;
+	join.since_seq = r->since_seq;
+	join.automatic = r->kind == REQUEST_AUTOJOIN;
+	link_outbox_add_request(outbox, &LINK_ITEM(JOIN, join, &join), req, by);
+}
+
+static void add_leave(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	Weir__Link__V1__Leave leave = WEIR__LINK__V1__LEAVE__INIT;
+	leave.client = r->conn;
+	leave.req = req;
+	leave.room = pb_data(r->room);
+	link_outbox_add_request(outbox, &LINK_ITEM(LEAVE, leave, &leave), req, by);
+}
+
+static void add_publish(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	Weir__Link__V1__Publish publish = WEIR__LINK__V1__PUBLISH__INIT;
+	publish.client = r->conn;
+	publish.req = req;
+	publish.room = pb_data(r->room);
+	publish.type = pb_data(r->type);
+	publish.body = pb_data(r->body);
+	publish.key = pb_data(r->key);
+	publish.no_echo = r->no_echo;
+	publish.ephemeral = r->ephemeral;
+	link_outbox_add_request(outbox, &LINK_ITEM(PUBLISH, publish, &publish), req, by);
+}
+
+static void add_broadcast(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	Weir__Link__V1__Broadcast broadcast = WEIR__LINK__V1__BROADCAST__INIT;
+	broadcast.client = r->conn;
+	broadcast.req = req;
+	broadcast.type = pb_data(r->type);
+	broadcast.body = pb_data(r->body);
+	link_outbox_add_request(outbox, &LINK_ITEM(BROADCAST, broadcast, &broadcast), req, by);
+}
+
+static void add_presence(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	Weir__Link__V1__PresenceRequest presence = WEIR__LINK__V1__PRESENCE_REQUEST__INIT;
+	presence.client = r->conn;
+	presence.req = req;
+	presence.room = pb_data(r->room);
+	link_outbox_add_request(outbox, &LINK_ITEM(PRESENCE_REQUEST, presence_request, &presence),
+		req, by);
+}
+
+static void add_history(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	Weir__Link__V1__HistoryRequest history = WEIR__LINK__V1__HISTORY_REQUEST__INIT;
+	history.client = r->conn;
+	history.req = req;
+	history.room = pb_data(r->room);
+	history.has_before = r->has_before;
+	history.before = r->before;
+	history.limit = r->limit;
+	link_outbox_add_request(outbox, &LINK_ITEM(HISTORY_REQUEST, history_request, &history), req,
+		by);
+}
+
+static void add_request(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	switch (r->kind) {
+	case REQUEST_JOIN:
+	case REQUEST_AUTOJOIN:
+		add_join(outbox, r, req, by);
+		break;
+	case REQUEST_LEAVE:
+		add_leave(outbox, r, req, by);
+		break;
+	case REQUEST_PUBLISH:
+		add_publish(outbox, r, req, by);
+		break;
+	case REQUEST_BROADCAST:
+		add_broadcast(outbox, r, req, by);
+		break;
+	case REQUEST_PRESENCE:
+		add_presence(outbox, r, req, by);
+		break;
+	case REQUEST_HISTORY:
+		add_history(outbox, r, req, by);
+		break;
+	}
+}
+
+// Keeps in the entry what request_of() needs.
+static void entry_remember(struct pending_entry *entry, const struct request *r)
+{
+	entry->flags = (uint8_t)((r->presence ? ASK_PRESENCE : 0) | (r->has_since ? ASK_SINCE : 0) |
+		(r->has_before ? ASK_BEFORE : 0));
+	entry->epoch = r->since_epoch;
+	entry->seq = r->has_since ? r->since_seq : r->before;
+	entry->limit = r->limit;
+}
+
+static struct request request_of(const struct pending_entry *entry)
+{
+	return (struct request){
+		.kind = (enum request_kind)entry->kind,
+		.conn = entry->conn,
+		.room = bytes_make(entry->room, entry->room_len),
+		.presence = (entry->flags & ASK_PRESENCE) != 0,
+		.has_since = (entry->flags & ASK_SINCE) != 0,
+		.since_epoch = entry->epoch,
+		.since_seq = entry->seq,
+		.has_before = (entry->flags & ASK_BEFORE) != 0,
+		.before = entry->seq,
+		.limit = entry->limit,
+	};
+}
+
+bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms)
+{
+	size_t size = REQUEST_OVERHEAD + request->room.len + request->type.len + request->body.len +
+		request->key.len;
+	if (!router_link_has_room(up->link, size)) {
+		return false;
+	}
+	uint64_t req = pending_add(&up->pending, request->conn, (uint8_t)request->kind, request->id,
+		request->room, deadline_ms);
+	entry_remember(pending_find(&up->pending, req), request);
+	add_request(&up->outbox, request, req, deadline_ms);
+	return true;
+}
+
+bool uplink_is_recovery(const struct pending_entry *entry)
+{
+	return entry->kind == REQUEST_HISTORY || (entry->flags & ASK_SINCE) != 0;
+}
+
+// The rights of a ClientUp: `*list` (one block, free(3)) and their number.
+static size_t rights_list(const struct rights *rights, Weir__Link__V1__Right ***list)
+{
+	size_t n = rights_count(rights);
+	*list = NULL;
+	if (n == 0) {
+		return 0;
+	}
+	*list = xmalloc(n * (sizeof(**list) + sizeof(***list)));
+	Weir__Link__V1__Right *values = (Weir__Link__V1__Right *)(void *)(*list + n);
+	for (size_t i = 0; i < n; i++) {
+		unsigned mask;
+		struct bytes pattern = rights_at(rights, i, &mask);
+		values[i] = (Weir__Link__V1__Right)WEIR__LINK__V1__RIGHT__INIT;
+		values[i].mask = mask;
+		values[i].pattern = pb_data(pattern);
+		(*list)[i] = &values[i];
+	}
+	return n;
+}
+
+static void add_client_up(struct link_outbox *outbox, const struct conn *c)
+{
+	const struct identity *identity = &c->identity;
+	char id[CLIENT_ID_MAX];
+	char address[NET_IP_TEXT_MAX];
+	ProtobufCBinaryData *roles = NULL;
+	if (identity->n_roles > 0) {
+		roles = xmalloc(identity->n_roles * sizeof(roles[0]));
+	}
+	for (size_t i = 0; i < identity->n_roles; i++) {
+		roles[i] = pb_data(bytes_str(identity->roles[i]));
+	}
+	Weir__Link__V1__ClientUp up = WEIR__LINK__V1__CLIENT_UP__INIT;
+	up.client = c->handle;
+	up.id = pb_data(conn_client_id(c, id));
+	up.user = pb_data(bytes_str(identity->user));
+	up.username = pb_data(bytes_str(identity->username));
+	up.n_roles = identity->n_roles;
+	up.roles = roles;
+	up.admin = identity->admin;
+	up.has_rights = identity->rights != NULL;
+	up.n_rights = up.has_rights ? rights_list(identity->rights, &up.rights) : 0;
+	up.address = pb_data(conn_address(c, address));
+	up.since_ms = conn_since_wall_ms(c);
+	up.codec = pb_data(bytes_str(codec_json.name));
+	up.compressed = c->compressed;
+	up.jti = pb_data(bytes_str(identity->jti));
+	up.issued_s = identity->issued_s;
+	link_outbox_add_fact(outbox, &LINK_ITEM(CLIENT_UP, client_up, &up));
+	free(roles);
+	free(up.rights);
+}
+
+void uplink_client_up(struct uplink *up, const struct conn *c)
+{
+	add_client_up(&up->outbox, c);
+}
+
+void uplink_client_down(struct uplink *up, uint64_t handle)
+{
+	Weir__Link__V1__ClientDown down = WEIR__LINK__V1__CLIENT_DOWN__INIT;
+	down.client = handle;
+	link_outbox_add_fact(&up->outbox, &LINK_ITEM(CLIENT_DOWN, client_down, &down));
+}
+
+void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes)
+{
+	Weir__Link__V1__ClientStats stats = WEIR__LINK__V1__CLIENT_STATS__INIT;
+	stats.client = handle;
+	stats.queue_bytes = queue_bytes;
+	link_outbox_add_fact(&up->outbox, &LINK_ITEM(CLIENT_STATS, client_stats, &stats));
+}
+
+void uplink_edge_state(struct uplink *up, bool draining)
+{
+	Weir__Link__V1__EdgeState state = WEIR__LINK__V1__EDGE_STATE__INIT;
+	state.draining = draining;
+	link_outbox_add_fact(&up->outbox, &LINK_ITEM(EDGE_STATE, edge_state, &state));
+}
+
+void uplink_flush(struct uplink *up)
+{
+	if (up->outbox.entries.len > 0) {
+		router_link_flush(up->link, up->worker, &up->outbox);
+	}
+}
+
+static Weir__Link__V1__Place place_of(const struct fib_member *member)
+{
+	const struct fib_room *room = member->room;
+	Weir__Link__V1__Place place = WEIR__LINK__V1__PLACE__INIT;
+	place.room = pb_data(fib_room_name(room));
+	place.epoch = room->epoch;
+	place.seq = room->last_seq;
+	place.join_seq = member->join_seq;
+	place.presence = member->presence;
+	return place;
+}
+
+// Takes up to REJOIN_PLACES_MAX members from `*next` on.
+static void add_some_places(struct link_outbox *outbox, const struct conn *c,
+	const struct fib_member **next)
+{
+	Weir__Link__V1__Place places[REJOIN_PLACES_MAX];
+	Weir__Link__V1__Place *list[REJOIN_PLACES_MAX];
+	Weir__Link__V1__Rejoin rejoin = WEIR__LINK__V1__REJOIN__INIT;
+	rejoin.client = c->handle;
+	rejoin.places = list;
+	while (*next != NULL && rejoin.n_places < REJOIN_PLACES_MAX) {
+		places[rejoin.n_places] = place_of(*next);
+		list[rejoin.n_places] = &places[rejoin.n_places];
+		rejoin.n_places++;
+		*next = LIST_NEXT(*next, in_conn);
+	}
+	link_outbox_add_fact(outbox, &LINK_ITEM(REJOIN, rejoin, &rejoin));
+}
+
+static void add_rejoin(struct link_outbox *outbox, const struct conn *c)
+{
+	const struct fib_member *next = LIST_FIRST(&c->rooms);
+	while (next != NULL) {
+		add_some_places(outbox, c, &next);
+	}
+}
+
+static void add_snapshot_end(struct link_outbox *outbox, unsigned worker)
+{
+	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
+	end.worker = worker;
+	link_outbox_add_fact(outbox, &LINK_ITEM(SNAPSHOT_END, snapshot_end, &end));
+}
+
+static bool changes_something_twice(const struct pending_entry *entry)
+{
+	return entry->kind == REQUEST_PUBLISH || entry->kind == REQUEST_BROADCAST;
+}
+
+// By number, because an entry that is closed may move the others.
+static void ask_again(struct uplink *up, struct link_outbox *outbox, uplink_lost_fn *lost,
+	void *arg)
+{
+	struct pending *pending = &up->pending;
+	for (uint64_t req = pending->first; req < pending->next; req++) {
+		struct pending_entry *entry = pending_find(pending, req);
+		if (entry == NULL || !router_link_was_sent(up->link, up->worker, req)) {
+			continue;
+		}
+		if (changes_something_twice(entry)) {
+			lost(arg, entry);
+		} else {
+			struct request request = request_of(entry);
+			add_request(outbox, &request, req, entry->deadline_ms);
+		}
+	}
+}
+
+void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,
+	uplink_lost_fn *lost, void *arg)
+{
+	// Facts gathered in this turn are in the snapshot as well; the link must have them to drop them.
+	uplink_flush(up);
+	struct link_outbox outbox = { 0 };
+	struct conn *c;
+	while ((c = each(arg)) != NULL) {
+		add_client_up(&outbox, c);
+		add_rejoin(&outbox, c);
+	}
+	add_snapshot_end(&outbox, up->worker);
+	ask_again(up, &outbox, lost, arg);
+	router_link_snapshot(up->link, up->worker, session, &outbox);
+	link_outbox_fini(&outbox);
+}

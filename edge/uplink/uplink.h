@@ -1,0 +1,80 @@
+// What one worker says to one router and what it waits for: the outbox of this turn and the requests
+// not answered yet. One for each (worker, router), so that rooms can be spread over several routers.
+// Builds the items of the link; knows neither frames nor how an answer looks to a client.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "common/check.h"
+#include "edge/uplink/pending.h"
+#include "edge/uplink/router_link.h"
+
+struct conn;
+struct fib_room;
+
+enum request_kind {
+	REQUEST_JOIN,
+	REQUEST_AUTOJOIN, // a join that nobody asked for
+	REQUEST_LEAVE,
+	REQUEST_PUBLISH,
+	REQUEST_BROADCAST,
+	REQUEST_PRESENCE,
+	REQUEST_HISTORY,
+};
+
+// One request; what a kind does not use is ignored. Borrows everything.
+struct request {
+	enum request_kind kind;
+	uint64_t conn; // handle of who asks
+	struct bytes id; // as the client sent it; empty: none
+	struct bytes room;
+	bool presence; // join
+	bool has_since;
+	uint64_t since_epoch;
+	uint64_t since_seq;
+	bool has_before; // history
+	uint64_t before;
+	uint32_t limit;
+	struct bytes type; // publish, broadcast
+	struct bytes body;
+	struct bytes key;
+	bool no_echo;
+	bool ephemeral;
+};
+
+struct uplink {
+	struct router_link *link; // borrowed
+	unsigned worker;
+	struct pending pending;
+	struct link_outbox outbox;
+};
+
+void uplink_init(struct uplink *up, struct router_link *link, unsigned worker);
+void uplink_fini(struct uplink *up);
+
+// Asks the router; the answer will find the request in `pending`. False if publish-queue is full.
+MUST_CHECK bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms);
+// True if the answer to `entry` may be as large as a history.
+bool uplink_is_recovery(const struct pending_entry *entry);
+
+// Facts. A connection that is announced again has a new identity; of the rooms that this no longer
+// allows the router takes it out by itself.
+void uplink_client_up(struct uplink *up, const struct conn *c);
+void uplink_client_down(struct uplink *up, uint64_t handle);
+void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes);
+
+// What the router shows of the edge; a session begins with false.
+void uplink_edge_state(struct uplink *up, bool draining);
+
+// Sends what the turn has gathered.
+void uplink_flush(struct uplink *up);
+
+// Answers a new session: `each` yields the connections to announce (NULL at the end). Requests that
+// had been sent are asked again where that changes nothing twice; of each other one `lost` is called,
+// and it must close the entry.
+typedef struct conn *uplink_each_fn(void *arg);
+typedef void uplink_lost_fn(void *arg, struct pending_entry *entry);
+void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,
+	uplink_lost_fn *lost, void *arg);
