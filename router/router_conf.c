@@ -12,8 +12,8 @@
 
 #include "common/conf/conf_check.h"
 #include "common/mem.h"
+#include "proto/admin_path.h"
 #include "proto/link_hello.h"
-#include "router/admin_path.h"
 
 enum {
 	MESSAGE_DEFAULT = 102400, // max-message of an edge that does not set it

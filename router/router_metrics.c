@@ -4,8 +4,8 @@
 
 #include "common/log.h"
 #include "common/metrics.h"
-#include "router/link_server.h"
-#include "router/route.h"
+#include "router/core/route.h"
+#include "router/link/link_server.h"
 
 static const char *const refusal_labels[REFUSAL_COUNT] = {
 	[REFUSAL_BAD_ROOM] = "reason=\"bad_room\"",

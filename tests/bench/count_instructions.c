@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#include "router/route.h"
+#include "router/core/route.h"
 #include "tests/unit/edge_bench.h"
 
 enum {

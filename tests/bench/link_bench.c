@@ -24,8 +24,8 @@
 #include "common/mem.h"
 #include "edge/uplink/router_link.h"
 #include "proto/link_hello.h"
-#include "router/link_keys.h"
-#include "router/link_server.h"
+#include "router/link/link_keys.h"
+#include "router/link/link_server.h"
 #include "tests/bench/proc_stat.h"
 
 enum {

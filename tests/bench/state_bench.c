@@ -22,7 +22,7 @@
 
 #include "common/mem.h"
 #include "proto/link_items.h"
-#include "router/route.h"
+#include "router/core/route.h"
 
 enum {
 	N_ROOMS = 100000,

@@ -11,8 +11,8 @@
 #include "common/json_scan.h"
 #include "common/utf8.h"
 #include "proto/names.h"
-#include "router/admin_cmd.h"
-#include "router/weirctl_print.h"
+#include "router/admin/admin_cmd.h"
+#include "router/ctl/weirctl_print.h"
 #include "tests/fuzz/fuzz.h"
 
 enum {

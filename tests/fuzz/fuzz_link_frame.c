@@ -16,7 +16,7 @@
 #include "proto/link_frame.h"
 #include "proto/link_hello.h"
 #include "proto/link_items.h"
-#include "router/edge_hello.h"
+#include "router/link/edge_hello.h"
 #include "tests/fuzz/fuzz.h"
 
 // ---- the stream

@@ -12,7 +12,7 @@
 #include "edge/client/conn_table.h"
 #include "edge/uplink/dispatch.h"
 #include "proto/link_frame.h"
-#include "router/route.h"
+#include "router/core/route.h"
 #include "tests/fuzz/fuzz.h"
 
 enum {

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "router/absence.h"
+#include "router/core/absence.h"
 #include "tests/unit/test.h"
 
 static struct absent absent_of(const char *room, const char *user)

@@ -4,8 +4,8 @@
 #include "common/json_scan.h"
 #include "common/mem.h"
 #include "proto/names.h"
-#include "router/admin_cmd.h"
-#include "router/weirctl_print.h"
+#include "router/admin/admin_cmd.h"
+#include "router/ctl/weirctl_print.h"
 #include "tests/unit/test.h"
 
 // Commands over filled tables. Answers are compared as weirctl --json prints them, so names and order

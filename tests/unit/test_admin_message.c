@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "router/admin_message.h"
+#include "router/admin/admin_message.h"
 #include "tests/unit/test.h"
 
 static const struct bytes as_said = { 0 };

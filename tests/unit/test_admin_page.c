@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
-#include "router/admin_page.h"
+#include "router/admin/admin_page.h"
 #include "tests/unit/test.h"
 
 struct thing {

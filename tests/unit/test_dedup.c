@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "router/dedup.h"
+#include "router/core/dedup.h"
 #include "tests/unit/test.h"
 
 static struct dedup_key key_of(const char *user, const char *room, const char *key)

@@ -2,7 +2,7 @@
 #include "proto/link_hello.h"
 #include "proto/link_items.h"
 #include "proto/names.h"
-#include "router/edge_hello.h"
+#include "router/link/edge_hello.h"
 #include "tests/unit/test.h"
 
 // What an honest edge says, for a test to spoil.

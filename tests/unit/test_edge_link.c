@@ -3,7 +3,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "proto/link_items.h"
-#include "router/edge_link.h"
+#include "router/link/edge_link.h"
 #include "tests/unit/test.h"
 
 static struct edge_link *new_link(void)

@@ -1,4 +1,4 @@
-#include "router/ingress.h"
+#include "router/link/ingress.h"
 #include "tests/unit/test.h"
 
 static void count(void *arg)

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "router/room_table.h"
+#include "router/core/room_table.h"
 #include "tests/unit/test.h"
 
 static const struct rights_policy no_policy = { 0 };

@@ -4,7 +4,7 @@
 
 #include "common/mem.h"
 #include "proto/names.h"
-#include "router/route.h"
+#include "router/core/route.h"
 #include "tests/unit/test.h"
 
 // A router with two edges and a sink that keeps what each edge was told, as bytes of a batch. Tests

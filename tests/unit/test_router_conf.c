@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "router/admin_path.h"
+#include "proto/admin_path.h"
 #include "router/router_conf.h"
 #include "tests/unit/conf_args.h"
 

@@ -1,4 +1,4 @@
-#include "router/settling.h"
+#include "router/core/settling.h"
 #include "tests/unit/test.h"
 
 static struct bytes name(const char *text)

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
-#include "router/store.h"
+#include "router/core/store.h"
 #include "tests/unit/test.h"
 
 static const char body_text[] = "{\"n\":\"0123456789\"}";

@@ -1,6 +1,6 @@
 #include "common/check.h"
-#include "router/admin_reply.h"
-#include "router/weirctl_print.h"
+#include "router/admin/admin_reply.h"
+#include "router/ctl/weirctl_print.h"
 #include "tests/unit/test.h"
 
 // Answers are made as the router makes them, and go through their packed form.

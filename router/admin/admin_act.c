@@ -1,0 +1,150 @@
+// The commands that change something: messages of the operator's, clients closed, edges emptied. Each
+// leaves a line in the log, by what it writes to the reply's `audit`.
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/json_scan.h"
+#include "proto/names.h"
+#include "router/admin/admin_call.h"
+#include "router/admin/admin_message.h"
+
+// ---- messages
+
+// `type` replaces what the text says it is; empty: the text must say it.
+static bool parse_message(struct admin_call *call, struct bytes text, struct bytes type,
+	struct buf *scratch, struct route_message *message)
+{
+	struct admin_message parsed;
+	const char *why = admin_message_parse(text, type, scratch, &parsed);
+	if (why != NULL) {
+		admin_reply_fail(call->reply, WEIR__ADMIN__V1__STATUS__USAGE, "invalid_message: %s",
+			why);
+		return false;
+	}
+	*message = (struct route_message){
+		.type = parsed.type,
+		.body = parsed.body,
+		.ephemeral = parsed.ephemeral,
+	};
+	return true;
+}
+
+static void publish(struct admin_call *call, struct route_message *message)
+{
+	message->room = call->words[0];
+	struct route_result result;
+	if (!room_name_valid(message->room)) {
+		admin_refuse(call, "bad_room");
+		return;
+	}
+	if (route_publish(call->ctx->route, message, call->now_ms, call->wall_ms, &result) !=
+		REFUSAL_NONE) {
+		admin_refuse(call, "limit: as many rooms as max-rooms allows");
+		return;
+	}
+	struct admin_reply *reply = call->reply;
+	char epoch[EPOCH_TEXT_MAX];
+	admin_reply_text(reply, "room", message->room);
+	if (result.seq > 0) {
+		admin_reply_text(reply, "epoch",
+			bytes_make(epoch, epoch_format(result.epoch, epoch)));
+		admin_reply_number(reply, "seq", result.seq);
+	}
+	admin_reply_time(reply, "timestamp", result.timestamp_ms);
+	admin_reply_number(reply, "members", result.members);
+	admin_reply_end_row(reply);
+	buf_printf(&reply->audit, "room=%.*s seq=%" PRIu64, (int)message->room.len,
+		(const char *)message->room.data, result.seq);
+}
+
+void admin_cmd_publish(struct admin_call *call)
+{
+	struct buf scratch = { 0 };
+	struct route_message message;
+	if (parse_message(call, call->words[1], bytes_make(NULL, 0), &scratch, &message)) {
+		publish(call, &message);
+	}
+	buf_fini(&scratch);
+}
+
+void admin_cmd_broadcast(struct admin_call *call)
+{
+	struct buf scratch = { 0 };
+	struct route_message message;
+	if (parse_message(call, call->words[0], bytes_str("admin:broadcast"), &scratch, &message)) {
+		struct route_result result;
+		route_broadcast(call->ctx->route, &message, call->wall_ms, &result);
+		admin_reply_time(call->reply, "timestamp", result.timestamp_ms);
+		admin_reply_number(call->reply, "members", result.members);
+		admin_reply_end_row(call->reply);
+		buf_printf(&call->reply->audit, "members=%u", result.members);
+	}
+	buf_fini(&scratch);
+}
+
+// ---- edges
+
+// "N/s", or N. False if it is not a rate that an edge can take.
+static bool drain_rate_of(struct bytes text, uint64_t *rate)
+{
+	*rate = 0;
+	if (text.data == NULL) {
+		return true;
+	}
+	size_t len = text.len;
+	if (len > 2 && memcmp(text.data + len - 2, "/s", 2) == 0) {
+		text.len -= 2;
+	}
+	return json_uint_decode(text, rate) && *rate > 0 && *rate <= UINT32_MAX;
+}
+
+static void drain(struct admin_call *call, bool active)
+{
+	uint64_t rate = 0;
+	if (active && !drain_rate_of(call->options[0], &rate)) {
+		admin_usage(call, "--rate takes a number of connections a second: 50/s");
+		return;
+	}
+	struct table_edge *edge = admin_find_edge(call, call->words[0]);
+	if (edge == NULL) {
+		admin_refuse(call, "no such edge");
+		return;
+	}
+	route_drain(call->ctx->route, edge, active, (uint32_t)rate);
+	admin_reply_text(call->reply, "edge", bytes_str(edge->name));
+	admin_reply_flag(call->reply, "draining", active);
+	admin_reply_number(call->reply, "connections", edge->n_clients);
+	admin_reply_end_row(call->reply);
+	buf_printf(&call->reply->audit, "edge=%s connections=%" PRIu32, edge->name,
+		edge->n_clients);
+}
+
+void admin_cmd_drain(struct admin_call *call)
+{
+	drain(call, true);
+}
+
+void admin_cmd_undrain(struct admin_call *call)
+{
+	drain(call, false);
+}
+
+// Never waits: weirctl comes back with the cursor until there is none, and the routing thread is free
+// to do what is waited for.
+void admin_cmd_restart_prepare(struct admin_call *call)
+{
+	switch (call->ctx->rest(call->ctx->arg)) {
+	case ADMIN_REST_NOT_YET:
+		buf_append_str(&call->reply->cursor, ADMIN_CURSOR_PREFIX "again");
+		break;
+	case ADMIN_REST_REACHED:
+		admin_reply_flag(call->reply, "safe", true);
+		admin_reply_end_row(call->reply);
+		buf_append_str(&call->reply->audit, "safe=true");
+		break;
+	case ADMIN_REST_GIVEN_UP:
+		admin_refuse(call, "not all edges hold still: see edges");
+		break;
+	}
+}

@@ -1,0 +1,103 @@
+// One walk over the object: what means something to us is taken out, all else is copied byte for byte
+// into the body. The edge's codec does the same with much more; it is not shared, because it answers
+// with the client protocol's errors, knows commands, and must not be known here.
+//
+// The scratch buffer gets the body first, at most as long as the text, and decoded strings behind it,
+// so it never grows while spans point into it.
+
+#include "router/admin/admin_message.h"
+
+#include "common/json_scan.h"
+#include "common/utf8.h"
+#include "proto/names.h"
+
+// Consumed, or ours to set.
+static const char *const dropped[] = { "type", "id", "key", "echo", "ephemeral", "from", "user",
+	"username", "room", "seq", "epoch", "timestamp" };
+
+static bool travels(struct bytes name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(dropped); i++) {
+		if (bytes_equal_str(name, dropped[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static size_t put(struct buf *body, size_t at, struct bytes text)
+{
+	memcpy(body->data + at, text.data, text.len);
+	return at + text.len;
+}
+
+static const char *take(struct admin_message *message, struct bytes name,
+	const struct json_member *member, struct buf *scratch)
+{
+	if (bytes_equal_str(name, "type")) {
+		if (member->kind != JSON_STRING) {
+			return "type is not a string";
+		}
+		message->type = json_string_decode(member->raw_value, scratch);
+	} else if (bytes_equal_str(name, "ephemeral")) {
+		if (member->kind != JSON_BOOL) {
+			return "ephemeral is neither true nor false";
+		}
+		message->ephemeral = member->raw_value.data[0] == 't';
+	}
+	return NULL;
+}
+
+static const char *check_type(struct bytes type)
+{
+	if (type.len == 0 || type.len > TYPE_NAME_MAX) {
+		return "no type of 1 to 64 bytes";
+	}
+	return type_is_reserved(type) ? "this type is reserved" : NULL;
+}
+
+const char *admin_message_parse(struct bytes text, struct bytes type, struct buf *scratch,
+	struct admin_message *message)
+{
+	*message = (struct admin_message){ 0 };
+	if (!utf8_valid(text)) {
+		return "not UTF-8";
+	}
+	scratch->len = 0;
+	buf_reserve(scratch, 2 * text.len + 2);
+	scratch->len = text.len + 2;
+	size_t body_len = put(scratch, 0, bytes_str("{"));
+	struct json_scan scan;
+	struct json_member member;
+	int more;
+	json_scan_init(&scan, text);
+	while ((more = json_scan_next(&scan, &member)) > 0) {
+		struct bytes name = json_string_decode(member.raw_name, scratch);
+		const char *why = take(message, name, &member, scratch);
+		if (why != NULL) {
+			return why;
+		}
+		if (travels(name)) {
+			body_len = put(scratch, body_len, member.raw_name);
+			body_len = put(scratch, body_len, bytes_str(":"));
+			body_len = put(scratch, body_len, member.raw_value);
+			body_len = put(scratch, body_len, bytes_str(","));
+		}
+	}
+	if (more < 0) {
+		return "not one JSON object";
+	}
+	if (!json_names_unique(text)) {
+		return "a name occurs twice";
+	}
+	// The last comma becomes the closing brace.
+	body_len += body_len == 1;
+	scratch->data[body_len - 1] = '}';
+	message->body = bytes_make(scratch->data, body_len);
+	if (type.len > 0) {
+		message->type = type;
+		return NULL;
+	}
+	message->ephemeral |= type_find(message->type) == TYPE_TYPING;
+	return check_type(message->type);
+}

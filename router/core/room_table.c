@@ -1,0 +1,552 @@
+// The table is lists in both directions: whatever ends (a membership, a client, an edge, a table)
+// walks its own list and unlinks from the other side. Nothing is ever searched for in order to be
+// removed, but for a room's count of one edge, and a room has few edges.
+//
+// Invariants, which the test checks after every step against arrays:
+//  - a membership is in exactly two lists: its room's and its client's;
+//  - n_members, n_users, n_edges, n_rooms, n_memberships equal what a walk would count;
+//  - a room has one room_edge for each edge with members there, and none with zero members;
+//  - a room is in the idle list if and only if it has no members, and the list is sorted by
+//    idle_since_ms (time does not run backwards), so sweeping looks at the head only;
+//  - an epoch is given once in the life of a process; the first is random, so that two lives of a
+//    router do not share any either.
+//
+// Whether a user is in a room already is not kept per (room, user): that would cost every membership
+// more than its links. It is asked when somebody joins or leaves, by walking the room or the user's
+// connections, whichever is shorter, until the first hit.
+//
+// Memberships are cut from slabs and go back to a free list; the slabs stay until the end, as the
+// next storm of joins needs them again. A malloc per membership would cost the same bytes and spread
+// the lists over the heap.
+
+#include "router/core/room_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/mem.h"
+
+enum {
+	SLAB_MEMBERSHIPS = 1023,
+	RATE_WINDOW_MS = 10000,
+};
+
+struct membership_slab {
+	struct membership_slab *next;
+	struct membership slots[SLAB_MEMBERSHIPS];
+};
+
+static struct bytes room_key(const struct map_node *node)
+{
+	return room_name(CONTAINER_OF(node, const struct table_room, node));
+}
+
+static struct bytes user_key(const struct map_node *node)
+{
+	return user_name(CONTAINER_OF(node, const struct table_user, node));
+}
+
+static struct bytes client_key(const struct map_node *node)
+{
+	const struct table_client *client = CONTAINER_OF(node, const struct table_client, node);
+	return bytes_make(&client->handle, sizeof(client->handle));
+}
+
+void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_members_per_room)
+{
+	*t = (struct room_table){
+		.max_rooms = max_rooms,
+		.max_members_per_room = max_members_per_room,
+	};
+	map_init(&t->rooms, room_key);
+	map_init(&t->users, user_key);
+	LIST_INIT(&t->edges);
+	LIST_INIT(&t->retired);
+	TAILQ_INIT(&t->idle);
+	LIST_INIT(&t->free);
+	ssize_t got = getrandom(&t->next_epoch, sizeof(t->next_epoch), 0);
+	CHECK(got == (ssize_t)sizeof(t->next_epoch));
+}
+
+static void room_free(struct room_table *t, struct table_room *room)
+{
+	if (t->forget != NULL) {
+		t->forget(t->forget_arg, room);
+	}
+	TAILQ_REMOVE(&t->idle, room, idle);
+	map_remove(&t->rooms, &room->node);
+	free(room->edges);
+	free(room);
+}
+
+static void remove_edges(struct room_table *t, struct table_edges *edges)
+{
+	struct table_edge *edge = LIST_FIRST(edges);
+	while (edge != NULL) {
+		struct table_edge *next = LIST_NEXT(edge, in_table);
+		room_table_edge_remove(t, edge, 0);
+		edge = next;
+	}
+}
+
+void room_table_fini(struct room_table *t)
+{
+	remove_edges(t, &t->edges);
+	remove_edges(t, &t->retired);
+	struct table_room *room = TAILQ_FIRST(&t->idle);
+	while (room != NULL) {
+		struct table_room *next = TAILQ_NEXT(room, idle);
+		room_free(t, room);
+		room = next;
+	}
+	map_fini(&t->rooms);
+	map_fini(&t->users);
+	while (t->slabs != NULL) {
+		struct membership_slab *slab = t->slabs;
+		t->slabs = slab->next;
+		free(slab);
+	}
+}
+
+struct table_edge *room_table_edge_add(struct room_table *t, struct bytes name,
+	const struct rights_policy *policy, void *link)
+{
+	struct table_edge *edge = xcalloc(1, sizeof(*edge));
+	map_init(&edge->clients, client_key);
+	LIST_INIT(&edge->list);
+	edge->name = xstrndup(name.data, name.len);
+	edge->lobby = xstrndup(policy->lobby.data, policy->lobby.len);
+	edge->policy = (struct rights_policy){
+		.defaults = policy->defaults != NULL ? rights_ref(policy->defaults) : NULL,
+		.lobby = bytes_make(edge->lobby, policy->lobby.len),
+		.lobby_publish = policy->lobby_publish,
+	};
+	edge->link = link;
+	LIST_INSERT_HEAD(&t->edges, edge, in_table);
+	t->n_edges++;
+	return edge;
+}
+
+void room_table_edge_retire(struct room_table *t, struct table_edge *edge)
+{
+	edge->going = true;
+	LIST_REMOVE(edge, in_table);
+	LIST_INSERT_HEAD(&t->retired, edge, in_table);
+	t->n_edges--;
+}
+
+void room_table_edge_remove(struct room_table *t, struct table_edge *edge, uint64_t now_ms)
+{
+	struct table_client *client = LIST_FIRST(&edge->list);
+	while (client != NULL) {
+		struct table_client *next = LIST_NEXT(client, in_edge);
+		room_table_client_remove(t, client, now_ms);
+		client = next;
+	}
+	LIST_REMOVE(edge, in_table);
+	t->n_edges -= !edge->going;
+	map_fini(&edge->clients);
+	rights_unref(edge->policy.defaults);
+	free(edge->lobby);
+	free(edge->name);
+	buf_fini(&edge->replays);
+	free(edge);
+}
+
+static struct table_user *user_open(struct room_table *t, struct bytes name)
+{
+	struct table_user *user = room_table_user_find(t, name);
+	if (user != NULL) {
+		return user;
+	}
+	CHECK(name.len > 0 && name.len < UINT16_MAX);
+	user = xcalloc(1, sizeof(*user) + name.len + 1);
+	memcpy(user->name, name.data, name.len);
+	user->name_len = (uint16_t)name.len;
+	LIST_INIT(&user->clients);
+	map_insert(&t->users, &user->node);
+	return user;
+}
+
+// Copies `text` to `*at` and moves it behind the NUL.
+static const char *put_text(char **at, struct bytes text)
+{
+	char *start = *at;
+	if (text.len > 0) {
+		memcpy(start, text.data, text.len);
+	}
+	start[text.len] = '\0';
+	*at = start + text.len + 1;
+	return start;
+}
+
+static void client_set_texts(struct table_client *client, const struct client_facts *facts)
+{
+	size_t size = (facts->n_roles + 1) * sizeof(client->roles[0]);
+	size += facts->id.len + facts->username.len + facts->address.len + facts->codec.len +
+		facts->jti.len + 5;
+	for (size_t i = 0; i < facts->n_roles; i++) {
+		size += facts->roles[i].len + 1;
+	}
+	const char **roles = xmalloc(size);
+	char *at = (char *)&roles[facts->n_roles + 1];
+	for (size_t i = 0; i < facts->n_roles; i++) {
+		roles[i] = put_text(&at, facts->roles[i]);
+	}
+	roles[facts->n_roles] = NULL;
+	client->id = put_text(&at, facts->id);
+	client->username = put_text(&at, facts->username);
+	if (facts->username.len == 0) {
+		client->username = NULL;
+	}
+	client->jti = put_text(&at, facts->jti);
+	if (facts->jti.len == 0) {
+		client->jti = NULL;
+	}
+	client->address = put_text(&at, facts->address);
+	client->codec = put_text(&at, facts->codec);
+	free(client->roles);
+	client->roles = roles;
+}
+
+void room_table_client_update(struct table_client *client, const struct client_facts *facts)
+{
+	CHECK(client->handle == facts->handle);
+	CHECK(bytes_equal(user_name(client->user), facts->user));
+	client_set_texts(client, facts);
+	rights_unref(client->rights);
+	client->rights = facts->rights;
+	client->since_ms = facts->since_ms;
+	client->issued_s = facts->issued_s;
+	client->admin = facts->admin;
+	client->compressed = facts->compressed;
+}
+
+struct table_client *room_table_client_add(struct room_table *t, struct table_edge *edge,
+	const struct client_facts *facts)
+{
+	struct table_client *client = xcalloc(1, sizeof(*client));
+	client->handle = facts->handle;
+	client->edge = edge;
+	client->user = user_open(t, facts->user);
+	LIST_INIT(&client->rooms);
+	room_table_client_update(client, facts);
+	map_insert(&edge->clients, &client->node);
+	LIST_INSERT_HEAD(&edge->list, client, in_edge);
+	LIST_INSERT_HEAD(&client->user->clients, client, in_user);
+	client->user->n_clients++;
+	edge->n_clients++;
+	t->n_clients++;
+	return client;
+}
+
+void room_table_client_remove(struct room_table *t, struct table_client *client, uint64_t now_ms)
+{
+	struct membership *m;
+	while ((m = LIST_FIRST(&client->rooms)) != NULL) {
+		room_table_leave(t, m, now_ms);
+	}
+	map_remove(&client->edge->clients, &client->node);
+	LIST_REMOVE(client, in_edge);
+	LIST_REMOVE(client, in_user);
+	client->edge->n_clients--;
+	t->n_clients--;
+	struct table_user *user = client->user;
+	user->n_clients--;
+	if (user->n_clients == 0) {
+		map_remove(&t->users, &user->node);
+		free(user);
+	}
+	rights_unref(client->rights);
+	free(client->roles);
+	free(client);
+}
+
+struct table_client *room_table_client_find(const struct table_edge *edge, uint64_t handle)
+{
+	struct map_node *node = map_find(&edge->clients, bytes_make(&handle, sizeof(handle)));
+	return node != NULL ? CONTAINER_OF(node, struct table_client, node) : NULL;
+}
+
+struct table_user *room_table_user_find(const struct room_table *t, struct bytes name)
+{
+	struct map_node *node = map_find(&t->users, name);
+	return node != NULL ? CONTAINER_OF(node, struct table_user, node) : NULL;
+}
+
+struct table_room *room_table_find(const struct room_table *t, struct bytes name)
+{
+	return table_room_of(map_find(&t->rooms, name));
+}
+
+static uint64_t next_epoch(struct room_table *t)
+{
+	if (t->next_epoch == 0) { // means "none" on the wire
+		t->next_epoch++;
+	}
+	return t->next_epoch++;
+}
+
+static void room_becomes_idle(struct room_table *t, struct table_room *room, uint64_t now_ms)
+{
+	room->idle_since_ms = now_ms;
+	room->is_idle = true;
+	TAILQ_INSERT_TAIL(&t->idle, room, idle);
+}
+
+struct table_room *room_table_open(struct room_table *t, struct bytes name, uint64_t now_ms)
+{
+	struct table_room *room = room_table_find(t, name);
+	if (room != NULL) {
+		return room;
+	}
+	if (t->max_rooms > 0 && t->rooms.n_entries >= t->max_rooms) {
+		return NULL;
+	}
+	CHECK(name.len > 0 && name.len < UINT16_MAX);
+	room = xcalloc(1, sizeof(*room) + name.len + 1);
+	memcpy(room->name, name.data, name.len);
+	room->name_len = (uint16_t)name.len;
+	room->epoch = next_epoch(t);
+	TAILQ_INIT(&room->members);
+	map_insert(&t->rooms, &room->node);
+	room_becomes_idle(t, room, now_ms);
+	return room;
+}
+
+struct room_edge *room_edge_find(const struct table_room *room, const struct table_edge *edge)
+{
+	for (uint32_t i = 0; i < room->n_edges; i++) {
+		if (room->edges[i].edge == edge) {
+			return &room->edges[i];
+		}
+	}
+	return NULL;
+}
+
+static struct room_edge *room_edge_open(struct table_room *room, struct table_edge *edge)
+{
+	struct room_edge *re = room_edge_find(room, edge);
+	if (re != NULL) {
+		return re;
+	}
+	uint32_t n = room->n_edges;
+	if ((n & (n - 1)) == 0) { // full: its room is always a power of two
+		room->edges = xrealloc(room->edges, (n > 0 ? 2 * (size_t)n : 1) * sizeof(*re));
+	}
+	re = &room->edges[n];
+	*re = (struct room_edge){ .edge = edge };
+	room->n_edges++;
+	edge->n_rooms++;
+	return re;
+}
+
+static void room_edge_close(struct table_room *room, struct room_edge *re)
+{
+	re->edge->n_rooms--;
+	room->n_edges--;
+	*re = room->edges[room->n_edges];
+}
+
+static struct membership *membership_alloc(struct room_table *t)
+{
+	if (LIST_EMPTY(&t->free)) {
+		struct membership_slab *slab = xcalloc(1, sizeof(*slab));
+		slab->next = t->slabs;
+		t->slabs = slab;
+		for (size_t i = SLAB_MEMBERSHIPS; i > 0; i--) {
+			LIST_INSERT_HEAD(&t->free, &slab->slots[i - 1], in_client);
+		}
+	}
+	struct membership *m = LIST_FIRST(&t->free);
+	LIST_REMOVE(m, in_client);
+	return m;
+}
+
+struct membership *membership_find(const struct table_room *room, const struct table_client *client)
+{
+	struct membership *m;
+	if (client->n_rooms <= room->n_members) {
+		LIST_FOREACH (m, &client->rooms, in_client) {
+			if (m->room == room) {
+				return m;
+			}
+		}
+	} else {
+		TAILQ_FOREACH (m, &room->members, in_room) {
+			if (m->client == client) {
+				return m;
+			}
+		}
+	}
+	return NULL;
+}
+
+static bool user_is_in(const struct table_room *room, const struct table_user *user)
+{
+	if (room->n_members <= user->n_memberships) {
+		const struct membership *m;
+		TAILQ_FOREACH (m, &room->members, in_room) {
+			if (m->client->user == user) {
+				return true;
+			}
+		}
+		return false;
+	}
+	const struct table_client *client;
+	LIST_FOREACH (client, &user->clients, in_user) {
+		if (membership_find(room, client) != NULL) {
+			return true;
+		}
+	}
+	return false;
+}
+
+uint32_t room_user_count(const struct table_room *room, const struct table_user *user)
+{
+	uint32_t count = 0;
+	if (room->n_members <= user->n_memberships) {
+		const struct membership *m;
+		TAILQ_FOREACH (m, &room->members, in_room) {
+			count += m->client->user == user;
+		}
+		return count;
+	}
+	const struct table_client *client;
+	LIST_FOREACH (client, &user->clients, in_user) {
+		count += membership_find(room, client) != NULL;
+	}
+	return count;
+}
+
+void membership_set_presence(struct membership *m, bool presence)
+{
+	if (m->presence != presence) {
+		struct room_edge *re = room_edge_find(m->room, m->client->edge);
+		re->n_presence += presence ? 1 : UINT32_MAX;
+		m->presence = presence;
+	}
+}
+
+enum room_result room_table_join(struct room_table *t, struct table_client *client,
+	struct bytes name, bool presence, uint64_t now_ms, struct room_joining *joining)
+{
+	struct table_room *room = room_table_open(t, name, now_ms);
+	*joining = (struct room_joining){ .room = room };
+	if (room == NULL) {
+		return ROOM_TOO_MANY;
+	}
+	joining->membership = membership_find(room, client);
+	if (joining->membership != NULL) {
+		membership_set_presence(joining->membership, presence);
+		return ROOM_ALREADY_IN;
+	}
+	if (t->max_members_per_room > 0 && room->n_members >= t->max_members_per_room) {
+		return ROOM_FULL;
+	}
+	joining->user_came = !user_is_in(room, client->user);
+	if (room->is_idle) {
+		TAILQ_REMOVE(&t->idle, room, idle);
+		room->is_idle = false;
+	}
+	struct membership *m = membership_alloc(t);
+	m->room = room;
+	m->client = client;
+	membership_set_join_seq(m, room->seq);
+	m->presence = false;
+	TAILQ_INSERT_TAIL(&room->members, m, in_room);
+	LIST_INSERT_HEAD(&client->rooms, m, in_client);
+	room_edge_open(room, client->edge)->n_members++;
+	membership_set_presence(m, presence);
+	room->n_members++;
+	room->n_users += joining->user_came;
+	client->n_rooms++;
+	client->user->n_memberships++;
+	client->edge->n_memberships++;
+	t->n_members++;
+	joining->membership = m;
+	return ROOM_JOINED;
+}
+
+bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_ms)
+{
+	struct table_room *room = m->room;
+	struct table_client *client = m->client;
+	membership_set_presence(m, false);
+	struct room_edge *re = room_edge_find(room, client->edge);
+	re->n_members--;
+	if (re->n_members == 0) {
+		room_edge_close(room, re);
+	}
+	TAILQ_REMOVE(&room->members, m, in_room);
+	LIST_REMOVE(m, in_client);
+	LIST_INSERT_HEAD(&t->free, m, in_client);
+	room->n_members--;
+	client->n_rooms--;
+	client->user->n_memberships--;
+	client->edge->n_memberships--;
+	t->n_members--;
+	bool user_left = !user_is_in(room, client->user);
+	room->n_users -= user_left;
+	if (room->n_members == 0) {
+		room_becomes_idle(t, room, now_ms);
+	}
+	return user_left;
+}
+
+void room_table_count_message(struct room_table *t, struct table_room *room, uint64_t now_ms)
+{
+	room->published++;
+	uint64_t window = now_ms / RATE_WINDOW_MS;
+	if (window != room->rate_window) {
+		room->rate_before = window == room->rate_window + 1 ? room->rate_now : 0;
+		room->rate_now = 0;
+		room->rate_window = window;
+	}
+	room->rate_now++;
+	if (room->is_idle) {
+		TAILQ_REMOVE(&t->idle, room, idle);
+		room_becomes_idle(t, room, now_ms);
+	}
+}
+
+// The window before counts by the part of it that is less than a window ago.
+uint64_t room_rate_milli(const struct table_room *room, uint64_t now_ms)
+{
+	uint64_t age = now_ms / RATE_WINDOW_MS - room->rate_window;
+	if (age > 1) {
+		return 0;
+	}
+	uint64_t now = age == 0 ? room->rate_now : 0;
+	uint64_t before = age == 0 ? room->rate_before : room->rate_now;
+	uint64_t left_ms = RATE_WINDOW_MS - now_ms % RATE_WINDOW_MS;
+	uint64_t weighted = now * RATE_WINDOW_MS + before * left_ms;
+	return weighted * 1000 / RATE_WINDOW_MS * 1000 / RATE_WINDOW_MS;
+}
+
+size_t room_table_sweep(struct room_table *t, uint64_t now_ms, uint64_t age_ms, size_t max)
+{
+	size_t n = 0;
+	struct table_room *room;
+	while (n < max && (room = TAILQ_FIRST(&t->idle)) != NULL &&
+		now_ms - room->idle_since_ms >= age_ms) {
+		room_free(t, room);
+		n++;
+	}
+	return n;
+}
+
+void room_table_begin_sight(struct room_table *t)
+{
+	t->sight++;
+}
+
+bool room_table_first_sight(const struct room_table *t, struct table_user *user)
+{
+	if (user->seen == t->sight) {
+		return false;
+	}
+	user->seen = t->sight;
+	return true;
+}

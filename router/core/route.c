@@ -1,0 +1,179 @@
+// The core of the router: every rule about rooms that a client can notice is in this file and its
+// parts (route_room: who is in which and has seen what; route_message: what is said there), or in the
+// tables they move. It refuses to know how an item travels: it is handed decoded items and appends
+// encoded ones, so all of it is tested without a thread or a socket.
+//
+// Order is the point. All items of all edges pass here one after the other, so a room has one order,
+// and whatever one item causes is appended before the next is looked at:
+//  - a Delivery goes to each edge before the sender's Published on the same link;
+//  - Joined goes out before the MemberEvent and before any later Delivery;
+//  - a room's stamps follow its seq: the wall clock may jump back, a stamp does not.
+//
+// An edge is trusted for identity and for JSON, not for sense: what no honest edge sends (a name
+// that cannot be, a body that is no object, an item of the other direction) ends its link. What may
+// happen by a race between a client that goes and its last words is ignored and counted.
+
+#include "router/core/route.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "router/core/route_parts.h"
+
+enum {
+	SWEEP_MAX = 4096 // rooms a call
+};
+
+static void forget_log(void *arg, struct table_room *room)
+{
+	struct route *r = arg;
+	store_forget(&r->store, &room->log);
+}
+
+static struct store_limits store_limits_of(const struct route_options *options)
+{
+	return (struct store_limits){
+		.messages = options->history_messages,
+		.bytes = options->history_bytes,
+		.age_ms = options->history_age_ms,
+		.total_bytes = options->history_total,
+	};
+}
+
+void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
+	void *arg)
+{
+	const struct store_limits limits = store_limits_of(options);
+	*r = (struct route){ .options = *options, .append = append, .arg = arg };
+	room_table_init(&r->table, options->max_rooms, options->max_members_per_room);
+	r->table.forget = forget_log;
+	r->table.forget_arg = r;
+	store_init(&r->store, &limits);
+	dedup_init(&r->dedup, options->dedup_total);
+	revocations_init(&r->revocations);
+	settling_init(&r->settling);
+	absences_init(&r->absences);
+}
+
+void route_set_options(struct route *r, const struct route_options *options)
+{
+	r->options = *options;
+	r->table.max_rooms = options->max_rooms;
+	r->table.max_members_per_room = options->max_members_per_room;
+	r->store.limits = store_limits_of(options);
+	r->dedup.total_bytes = options->dedup_total;
+}
+
+void route_fini(struct route *r)
+{
+	room_table_fini(&r->table);
+	store_fini(&r->store);
+	dedup_fini(&r->dedup);
+	revocations_fini(&r->revocations);
+	settling_fini(&r->settling);
+	absences_fini(&r->absences);
+	buf_fini(&r->element);
+}
+
+// ---- in
+
+// One row a kind of item that an edge sends. Where the message names a client, that client must be known:
+// an item about one that is gone is a race, not a fault.
+struct item_row {
+	size_t client; // offset of the client's handle in the message; 0: none
+	size_t req; // and of the request's number
+	bool is_request; // asked for a client: see route_must_wait()
+	int (*run)(struct route_request *rq, const link_item *item);
+};
+
+#define ITEM(KIND)            WEIR__LINK__V1__ITEM__KIND_##KIND
+#define FIELD(Message, field) offsetof(Weir__Link__V1__##Message, field)
+#define OF_EDGE(KIND, fn)     [ITEM(KIND)] = { .run = (fn) }
+#define OF_CLIENT(KIND, Message, fn)                                                               \
+	[ITEM(KIND)] = { .client = FIELD(Message, client), .run = (fn) }
+#define REQUEST(KIND, Message, fn)                                                                 \
+	[ITEM(KIND)] = {                                                                           \
+		.client = FIELD(Message, client),                                                  \
+		.req = FIELD(Message, req),                                                        \
+		.is_request = true,                                                                \
+		.run = (fn),                                                                       \
+	}
+
+static const struct item_row rows[] = {
+	OF_EDGE(CLIENT_UP, route_on_client_up),
+	OF_EDGE(SNAPSHOT_END, route_on_snapshot_end),
+	OF_EDGE(REVOCATION_SNAPSHOT, route_on_revocations),
+	OF_EDGE(EDGE_STATE, route_on_edge_state),
+	OF_CLIENT(CLIENT_DOWN, ClientDown, route_on_client_down),
+	OF_CLIENT(CLIENT_STATS, ClientStats, route_on_client_stats),
+	OF_CLIENT(REJOIN, Rejoin, route_on_rejoin),
+	REQUEST(JOIN, Join, route_on_join),
+	REQUEST(LEAVE, Leave, route_on_leave),
+	REQUEST(PUBLISH, Publish, route_on_publish),
+	REQUEST(BROADCAST, Broadcast, route_on_broadcast),
+	REQUEST(PRESENCE_REQUEST, PresenceRequest, route_on_presence),
+	REQUEST(HISTORY_REQUEST, HistoryRequest, route_on_history),
+};
+
+static uint64_t field_at(const link_item *item, size_t offset)
+{
+	uint64_t value = 0;
+	if (offset > 0) {
+		// Of any kind: the union holds a pointer to the message.
+		memcpy(&value, (const char *)(const void *)item->join + offset, sizeof(value));
+	}
+	return value;
+}
+
+// False if the item speaks of a client that we do not know.
+static bool find_client(struct route_request *rq, const struct item_row *row, const link_item *item,
+	uint64_t handle)
+{
+	rq->req = field_at(item, row->req);
+	rq->client = room_table_client_find(rq->edge, handle);
+	return rq->client != NULL;
+}
+
+bool route_must_wait(const struct route *r, const struct table_edge *edge)
+{
+	return settling_is_on(&r->settling) || route_has_replays(edge);
+}
+
+int route_item(struct route *r, struct table_edge *edge, const link_item *item, uint64_t now_ms,
+	int64_t wall_ms)
+{
+	struct route_request rq = { .r = r, .edge = edge, .now_ms = now_ms, .wall_ms = wall_ms };
+	if (item->kind_case == WEIR__LINK__V1__ITEM__KIND__NOT_SET) {
+		counter_add(&r->counters.unknown, 1);
+		return ROUTE_DONE;
+	}
+	if ((size_t)item->kind_case >= ARRAY_LEN(rows) || rows[item->kind_case].run == NULL) {
+		return -EPROTO; // of the other direction
+	}
+	const struct item_row *row = &rows[item->kind_case];
+	if (row->is_request && route_must_wait(r, edge)) {
+		return ROUTE_LATER;
+	}
+	if (row->client > 0) {
+		uint64_t handle = field_at(item, row->client);
+		if (handle == 0) {
+			return -EPROTO;
+		}
+		if (!find_client(&rq, row, item, handle)) {
+			counter_add(&r->counters.ignored, 1);
+			return ROUTE_DONE;
+		}
+	}
+	return row->run(&rq, item);
+}
+
+// ---- time
+
+void route_sweep(struct route *r, uint64_t now_ms)
+{
+	store_sweep(&r->store, now_ms);
+	route_tell_gone(r, now_ms);
+	if (r->options.history_age_ms > 0) {
+		room_table_sweep(&r->table, now_ms, r->options.history_age_ms, SWEEP_MAX);
+	}
+}

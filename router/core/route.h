@@ -1,0 +1,155 @@
+// What the router does: items in, items out. Takes what edges say, checks it, changes the tables and
+// appends what is to be told to whom. Pure: no socket, no clock, no log; time is a parameter, output
+// goes to a sink. One thread.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/conf/conf.h"
+#include "common/metrics.h"
+#include "proto/link_items.h"
+#include "proto/policy/revocations.h"
+#include "proto/policy/rights.h"
+#include "router/core/absence.h"
+#include "router/core/dedup.h"
+#include "router/core/room_table.h"
+#include "router/core/settling.h"
+#include "router/core/store.h"
+
+struct route_options {
+	uint64_t max_rooms; // 0: no limit
+	uint64_t max_members_per_room; // 0: no limit
+	uint64_t max_connections_per_user; // 0: no limit
+	bool newest_wins; // beyond it the oldest goes, not the one that comes
+	struct conf_rate rate_user; // messages of a user, all connections together
+	struct conf_rate rate_fanout; // connections that a user's messages reach
+	uint64_t presence_linger_ms; // after which it is told that a user has gone
+	uint64_t presence_events_max; // larger rooms announce nobody; 0: no limit
+	uint64_t
+		history_age_ms; // how long messages, and a room's epoch and seq, are kept; 0: for ever
+	uint64_t history_messages; // per room; 0: none are kept
+	uint64_t history_bytes; // per room
+	uint64_t history_total; // bytes of all rooms; 0: no limit
+	uint64_t dedup_total; // bytes of idempotency keys; 0: no limit
+};
+
+// Takes one element of a BATCH for `edge` (see link_item_append()); copies it, the span is reused. It
+// must not call back into route: an edge found dead here is taken down later.
+typedef void route_append_fn(void *arg, struct table_edge *edge, struct bytes element);
+
+struct route_counters {
+	struct counter published; // broadcasts and ephemeral messages too
+	struct counter deliveries; // connections reached
+	struct counter ignored; // items that speak of a client we do not know
+	struct counter unknown; // items of a kind we do not know
+	struct counter rejected[REFUSAL_COUNT];
+};
+
+struct route {
+	struct room_table table; // for reading; the admin plane walks it
+	struct route_options options;
+	struct route_counters counters;
+	struct store store;
+	struct dedup dedup;
+	struct absences absences;
+	struct revocations revocations;
+	struct settling settling; // after a restart
+	route_append_fn *append;
+	void *arg;
+	struct buf element; // scratch: what is being appended
+};
+
+void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
+	void *arg);
+void route_fini(struct route *r);
+// Other limits from now on. What is kept beyond them goes with the next message of its room.
+void route_set_options(struct route *r, const struct route_options *options);
+
+// A session with an edge begins: it holds no client yet. `link` comes back as edge->link; name and
+// policy (from HELLO) are copied. `n_workers` of it will tell their places; 0: it did not say.
+struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
+	const struct rights_policy *policy, uint32_t n_workers);
+// The session is over: nothing is sent to the edge any more, and neither `edge` nor its link are used
+// again. Its clients are members until route_purge() lets them leave.
+void route_edge_down(struct route *r, struct table_edge *edge);
+// Lets clients of edges that went down leave their rooms and tells the members elsewhere: `max` steps,
+// a membership or a client each, so that a large edge does not hold up what is to be routed. False when
+// none is left.
+bool route_purge(struct route *r, size_t max, uint64_t now_ms);
+// True while clients of an edge of that name, which went down, have yet to leave. It must not come up
+// before: its clients, announced again, would be in their rooms twice.
+bool route_is_purging(const struct route *r, struct bytes name);
+
+// After a session began: what the edge's members have missed and history holds, with a gap for the rest.
+// True if some of it has yet to be sent.
+static inline bool route_has_replays(const struct table_edge *edge)
+{
+	return edge->is_announced && edge->replays_at < edge->replays.len;
+}
+// Sends about `max_bytes` of it. What is said meanwhile in a room that waits follows from its history.
+void route_replay(struct route *r, struct table_edge *edge, size_t max_bytes, uint64_t now_ms);
+
+// Sends every edge the names of all edges, for the next router: call it when an edge is new or gone.
+void route_send_edges(struct route *r);
+
+enum route_result_code {
+	ROUTE_DONE,
+	ROUTE_LATER, // nothing was done: to be given again when route_must_wait() is over
+};
+// True while requests of the edge are not routed: an edge of the last router is awaited, or this edge has
+// not been sent all that its members have missed. A publish must not be answered before the message
+// itself, which waits behind those.
+bool route_must_wait(const struct route *r, const struct table_edge *edge);
+// One item from an edge; of a kind that a newer edge knows, it is ignored. ROUTE_DONE, ROUTE_LATER, or
+// negative if no conforming edge sends it: then its link is to be closed.
+MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,
+	uint64_t now_ms, int64_t wall_ms);
+
+// All revocations, for an edge whose session begins.
+void route_tell_revocations(struct route *r, struct table_edge *edge);
+// Revokes tokens: every edge is told, and who is there with one is closed; `*closed` of them. False if
+// there are too many.
+MUST_CHECK bool route_revoke(struct route *r, const struct revocation *rev, uint64_t *closed);
+// How long a token may be good after it was issued, by what the edges said; 0: any time.
+uint64_t route_token_life_ms(const struct route *r);
+// Forgets revocations that no token can need any more.
+void route_expire_revocations(struct route *r, int64_t wall_ms);
+
+// Forgets rooms whose time is over, some at a time: call each second or so.
+void route_sweep(struct route *r, uint64_t now_ms);
+
+struct route_message {
+	struct bytes room; // not for broadcasts
+	struct bytes type;
+	struct bytes body;
+	const struct table_client *from; // NULL: no client's (weirctl)
+	struct bytes key; // of idempotency; empty: none
+	bool no_echo;
+	bool ephemeral;
+};
+struct route_result {
+	uint64_t epoch;
+	uint64_t seq; // 0: ephemeral, or a broadcast
+	int64_t timestamp_ms;
+	uint32_t members; // connections
+	bool duplicate; // a repeat: the other fields are the first one's, but for members
+};
+// Publishes without a question of rights. REFUSAL_NONE and the result, or why not.
+MUST_CHECK enum refusal route_publish(struct route *r, const struct route_message *message,
+	uint64_t now_ms, int64_t wall_ms, struct route_result *result);
+void route_broadcast(struct route *r, const struct route_message *message, int64_t wall_ms,
+	struct route_result *result);
+
+// Asks the client's edge to close it; it leaves its rooms when the edge says that it has.
+void route_kick(struct route *r, const struct table_client *client, struct bytes reason);
+// Has the edge send its clients away, `rate` a second (0: as it sees fit), and keep others out; or no
+// longer. What it makes of that it says itself (table_edge's `draining`).
+void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t rate);
+
+// What the router decides of a client that asks for a right; weirctl explains with it.
+struct rights_decision route_decide(const struct table_client *client, enum right right,
+	struct bytes room);

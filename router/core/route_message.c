@@ -1,0 +1,253 @@
+// What is said in a room: numbered, stamped, kept, and appended for each edge with a member; and what is
+// said to everybody.
+//
+// One message is encoded once, and again only for the sender's edge if that must leave the sender
+// out. A list of handles to leave out, the same for all edges, would save that second encoding and
+// cost every other delivery its bytes.
+
+#include <errno.h>
+
+#include "proto/names.h"
+#include "router/core/route_out.h"
+#include "router/core/route_parts.h"
+
+static void send_published(const struct route_request *rq, const struct route_result *result)
+{
+	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
+	published.client = rq->client->handle;
+	published.req = rq->req;
+	published.epoch = result->epoch;
+	published.seq = result->seq;
+	published.timestamp_ms = result->timestamp_ms;
+	published.members = result->members;
+	published.duplicate = result->duplicate;
+	route_send(rq->r, rq->edge, &LINK_ITEM(PUBLISHED, published, &published));
+}
+
+// Appends the delivery to each edge with members; returns how many connections it reaches.
+static uint32_t deliver(struct route *r, struct table_room *room,
+	const struct route_message *message, const struct route_result *result)
+{
+	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+	delivery.room = pb_data(room_name(room));
+	delivery.epoch = result->epoch;
+	delivery.seq = result->seq;
+	delivery.timestamp_ms = result->timestamp_ms;
+	delivery.type = pb_data(message->type);
+	delivery.body = pb_data(message->body);
+	const struct table_client *from = message->from;
+	if (from != NULL) {
+		delivery.from = pb_data(bytes_str(from->id));
+		delivery.user = pb_data(user_name(from->user));
+		delivery.username = pb_data(bytes_str(from->username));
+	}
+	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
+
+	bool leave_out = from != NULL && (message->no_echo || message->ephemeral) &&
+		membership_find(room, from) != NULL;
+	const struct room_edge *apart = leave_out ? room_edge_find(room, from->edge) : NULL;
+	route_encode(r, &item);
+	for (uint32_t i = 0; i < room->n_edges; i++) {
+		if (&room->edges[i] != apart && room->edges[i].replay_from == 0) {
+			route_append_encoded(r, room->edges[i].edge);
+		}
+	}
+	if (apart != NULL && apart->n_members > 1 && apart->replay_from == 0) {
+		delivery.except = from->handle;
+		route_send(r, apart->edge, &item);
+	}
+	return room->n_members - leave_out;
+}
+
+static struct dedup_key dedup_key_of(const struct route_message *message)
+{
+	return (struct dedup_key){
+		.user = message->from != NULL ? user_name(message->from->user)
+					      : bytes_make(NULL, 0),
+		.room = message->room,
+		.key = message->key,
+	};
+}
+
+// True, with the first result, if this was published before.
+static bool is_repeat(struct route *r, const struct route_message *message, uint64_t now_ms,
+	struct route_result *result)
+{
+	struct dedup_result first;
+	struct dedup_key key = dedup_key_of(message);
+	if (key.key.len == 0 || !dedup_find(&r->dedup, &key, now_ms, &first)) {
+		return false;
+	}
+	const struct table_room *room = room_table_find(&r->table, message->room);
+	*result = (struct route_result){
+		.epoch = first.epoch,
+		.seq = first.seq,
+		.timestamp_ms = first.timestamp_ms,
+		.members = room != NULL ? room->n_members : 0,
+		.duplicate = true,
+	};
+	return true;
+}
+
+// Remembers what was published: the message, and its key if it has one.
+static void keep(struct route *r, struct table_room *room, const struct route_message *message,
+	const struct route_result *result, uint64_t now_ms)
+{
+	const struct table_client *from = message->from;
+	struct store_message kept = {
+		.seq = result->seq,
+		.timestamp_ms = result->timestamp_ms,
+		.type = message->type,
+		.body = message->body,
+	};
+	if (from != NULL) {
+		kept.from = bytes_str(from->id);
+		kept.user = user_name(from->user);
+		kept.username = bytes_str(from->username);
+	}
+	store_append(&r->store, &room->log, &kept, now_ms);
+	if (message->key.len > 0) {
+		const struct dedup_key key = dedup_key_of(message);
+		const struct dedup_result first = {
+			.epoch = result->epoch,
+			.seq = result->seq,
+			.timestamp_ms = result->timestamp_ms,
+		};
+		dedup_add(&r->dedup, &key, &first, now_ms);
+	}
+}
+
+// What reaches more connections than its user may ever save up for passes when nothing was used.
+static bool within_rates(const struct route *r, struct table_user *user, uint64_t reached,
+	uint64_t now_ms)
+{
+	const struct conf_rate *messages = &r->options.rate_user;
+	const struct conf_rate *fanout = &r->options.rate_fanout;
+	return rate_take(&user->messages, messages->per_s, messages->burst, 1, now_ms) &&
+		rate_take(&user->fanout, fanout->per_s, fanout->burst, reached, now_ms);
+}
+
+enum refusal route_publish(struct route *r, const struct route_message *message, uint64_t now_ms,
+	int64_t wall_ms, struct route_result *result)
+{
+	if (is_repeat(r, message, now_ms, result)) {
+		return REFUSAL_NONE;
+	}
+	struct table_room *room = room_table_open(&r->table, message->room, now_ms);
+	if (room == NULL) {
+		return REFUSAL_LIMIT;
+	}
+	if (message->from != NULL &&
+		!within_rates(r, message->from->user, room->n_members, now_ms)) {
+		return REFUSAL_RATE_LIMITED;
+	}
+	if (room->last_ms < wall_ms) {
+		room->last_ms = wall_ms;
+	}
+	if (!message->ephemeral) {
+		room->seq++;
+	}
+	*result = (struct route_result){
+		.epoch = room->epoch,
+		.seq = message->ephemeral ? 0 : room->seq,
+		.timestamp_ms = room->last_ms,
+		.members = room->n_members,
+	};
+	if (!message->ephemeral) {
+		keep(r, room, message, result, now_ms);
+	}
+	room_table_count_message(&r->table, room, now_ms);
+	counter_add(&r->counters.published, 1);
+	if (room->n_members > 0) {
+		counter_add(&r->counters.deliveries, deliver(r, room, message, result));
+	}
+	return REFUSAL_NONE;
+}
+
+static bool message_ok(struct bytes type, struct bytes body)
+{
+	return type.len >= 1 && type.len <= TYPE_NAME_MAX && body.len >= 2 &&
+		body.len <= MESSAGE_MAX && body.data[0] == '{' && body.data[body.len - 1] == '}';
+}
+
+int route_on_publish(struct route_request *rq, const link_item *item)
+{
+	const Weir__Link__V1__Publish *publish = item->publish;
+	const struct route_message message = {
+		.room = pb_bytes(publish->room),
+		.type = pb_bytes(publish->type),
+		.body = pb_bytes(publish->body),
+		.from = rq->client,
+		.key = pb_bytes(publish->key),
+		.no_echo = publish->no_echo,
+		.ephemeral = publish->ephemeral,
+	};
+	if (!message_ok(message.type, message.body) || publish->key.len > KEY_MAX) {
+		return -EPROTO;
+	}
+	struct route_result result;
+	enum refusal refusal = REFUSAL_NONE;
+	if (!room_name_valid(message.room)) {
+		refusal = REFUSAL_BAD_ROOM;
+	} else if (!route_may(rq->client, RIGHT_PUBLISH, message.room)) {
+		refusal = REFUSAL_FORBIDDEN;
+	} else {
+		refusal = route_publish(rq->r, &message, rq->now_ms, rq->wall_ms, &result);
+	}
+	if (refusal != REFUSAL_NONE) {
+		route_refuse(rq, refusal);
+	} else {
+		send_published(rq, &result);
+	}
+	return 0;
+}
+
+void route_broadcast(struct route *r, const struct route_message *message, int64_t wall_ms,
+	struct route_result *result)
+{
+	Weir__Link__V1__BroadcastDelivery delivery = WEIR__LINK__V1__BROADCAST_DELIVERY__INIT;
+	delivery.timestamp_ms = wall_ms;
+	delivery.type = pb_data(message->type);
+	delivery.body = pb_data(message->body);
+	if (message->from != NULL) {
+		delivery.from = pb_data(bytes_str(message->from->id));
+		delivery.user = pb_data(user_name(message->from->user));
+		delivery.username = pb_data(bytes_str(message->from->username));
+	}
+	route_encode(r, &LINK_ITEM(BROADCAST_DELIVERY, broadcast_delivery, &delivery));
+	struct table_edge *edge;
+	LIST_FOREACH (edge, &r->table.edges, in_table) {
+		route_append_encoded(r, edge);
+	}
+	counter_add(&r->counters.published, 1);
+	counter_add(&r->counters.deliveries, r->table.n_clients);
+	*result = (struct route_result){
+		.timestamp_ms = wall_ms,
+		.members = (uint32_t)r->table.n_clients,
+	};
+}
+
+int route_on_broadcast(struct route_request *rq, const link_item *item)
+{
+	const Weir__Link__V1__Broadcast *broadcast = item->broadcast;
+	const struct route_message message = {
+		.type = pb_bytes(broadcast->type),
+		.body = pb_bytes(broadcast->body),
+		.from = rq->client,
+	};
+	if (!message_ok(message.type, message.body)) {
+		return -EPROTO;
+	}
+	if (!rq->client->admin) {
+		route_refuse(rq, REFUSAL_FORBIDDEN);
+		return 0;
+	}
+	if (!within_rates(rq->r, rq->client->user, rq->r->table.n_clients, rq->now_ms)) {
+		route_refuse(rq, REFUSAL_RATE_LIMITED);
+		return 0;
+	}
+	struct route_result result;
+	route_broadcast(rq->r, &message, rq->wall_ms, &result);
+	send_published(rq, &result);
+	return 0;
+}

@@ -1,0 +1,89 @@
+// How route's output leaves: an item is encoded once, into one scratch buffer, and appended for as many
+// edges as it is for. Also the items that more than one rule sends. It decides nothing.
+
+#include "router/core/route_out.h"
+
+#include "proto/link_hello.h"
+#include "router/core/route_parts.h"
+
+enum {
+	SCRATCH_KEEP = 256 << 10
+};
+
+void route_encode(struct route *r, const link_item *item)
+{
+	buf_reset(&r->element, SCRATCH_KEEP);
+	link_item_append(&r->element, item);
+}
+
+void route_append_encoded(struct route *r, struct table_edge *edge)
+{
+	if (!edge->going) {
+		r->append(r->arg, edge, buf_bytes(&r->element));
+	}
+}
+
+void route_send(struct route *r, struct table_edge *edge, const link_item *item)
+{
+	route_encode(r, item);
+	route_append_encoded(r, edge);
+}
+
+void route_refuse(const struct route_request *rq, enum refusal code)
+{
+	counter_add(&rq->r->counters.rejected[code], 1);
+	Weir__Link__V1__Refused refused = WEIR__LINK__V1__REFUSED__INIT;
+	refused.client = rq->client->handle;
+	refused.req = rq->req;
+	refused.code = code;
+	route_send(rq->r, rq->edge, &LINK_ITEM(REFUSED, refused, &refused));
+}
+
+void route_send_left(const struct route_request *rq, struct bytes room, const char *reason)
+{
+	Weir__Link__V1__Left left = WEIR__LINK__V1__LEFT__INIT;
+	left.client = rq->client->handle;
+	left.req = rq->req;
+	left.room = pb_data(room);
+	left.reason = pb_data(bytes_str(reason));
+	route_send(rq->r, rq->edge, &LINK_ITEM(LEFT, left, &left));
+}
+
+void route_kick_handle(struct route *r, struct table_edge *edge, uint64_t handle,
+	struct bytes reason)
+{
+	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
+	kick.client = handle;
+	kick.reason = pb_data(reason);
+	route_send(r, edge, &LINK_ITEM(KICK, kick, &kick));
+}
+
+void route_kick(struct route *r, const struct table_client *client, struct bytes reason)
+{
+	route_kick_handle(r, client->edge, client->handle, reason);
+}
+
+void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t rate)
+{
+	Weir__Link__V1__Drain drain = WEIR__LINK__V1__DRAIN__INIT;
+	drain.active = active;
+	drain.rate = rate;
+	route_send(r, edge, &LINK_ITEM(DRAIN, drain, &drain));
+}
+
+void route_send_edges(struct route *r)
+{
+	ProtobufCBinaryData names[LINK_EDGES_MAX];
+	Weir__Link__V1__EdgeList list = WEIR__LINK__V1__EDGE_LIST__INIT;
+	list.names = names;
+	struct table_edge *edge;
+	LIST_FOREACH (edge, &r->table.edges, in_table) {
+		if (list.n_names < LINK_EDGES_MAX) {
+			names[list.n_names++] = pb_data(bytes_str(edge->name));
+		}
+	}
+	route_encode(r, &LINK_ITEM(EDGE_LIST, edge_list, &list));
+	LIST_FOREACH (edge, &r->table.edges, in_table) {
+		route_append_encoded(r, edge);
+	}
+}

@@ -1,0 +1,23 @@
+// What leaves route: items for edges. Shared by the files of route.
+#pragma once
+
+#include <stdint.h>
+
+#include "router/core/route.h"
+
+struct route_request;
+
+// Encodes an item once, for route_append_encoded() to as many edges as it is for.
+void route_encode(struct route *r, const link_item *item);
+// Nothing is appended for an edge that went down.
+void route_append_encoded(struct route *r, struct table_edge *edge);
+// Both, for one edge.
+void route_send(struct route *r, struct table_edge *edge, const link_item *item);
+
+// Answers the request, and counts the refusal.
+void route_refuse(const struct route_request *rq, enum refusal code);
+// The request's client is no longer a member; `reason` NULL: it asked for that.
+void route_send_left(const struct route_request *rq, struct bytes room, const char *reason);
+// Asks the edge to close a client that the tables need not know.
+void route_kick_handle(struct route *r, struct table_edge *edge, uint64_t handle,
+	struct bytes reason);

@@ -1,0 +1,374 @@
+// weirctl: carries its words to the router and prints the rows that come back. It knows no command:
+// the router owns names, arguments and help, so an old weirctl runs the commands of a newer router.
+// The one thing it reads itself is a token, because that is a secret and stays here.
+//
+// The request has a random id, and NNG sends it again by itself when the connection breaks before the
+// answer is there; the router runs it once.
+//
+// An answer is there within five seconds or there is none. NNG's own timeouts do not cover a dial in
+// the foreground, which is what tells at once that nobody listens, so an alarm ends the program.
+// Connecting once before, only to see, is no way: a peer that leaves during the handshake can end the
+// listening of NNG 1.5.
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
+
+#include "admin.pb-c.h"
+#include "common/check.h"
+#include "common/mem.h"
+#include "proto/admin_path.h"
+#include "router/ctl/weirctl_print.h"
+#include "router/ctl/weirctl_token.h"
+
+enum {
+	EXIT_OK = 0,
+	EXIT_REFUSED = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNREACHABLE = 3,
+};
+
+enum {
+	DEADLINE_S = 5,
+	RECONNECT_MS = 20,
+	ABSENT_TRIES = 25, // half a second
+	RESEND_MS =
+		60000, // never by time; infinite would mean: not after a broken connection either
+	REPLY_MAX = 4 << 20,
+	WORDS_MAX = 64,
+};
+
+static const char usage_text[] = "usage: weirctl [--admin URL] [--json] COMMAND [ARGUMENTS]\n"
+				 "  --admin URL  the router's admin socket, ipc://PATH\n"
+				 "  --json       one object a line\n"
+				 "  --version    version of weirctl\n"
+				 "`weirctl help` lists the commands of the router.\n";
+
+struct session {
+	char *url; // owned
+	nng_socket socket;
+	Weir__Admin__V1__Subject *subject; // owned; NULL: no token given
+	struct printer printer;
+};
+
+// ---- command line
+
+struct options {
+	const char *admin; // NULL: not given
+	const char *token; // a file; NULL: not given
+	bool json;
+	int first; // index of the command in argv
+	size_t n_words; // of the command and its arguments
+};
+
+// Takes out what may stand behind the command as well and is weirctl's to handle; no command has
+// options of these names. Returns how many arguments are left.
+static int take_own(int argc, char **argv, int first, struct options *options)
+{
+	bool words_only = false;
+	int kept = first;
+	for (int i = first; i < argc; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			words_only = true;
+		}
+		if (!words_only && strcmp(argv[i], "--json") == 0) {
+			options->json = true;
+		} else if (!words_only && strcmp(argv[i], "--token") == 0 && i + 1 < argc) {
+			options->token = argv[++i];
+		} else if (!words_only && strncmp(argv[i], "--token=", 8) == 0) {
+			options->token = argv[i] + 8;
+		} else {
+			argv[kept++] = argv[i];
+		}
+	}
+	return kept;
+}
+
+// Returns an exit code, or -1 to go on.
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			options->json = true;
+		} else if (strcmp(argv[i], "--admin") == 0 && i + 1 < argc) {
+			options->admin = argv[++i];
+		} else if (strncmp(argv[i], "--admin=", 8) == 0) {
+			options->admin = argv[i] + 8;
+		} else if (strcmp(argv[i], "--help") == 0) {
+			fputs(usage_text, stdout);
+			return EXIT_OK;
+		} else if (strcmp(argv[i], "--version") == 0) {
+			puts("weirctl " WEIR_VERSION);
+			return EXIT_OK;
+		} else {
+			fprintf(stderr, "weirctl: no such option: %s\n%s", argv[i], usage_text);
+			return EXIT_USAGE;
+		}
+	}
+	options->first = i;
+	argc = take_own(argc, argv, i, options);
+	options->n_words = (size_t)(argc - i);
+	if (i == argc || argc - i > WORDS_MAX - 1) {
+		fputs(usage_text, stderr);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+static size_t terminal_width(void)
+{
+	struct winsize size;
+	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+		return size.ws_col;
+	}
+	return 0;
+}
+
+// ---- the router
+
+// What the alarm says, made before it is set: its handler may not format.
+static char alarm_text[512];
+
+static void on_alarm(int signum)
+{
+	(void)signum;
+	ssize_t put = write(STDERR_FILENO, alarm_text, strlen(alarm_text));
+	(void)put;
+	_exit(EXIT_UNREACHABLE);
+}
+
+static void set_deadline(const struct session *session)
+{
+	snprintf(alarm_text, sizeof(alarm_text), "weirctl: no router answers at %s: %d s passed\n",
+		session->url, DEADLINE_S);
+	signal(SIGALRM, on_alarm);
+	alarm(DEADLINE_S);
+}
+
+static int unreachable(const struct session *session, const char *why)
+{
+	fprintf(stderr, "weirctl: no router answers at %s: %s\n", session->url, why);
+	return EXIT_UNREACHABLE;
+}
+
+static int open_socket(nng_socket *socket)
+{
+	int result = nng_req0_open(socket);
+	if (result == 0) {
+		result = nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, RESEND_MS);
+	}
+	if (result == 0) {
+		result = nng_socket_set_ms(*socket, NNG_OPT_RECONNMINT, RECONNECT_MS);
+	}
+	if (result == 0) {
+		result = nng_socket_set_size(*socket, NNG_OPT_RECVMAXSZ, REPLY_MAX);
+	}
+	return result;
+}
+
+// The router's listener may be about to be replaced: then it breaks off, which is no answer yet.
+static bool may_come_back(int result)
+{
+	return result == NNG_ECLOSED || result == NNG_ECONNSHUT || result == NNG_ECONNRESET ||
+		result == NNG_ECONNABORTED || result == NNG_ETIMEDOUT || result == NNG_EAGAIN;
+}
+
+// Between two listeners there is none for a moment, which looks like a router that is not there.
+static bool may_be_back_soon(int result, unsigned tries)
+{
+	return (result == NNG_ECONNREFUSED || result == NNG_ENOENT) && tries < ABSENT_TRIES;
+}
+
+static int dial(nng_socket socket, const char *url)
+{
+	int result;
+	unsigned tries = 0;
+	while ((result = nng_dial(socket, url, NULL, 0)) != 0 &&
+		(may_come_back(result) || may_be_back_soon(result, tries++))) {
+		usleep(RECONNECT_MS * 1000);
+	}
+	return result;
+}
+
+static int connect_router(struct session *session)
+{
+	static const char scheme[] = "ipc://";
+	if (strncmp(session->url, scheme, sizeof(scheme) - 1) != 0) {
+		fprintf(stderr, "weirctl: --admin takes ipc://PATH\n");
+		return EXIT_USAGE;
+	}
+	int result = open_socket(&session->socket);
+	if (result == 0) {
+		result = dial(session->socket, session->url);
+	}
+	return result == 0 ? EXIT_OK : unreachable(session, nng_strerror(result));
+}
+
+static nng_msg *make_request(const struct session *session, char *const *words, size_t n_words)
+{
+	Weir__Admin__V1__Request request = WEIR__ADMIN__V1__REQUEST__INIT;
+	ProtobufCBinaryData argv[WORDS_MAX];
+	CHECK(n_words <= WORDS_MAX);
+	CHECK(getrandom(&request.id, sizeof(request.id), 0) == (ssize_t)sizeof(request.id));
+	for (size_t i = 0; i < n_words; i++) {
+		argv[i].data = (uint8_t *)words[i];
+		argv[i].len = strlen(words[i]);
+	}
+	request.subject = session->subject;
+	request.n_argv = n_words;
+	request.argv = argv;
+	request.version.data = (uint8_t *)WEIR_VERSION;
+	request.version.len = strlen(WEIR_VERSION);
+	nng_msg *message;
+	if (nng_msg_alloc(&message, weir__admin__v1__request__get_packed_size(&request)) != 0) {
+		mem_exhausted(); // nothing else makes it fail
+	}
+	weir__admin__v1__request__pack(&request, nng_msg_body(message));
+	return message;
+}
+
+// Exchanges one request for one answer. NNG error code.
+static int exchange(nng_socket socket, nng_msg *request, nng_msg **reply)
+{
+	int result = nng_sendmsg(socket, request, 0);
+	if (result != 0) {
+		nng_msg_free(request);
+		return result;
+	}
+	return nng_recvmsg(socket, reply, 0);
+}
+
+// ---- answers
+
+static void print_message(FILE *stream, const char *prefix, ProtobufCBinaryData message)
+{
+	struct buf line = { 0 };
+	// Line by line, as a line end is the one control character to keep.
+	struct bytes rest = bytes_make(message.data, message.len);
+	bool more = true;
+	while (more) {
+		struct bytes part;
+		more = bytes_cut(rest, '\n', &part, &rest);
+		print_text(&line, (ProtobufCBinaryData){ part.len, (uint8_t *)part.data });
+		buf_append_byte(&line, '\n');
+	}
+	fputs(prefix, stream);
+	fwrite(line.data, 1, line.len, stream);
+	buf_fini(&line);
+}
+
+static int print(struct session *session, const Weir__Admin__V1__Reply *reply)
+{
+	bool ok = reply->status == WEIR__ADMIN__V1__STATUS__OK;
+	if (reply->message.len > 0) {
+		print_message(ok ? stdout : stderr, ok ? "" : "weirctl: ", reply->message);
+	}
+	struct buf out = { 0 };
+	print_reply(&session->printer, reply, &out);
+	fwrite(out.data, 1, out.len, stdout);
+	buf_fini(&out);
+	if (ok) {
+		return EXIT_OK;
+	}
+	return reply->status == WEIR__ADMIN__V1__STATUS__USAGE ? EXIT_USAGE : EXIT_REFUSED;
+}
+
+// One request and its answer. `*cursor` (owned) is set if there is more.
+static int ask(struct session *session, char *const *words, size_t n_words, char **cursor)
+{
+	nng_msg *message = NULL;
+	set_deadline(session);
+	int result = exchange(session->socket, make_request(session, words, n_words), &message);
+	alarm(0);
+	if (result != 0) {
+		return unreachable(session, nng_strerror(result));
+	}
+	Weir__Admin__V1__Reply *reply =
+		weir__admin__v1__reply__unpack(NULL, nng_msg_len(message), nng_msg_body(message));
+	nng_msg_free(message);
+	if (reply == NULL) {
+		return unreachable(session, "not an answer of a router");
+	}
+	int code = print(session, reply);
+	if (reply->more) {
+		*cursor = xstrndup(reply->cursor.data, reply->cursor.len);
+	}
+	weir__admin__v1__reply__free_unpacked(reply, NULL);
+	return code;
+}
+
+// Asks until there is no more; each further page with the cursor as last word.
+static int run(struct session *session, char *const *words, size_t n_words)
+{
+	char *all[WORDS_MAX];
+	memcpy(all, words, n_words * sizeof(*all));
+	char *cursor = NULL;
+	int code;
+	do {
+		char *last = cursor;
+		cursor = NULL;
+		all[n_words] = last;
+		code = ask(session, all, n_words + (last != NULL), &cursor);
+		free(last);
+	} while (code == EXIT_OK && cursor != NULL);
+	free(cursor);
+	return code;
+}
+
+static int read_token(struct session *session, const char *path)
+{
+	const char *why;
+	session->subject = weirctl_subject_read(path, &why);
+	if (session->subject == NULL) {
+		fprintf(stderr, "weirctl: --token: %s: %s\n", path, why);
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
+}
+
+static int open_session(struct session *session, const struct options *options)
+{
+	const char *why = NULL;
+	session->url =
+		options->admin != NULL ? xstrdup(options->admin) : router_admin_default(&why);
+	if (session->url == NULL) {
+		fprintf(stderr, "weirctl: no router answers at any default place: %s\n", why);
+		return EXIT_UNREACHABLE;
+	}
+	if (options->token != NULL && read_token(session, options->token) != EXIT_OK) {
+		return EXIT_USAGE;
+	}
+	set_deadline(session);
+	return connect_router(session);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	int code = parse_options(argc, argv, &options);
+	if (code >= 0) {
+		return code;
+	}
+	struct session session = {
+		.printer = { .json = options.json, .width = terminal_width() },
+	};
+	code = open_session(&session, &options);
+	if (code == EXIT_OK) {
+		// The socket is closed by the end of the process: nng_close() has been seen to take seconds.
+		code = run(&session, argv + options.first, options.n_words);
+	}
+	if (fflush(stdout) != 0 && code == EXIT_OK) {
+		code = EXIT_REFUSED;
+	}
+	weirctl_subject_free(session.subject);
+	free(session.url);
+	return code;
+}
