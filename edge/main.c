@@ -24,6 +24,7 @@
 #include "common/watchdog.h"
 #include "edge/auth/key_watch.h"
 #include "edge/client/worker.h"
+#include "edge/metrics_page.h"
 #include "edge/state/edge.h"
 #include "edge/uplink/dispatch.h"
 #include "proto/link/crypto_mem.h"
@@ -80,15 +81,14 @@ static void limit_connections(struct program *p, uint64_t files)
 	edge->possible_connections = files > p->reserved_files ? files - p->reserved_files : 0;
 }
 
-static int check_limits(const struct program *p, const struct edge_conf *conf,
-	struct edge_fault *fault)
+static int check_limits(const struct program *p, const struct edge_conf *conf, struct fault *fault)
 {
 	uint64_t wanted = conf->max_connections > 0 ? conf->max_connections : CONNECTIONS_MIN;
 	uint64_t possible = p->edge.possible_connections;
 	if (possible >= wanted) {
 		return 0;
 	}
-	*fault = (struct edge_fault){
+	*fault = (struct fault){
 		"max-connections",
 		xasprintf("%" PRIu64 " need %" PRIu64 " descriptors, the limit is %" PRIu64, wanted,
 			p->reserved_files + wanted, p->reserved_files + possible),
@@ -96,7 +96,7 @@ static int check_limits(const struct program *p, const struct edge_conf *conf,
 	return -1;
 }
 
-static int fail_at(const struct program *p, struct edge_fault *fault)
+static int fail_at(const struct program *p, struct fault *fault)
 {
 	int result = fail(p, fault->option, fault->what);
 	free(fault->what);
@@ -154,7 +154,7 @@ static void serve_metrics(void *arg, struct ops_reply *reply)
 {
 	const struct program *p = arg;
 	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-	edge_metrics_write(&p->edge, &reply->body);
+	metrics_page_write(&p->edge, &reply->body);
 }
 
 static void serve_health(void *arg, struct ops_reply *reply)
@@ -290,7 +290,7 @@ static void on_stop_signal(void *arg)
 static struct settings *load_anew(struct program *p, struct buf *error, struct buf *ignored)
 {
 	struct edge_conf conf = { 0 };
-	struct edge_fault fault = { 0 };
+	struct fault fault = { 0 };
 	if (conf_reload(&edge_conf_spec, &p->settings->conf, &conf, p->argc, p->argv, error,
 		    ignored) != 0) {
 		return NULL;
@@ -348,7 +348,7 @@ static void on_hangup(void *arg)
 static void on_jwks_changed(void *arg)
 {
 	struct program *p = arg;
-	struct edge_fault fault = { 0 };
+	struct fault fault = { 0 };
 	struct settings *fresh = settings_renew_keys(p->settings, &fault);
 	if (fresh != NULL) {
 		use_settings(p, fresh);
@@ -407,7 +407,7 @@ static int prepare(struct program *p)
 	make_threads_parts(p);
 	buf_append_str(&p->ready, "ready listen=");
 	limit_connections(p, process_prepare());
-	struct edge_fault fault = { 0 };
+	struct fault fault = { 0 };
 	if (check_limits(p, &p->settings->conf, &fault) != 0) {
 		return fail_at(p, &fault);
 	}
@@ -470,7 +470,7 @@ static int run(struct program *p)
 // Takes over what `conf` holds.
 static int load(struct program *p, struct edge_conf *conf)
 {
-	struct edge_fault fault = { 0 };
+	struct fault fault = { 0 };
 	p->edge.n_links = 1;
 	p->settings = settings_new(conf, &fault);
 	if (p->settings == NULL) {

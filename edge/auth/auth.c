@@ -85,10 +85,9 @@ static char *load_key(struct auth *auth, const char *spec)
 	return fault != NULL ? xasprintf("%s: %s", spec, fault) : NULL;
 }
 
-static bool load_keys(struct auth *auth, const struct auth_options *options,
-	struct auth_fault *fault)
+static bool load_keys(struct auth *auth, const struct auth_options *options, struct fault *fault)
 {
-	*fault = (struct auth_fault){ .option = "jwt-key" };
+	*fault = (struct fault){ .option = "jwt-key" };
 	for (size_t i = 0; i < options->n_keys && fault->what == NULL; i++) {
 		fault->what = load_key(auth, options->keys[i]);
 	}
@@ -102,7 +101,7 @@ static bool load_keys(struct auth *auth, const struct auth_options *options,
 	return fault->what == NULL;
 }
 
-struct auth *auth_new(const struct auth_options *options, struct auth_fault *fault)
+struct auth *auth_new(const struct auth_options *options, struct fault *fault)
 {
 	jws_seed();
 	struct auth *auth = xcalloc(1, sizeof(*auth));

@@ -18,6 +18,7 @@
 
 #include "common/bytes.h"
 #include "common/check.h"
+#include "common/fault.h"
 #include "proto/policy/rights.h"
 
 struct auth;
@@ -73,12 +74,8 @@ struct identity {
 
 // Loads and checks the keys. NULL, and what is wrong: an empty, short or weak key, a secret that others
 // can read, an unknown algorithm, a key of another kind, a kid given twice, no key at all. The first
-// call comes before other threads start.
-struct auth_fault {
-	const char *option; // "jwt-key" or "jwks-file"
-	char *what; // owned, free(3); names the file and the fault
-};
-struct auth *auth_new(const struct auth_options *options, struct auth_fault *fault);
+// call comes before other threads start. The option at fault is jwt-key or jwks-file.
+struct auth *auth_new(const struct auth_options *options, struct fault *fault);
 void auth_free(struct auth *auth);
 
 // Checks `token` at `now_ms` (Unix milliseconds). On AUTH_OK the caller owns what `id` holds

@@ -8,6 +8,7 @@
 
 #include "common/check.h"
 #include "common/mem.h"
+#include "edge/uplink/handle.h"
 
 enum {
 	GENERATION_MASK = 0xffffff
@@ -24,9 +25,9 @@ void conn_table_fini(struct conn_table *t)
 	*t = (struct conn_table){ 0 };
 }
 
-static uint64_t handle_make(const struct conn_table *t, uint32_t slot)
+static uint64_t handle_of(const struct conn_table *t, uint32_t slot)
 {
-	return (uint64_t)t->worker << 56 | (uint64_t)t->slots[slot].generation << 32 | slot;
+	return handle_make(t->worker, t->slots[slot].generation, slot);
 }
 
 static void grow(struct conn_table *t)
@@ -50,13 +51,13 @@ uint64_t conn_table_add(struct conn_table *t, struct conn *c)
 	t->free_head = t->slots[slot].next_free;
 	t->slots[slot].conn = c;
 	t->n++;
-	return handle_make(t, slot);
+	return handle_of(t, slot);
 }
 
 struct conn *conn_table_find(const struct conn_table *t, uint64_t handle)
 {
 	uint32_t slot = (uint32_t)handle;
-	if (slot >= t->cap || handle_make(t, slot) != handle) {
+	if (slot >= t->cap || handle_of(t, slot) != handle) {
 		return NULL;
 	}
 	return t->slots[slot].conn;

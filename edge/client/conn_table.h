@@ -1,6 +1,5 @@
-// Handle -> connection, of one worker. A handle names a connection towards the router and in
-// everything that may outlive it: worker index (8 bits), generation (24), slot (32). A slot that is
-// used again gets the next generation, so a handle that is out of date finds nothing. Never 0.
+// Handle -> connection, of one worker. A slot that is used again gets the next generation, so a handle
+// that is out of date finds nothing.
 #pragma once
 
 #include <stddef.h>
@@ -33,8 +32,3 @@ void conn_table_remove(struct conn_table *t, uint64_t handle);
 // Walks all connections: start with *cursor 0; NULL at the end. Removing any while walking is fine;
 // one added meanwhile may be seen or not.
 struct conn *conn_table_walk(const struct conn_table *t, uint32_t *cursor);
-
-static inline unsigned conn_handle_worker(uint64_t handle)
-{
-	return (unsigned)(handle >> 56);
-}

@@ -424,8 +424,13 @@ static void on_accepted_tls(void *arg, int fd, const struct net_addr *peer)
 static void init_compression(struct worker *w)
 {
 	const struct edge_conf *conf = &w->edge->startup->conf;
-	packer_init(&w->packer, conf, &w->edge->pack_locks);
 	if (conf->compression == EDGE_COMPRESSION_SHARED) {
+		const struct packer_options options = {
+			.level = (int)conf->compression_level,
+			.mem_level = (int)conf->compression_mem_level,
+			.threshold = conf->compression_threshold,
+		};
+		packer_init(&w->packer, &options, &w->edge->pack_locks);
 		w->packed_limits = w->edge->ws_limits;
 		w->packed_limits.ratio_max = EDGE_INFLATE_RATIO_MAX;
 		w->packed_limits.inflater = ws_inflater_new();

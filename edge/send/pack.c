@@ -35,13 +35,13 @@ void pack_locks_fini(struct pack_locks *locks)
 	}
 }
 
-void packer_init(struct packer *p, const struct edge_conf *conf, struct pack_locks *locks)
+void packer_init(struct packer *p, const struct packer_options *options, struct pack_locks *locks)
 {
-	*p = (struct packer){ .locks = locks, .threshold = conf->compression_threshold };
-	if (conf->compression == EDGE_COMPRESSION_SHARED) {
-		p->deflater = ws_deflater_new((int)conf->compression_level,
-			(int)conf->compression_mem_level, PACK_WINDOW_BITS);
-	}
+	*p = (struct packer){
+		.locks = locks,
+		.deflater = ws_deflater_new(options->level, options->mem_level, PACK_WINDOW_BITS),
+		.threshold = options->threshold,
+	};
 }
 
 void packer_fini(struct packer *p)

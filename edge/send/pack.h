@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 #include "edge/send/frame.h"
-#include "edge/state/edge_conf.h"
 
 struct ws_deflater;
 
@@ -31,7 +30,13 @@ struct packer {
 void pack_locks_init(struct pack_locks *locks);
 void pack_locks_fini(struct pack_locks *locks);
 
-void packer_init(struct packer *p, const struct edge_conf *conf, struct pack_locks *locks);
+struct packer_options {
+	int level; // of zlib
+	int mem_level; // of zlib
+	size_t threshold; // bytes
+};
+// Copies the options; the locks are borrowed.
+void packer_init(struct packer *p, const struct packer_options *options, struct pack_locks *locks);
 void packer_fini(struct packer *p);
 // A data message as it goes to who agreed on compression: a new reference to its compressed rendering,
 // or to `f` itself if that is too short or gets no smaller.

@@ -41,7 +41,7 @@ static void init_codec(struct edge *edge)
 	};
 }
 
-static int init_policy(struct edge *edge, struct edge_fault *fault)
+static int init_policy(struct edge *edge, struct fault *fault)
 {
 	const struct edge_conf *conf = &edge->startup->conf;
 	edge->policy = (struct rights_policy){
@@ -52,7 +52,7 @@ static int init_policy(struct edge *edge, struct edge_fault *fault)
 	for (size_t i = 0; i < conf->default_rights.n; i++) {
 		const char *text = conf->default_rights.items[i];
 		if (!rights_add_option(edge->policy.defaults, text)) {
-			*fault = (struct edge_fault){
+			*fault = (struct fault){
 				"default-rights",
 				xasprintf("\"%s\" is not RIGHT+RIGHT=PATTERN", text),
 			};
@@ -62,7 +62,7 @@ static int init_policy(struct edge *edge, struct edge_fault *fault)
 	return 0;
 }
 
-static int init_link_key(struct edge *edge, struct edge_fault *fault)
+static int init_link_key(struct edge *edge, struct fault *fault)
 {
 	const char *path = edge->startup->conf.link_key_file;
 	const char *why = NULL;
@@ -76,11 +76,11 @@ static int init_link_key(struct edge *edge, struct edge_fault *fault)
 	if (why == NULL) {
 		return 0;
 	}
-	*fault = (struct edge_fault){ "link-key-file", xasprintf("%s: %s", path, why) };
+	*fault = (struct fault){ "link-key-file", xasprintf("%s: %s", path, why) };
 	return -1;
 }
 
-static int init_link_tls(struct edge *edge, struct edge_fault *fault)
+static int init_link_tls(struct edge *edge, struct fault *fault)
 {
 	const struct edge_conf *conf = &edge->startup->conf;
 	const struct link_tls_files files = {
@@ -102,7 +102,7 @@ static int init_link_tls(struct edge *edge, struct edge_fault *fault)
 	return 0;
 }
 
-int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fault)
+int edge_init(struct edge *edge, struct settings *startup, struct fault *fault)
 {
 	const struct edge_conf *conf = &startup->conf;
 	edge->startup = settings_ref(startup);

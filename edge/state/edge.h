@@ -65,7 +65,7 @@ struct edge {
 
 // Fills the zeroed `edge` from what it was started with: patterns are parsed, the links' keys loaded.
 // Takes a reference. 0, or -1 and `*fault`.
-MUST_CHECK int edge_init(struct edge *edge, struct settings *startup, struct edge_fault *fault);
+MUST_CHECK int edge_init(struct edge *edge, struct settings *startup, struct fault *fault);
 void edge_fini(struct edge *edge);
 // A token is good for no longer after it was issued, leeways included; 0: there is no such limit.
 uint64_t edge_token_life_ms(const struct edge *edge);

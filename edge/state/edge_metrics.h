@@ -3,12 +3,9 @@
 
 #include <stddef.h>
 
-#include "common/buf.h"
 #include "common/metrics.h"
 #include "edge/codec/close_reason.h"
 #include "edge/codec/codec.h"
-
-struct edge;
 
 enum handshake_result {
 	HANDSHAKE_OK,
@@ -30,6 +27,7 @@ enum handshake_result {
 	HANDSHAKE_PEER_GONE,
 	HANDSHAKE_RESULT_COUNT,
 };
+const char *handshake_result_name(enum handshake_result result);
 // The result called like the status; HANDSHAKE_400 for one that has no row.
 enum handshake_result handshake_result_of(int status);
 
@@ -50,6 +48,5 @@ struct edge_metrics {
 };
 void edge_metrics_init(struct edge_metrics *m, size_t n_types);
 void edge_metrics_fini(struct edge_metrics *m);
-
-// The whole of /metrics.
-void edge_metrics_write(const struct edge *edge, struct buf *out);
+// Adds all of `from`, which has the same number of types.
+void edge_metrics_add(struct edge_metrics *into, const struct edge_metrics *from);

@@ -18,7 +18,7 @@ static const char *const *list_items(const struct conf_list *list)
 	return (const char *const *)list->items;
 }
 
-struct auth *settings_load_auth(const struct edge_conf *conf, struct edge_fault *fault)
+struct auth *settings_load_auth(const struct edge_conf *conf, struct fault *fault)
 {
 	const struct auth_options options = {
 		.keys = list_items(&conf->jwt_key),
@@ -30,15 +30,12 @@ struct auth *settings_load_auth(const struct edge_conf *conf, struct edge_fault 
 		.max_lifetime_ms = conf->jwt_max_lifetime_ms,
 		.admin_role = conf->admin_role,
 	};
-	struct auth_fault wrong;
-	struct auth *auth = auth_new(&options, &wrong);
-	*fault = (struct edge_fault){ wrong.option, wrong.what };
-	return auth;
+	return auth_new(&options, fault);
 }
 
 // What `conf` holds is the new generation's, or that of `base`.
 static struct settings *make(const struct edge_conf *conf, struct settings *base,
-	struct edge_fault *fault)
+	struct fault *fault)
 {
 	struct auth *auth = NULL;
 	struct tls_context *tls = NULL;
@@ -51,7 +48,13 @@ static struct settings *make(const struct edge_conf *conf, struct settings *base
 	if (base != NULL) {
 		tls = base->tls != NULL ? tls_context_ref(base->tls) : NULL;
 	} else if (conf->listen_tls[0] != '\0') {
-		tls = tls_context_new(conf, fault);
+		const struct tls_files files = {
+			.cert = conf->tls_cert,
+			.key = conf->tls_key,
+			.client_ca = conf->tls_client_ca,
+			.ticket_keys = conf->tls_ticket_key_file,
+		};
+		tls = tls_context_new(&files, fault);
 		if (tls == NULL) {
 			auth_free(auth);
 			return NULL;
@@ -74,12 +77,12 @@ static struct settings *make(const struct edge_conf *conf, struct settings *base
 	return s;
 }
 
-struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *fault)
+struct settings *settings_new(const struct edge_conf *conf, struct fault *fault)
 {
 	return make(conf, NULL, fault);
 }
 
-struct settings *settings_renew_keys(struct settings *s, struct edge_fault *fault)
+struct settings *settings_renew_keys(struct settings *s, struct fault *fault)
 {
 	return make(&s->conf, s->base != NULL ? s->base : s, fault);
 }

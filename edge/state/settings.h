@@ -5,17 +5,12 @@
 #include <stdatomic.h>
 
 #include "common/check.h"
+#include "common/fault.h"
 #include "edge/auth/auth.h"
 #include "edge/http/http_upgrade.h"
 #include "edge/state/edge_conf.h"
 
 struct tls_context;
-
-// What made a start or a reload fail: an option, and what is wrong with it (owned by the caller).
-struct edge_fault {
-	const char *option;
-	char *what;
-};
 
 struct settings {
 	struct edge_conf conf; // owned, or what it holds is `base`'s
@@ -27,12 +22,12 @@ struct settings {
 };
 
 // The keys of tokens that the options name (not with auth=none). NULL and `*fault` if any is wrong.
-struct auth *settings_load_auth(const struct edge_conf *conf, struct edge_fault *fault);
+struct auth *settings_load_auth(const struct edge_conf *conf, struct fault *fault);
 
 // Takes over what `conf` holds and loads the files it names. One reference, or NULL and `*fault`; then
 // the caller still owns what `conf` holds.
-struct settings *settings_new(const struct edge_conf *conf, struct edge_fault *fault);
+struct settings *settings_new(const struct edge_conf *conf, struct fault *fault);
 // The same options with the key files of tokens read again. The same otherwise.
-struct settings *settings_renew_keys(struct settings *s, struct edge_fault *fault);
+struct settings *settings_renew_keys(struct settings *s, struct fault *fault);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); // NULL is fine

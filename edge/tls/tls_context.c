@@ -27,8 +27,9 @@
 #include <openssl/x509.h>
 
 #include "common/clock.h"
+#include "common/conf/conf.h"
+#include "common/fault.h"
 #include "common/mem.h"
-#include "edge/state/settings.h"
 #include "edge/tls/tls_bio.h"
 #include "edge/tls/tls_ticket.h"
 
@@ -49,9 +50,9 @@ struct tls_context {
 
 // ---- faults
 
-static int fault_of(struct edge_fault *fault, const char *option, const char *path, const char *why)
+static int fault_of(struct fault *fault, const char *option, const char *path, const char *why)
 {
-	*fault = (struct edge_fault){ option, xasprintf("%s: %s", path, why) };
+	*fault = (struct fault){ option, xasprintf("%s: %s", path, why) };
 	return -1;
 }
 
@@ -155,7 +156,7 @@ static const char *use_client_ca(SSL_CTX *ctx, BIO *pem)
 	return why;
 }
 
-static int load_chain(SSL_CTX *ctx, const char *path, struct edge_fault *fault)
+static int load_chain(SSL_CTX *ctx, const char *path, struct fault *fault)
 {
 	struct buf text;
 	const char *why;
@@ -169,7 +170,7 @@ static int load_chain(SSL_CTX *ctx, const char *path, struct edge_fault *fault)
 	return why == NULL ? 0 : fault_of(fault, "tls-cert", path, why);
 }
 
-static int load_key(SSL_CTX *ctx, const char *path, struct edge_fault *fault)
+static int load_key(SSL_CTX *ctx, const char *path, struct fault *fault)
 {
 	struct buf text;
 	const char *why;
@@ -183,7 +184,7 @@ static int load_key(SSL_CTX *ctx, const char *path, struct edge_fault *fault)
 	return why == NULL ? 0 : fault_of(fault, "tls-key", path, why);
 }
 
-static int load_client_ca(SSL_CTX *ctx, const char *path, struct edge_fault *fault)
+static int load_client_ca(SSL_CTX *ctx, const char *path, struct fault *fault)
 {
 	struct buf text = { 0 };
 	uint8_t session_context[SSL_MAX_SID_CTX_LENGTH];
@@ -200,7 +201,7 @@ static int load_client_ca(SSL_CTX *ctx, const char *path, struct edge_fault *fau
 	return why == NULL ? 0 : fault_of(fault, "tls-client-ca", path, why);
 }
 
-static int load_tickets(struct tls_ticket_keys *keys, const char *path, struct edge_fault *fault)
+static int load_tickets(struct tls_ticket_keys *keys, const char *path, struct fault *fault)
 {
 	struct buf text;
 	const char *why;
@@ -277,7 +278,7 @@ static void set_rules(SSL_CTX *ctx)
 
 // ---- life
 
-struct tls_context *tls_context_new(const struct edge_conf *conf, struct edge_fault *fault)
+struct tls_context *tls_context_new(const struct tls_files *files, struct fault *fault)
 {
 	struct tls_context *context = xcalloc(1, sizeof(*context));
 	atomic_init(&context->refs, 1);
@@ -287,10 +288,10 @@ struct tls_context *tls_context_new(const struct edge_conf *conf, struct edge_fa
 	context->bio_method = tls_bio_method_new();
 	CHECK(SSL_CTX_set_app_data(context->ssl_ctx, context) == 1);
 	set_rules(context->ssl_ctx);
-	if (load_chain(context->ssl_ctx, conf->tls_cert, fault) != 0 ||
-		load_key(context->ssl_ctx, conf->tls_key, fault) != 0 ||
-		load_client_ca(context->ssl_ctx, conf->tls_client_ca, fault) != 0 ||
-		load_tickets(&context->tickets, conf->tls_ticket_key_file, fault) != 0) {
+	if (load_chain(context->ssl_ctx, files->cert, fault) != 0 ||
+		load_key(context->ssl_ctx, files->key, fault) != 0 ||
+		load_client_ca(context->ssl_ctx, files->client_ca, fault) != 0 ||
+		load_tickets(&context->tickets, files->ticket_keys, fault) != 0) {
 		tls_context_unref(context);
 		return NULL;
 	}

@@ -4,15 +4,20 @@
 // reloading makes a new one, and connections keep the one they began with.
 #pragma once
 
-struct edge_conf;
-struct edge_fault;
+struct fault;
 struct ssl_st;
 struct tls_bio;
 struct tls_context;
 
-// Reads the files that `conf` names. NULL and the option at fault if one is missing, readable by
+struct tls_files { // paths; "" for none, which only the last two may be
+	const char *cert;
+	const char *key;
+	const char *client_ca;
+	const char *ticket_keys;
+};
+// Reads the files. NULL and the option at fault if one is missing, readable by
 // others, not what it should be, does not fit the rest, or a certificate that is not valid today.
-struct tls_context *tls_context_new(const struct edge_conf *conf, struct edge_fault *fault);
+struct tls_context *tls_context_new(const struct tls_files *files, struct fault *fault);
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); // NULL is fine
 

@@ -359,7 +359,7 @@ static json_t *identity_json(const struct identity *id, const struct rights *def
 
 static struct auth *auth_of_edge(const struct edge_conf *conf, const struct conf_result *result)
 {
-	struct edge_fault fault = { 0 };
+	struct fault fault = { 0 };
 	struct auth *auth = settings_load_auth(conf, &fault);
 	if (auth == NULL) {
 		struct buf line = { 0 };

@@ -11,7 +11,7 @@
 #include "edge/uplink/dispatch.h"
 
 #include "common/clock.h"
-#include "edge/client/conn_table.h"
+#include "edge/uplink/handle.h"
 #include "edge/uplink/revoked.h"
 #include "edge/uplink/siblings.h"
 #include "proto/names.h"
@@ -219,7 +219,7 @@ static void on_item(struct dispatch *d, const link_item *item, struct bytes pack
 	}
 	// What is left is for one client.
 	uint64_t client = client_of(item);
-	unsigned worker = conn_handle_worker(client);
+	unsigned worker = handle_worker(client);
 	if (client != 0 && worker < d->n_workers) {
 		inbox_record_append(&d->records[worker],
 			&(struct inbox_record){ .kind = INBOX_ITEM,

@@ -43,7 +43,7 @@ static struct auth *make_auth(const struct row *row)
 {
 	char prefix[16];
 	struct key_dir dir = { 0 };
-	struct auth_fault fault;
+	struct fault fault;
 	char *pem = row->kind != NULL ? pkey_pem(pkey_of_kind(row->kind, 0), false) : NULL;
 	key_dir_init(&dir);
 	snprintf(prefix, sizeof(prefix), "%s:", row->alg);

@@ -65,7 +65,7 @@ static const struct auth *edge_auth(void)
 			specs[n++] = key_spec(&dir, &signers[i]);
 		}
 	}
-	struct auth_fault fault;
+	struct fault fault;
 	auth = auth_new(
 		&(struct auth_options){
 			.keys = (const char *const *)specs,

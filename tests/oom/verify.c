@@ -122,7 +122,7 @@ static char *write_public_key(const struct key_dir *dir, const char *alg, const 
 static struct auth *make_auth(void)
 {
 	struct key_dir dir;
-	struct auth_fault fault = { 0 };
+	struct fault fault = { 0 };
 	key_dir_init(&dir);
 	char *keys[] = {
 		key_dir_write(&dir, "plain", bytes_str(key), 0600, "HS256:"),

@@ -190,7 +190,7 @@ static inline void bench_settings(struct bench *b, const char *const *options)
 {
 	struct edge_conf conf;
 	assert_loads(&edge_conf_spec, &conf, options);
-	struct edge_fault fault;
+	struct fault fault;
 	struct settings *settings = settings_new(&conf, &fault);
 	assert_non_null(settings);
 	assert_int_equal(edge_init(&b->edge, settings, &fault), 0);

@@ -45,7 +45,7 @@ static struct auth *auth_of(struct auth_options options)
 		options.keys = keys;
 		options.n_keys = 1;
 	}
-	struct auth_fault fault;
+	struct fault fault;
 	struct auth *auth = auth_new(&options, &fault);
 	if (auth == NULL) {
 		fail_msg("%s", fault.what);
@@ -614,7 +614,7 @@ static void refuses_to_start_without_sound_keys(void **state)
 				: rows[i].second == NULL ? 1
 							 : 2,
 		};
-		struct auth_fault fault;
+		struct fault fault;
 		assert_null(auth_new(&options, &fault));
 		assert_string_equal(fault.option, "jwt-key");
 		if (strstr(fault.what, rows[i].why) == NULL || strstr(fault.what, "aaaa") != NULL) {

@@ -2,6 +2,7 @@
 
 #include "common/check.h"
 #include "edge/client/conn_table.h"
+#include "edge/uplink/handle.h"
 #include "tests/unit/test.h"
 
 // The table never looks at what it points to, so any address will do.
@@ -63,7 +64,7 @@ static void a_handle_names_its_worker(void **state)
 	conn_table_init(&mine, 62);
 	conn_table_init(&other, 61);
 	uint64_t handle = conn_table_add(&mine, conn_at(1));
-	assert_int_equal(conn_handle_worker(handle), 62);
+	assert_int_equal(handle_worker(handle), 62);
 	conn_table_add(&other, conn_at(2));
 	assert_null(conn_table_find(&other, handle));
 	conn_table_fini(&mine);

@@ -15,22 +15,24 @@ static int set_up(void **state)
 	(void)state;
 	struct key_dir dir;
 	struct cert cert = cert_make(EVP_EC_gen("P-256"), "server", NULL, -60, 3600);
-	struct edge_fault fault = { 0 };
+	struct fault fault = { 0 };
 	key_dir_init(&dir);
 	// The bench's clock stands where it was told to.
 	X509_time_adj_ex(X509_getm_notBefore(cert.x509), -1, 0, &(time_t){ BENCH_WALL_MS });
 	X509_time_adj_ex(X509_getm_notAfter(cert.x509), 1, 0, &(time_t){ BENCH_WALL_MS });
 	assert_true(X509_sign(cert.x509, cert.key, EVP_sha256()) > 0);
-	struct edge_conf conf = {
-		.tls_cert = cert_write(&cert, &dir, "cert"),
-		.tls_key = cert_write_key(&cert, &dir, "key", 0600, NULL),
-		.tls_client_ca = (char *)"",
-		.tls_ticket_key_file = (char *)"",
+	char *cert_path = cert_write(&cert, &dir, "cert");
+	char *key_path = cert_write_key(&cert, &dir, "key", 0600, NULL);
+	const struct tls_files files = {
+		.cert = cert_path,
+		.key = key_path,
+		.client_ca = "",
+		.ticket_keys = "",
 	};
-	context = tls_context_new(&conf, &fault);
+	context = tls_context_new(&files, &fault);
 	client_ctx = SSL_CTX_new(TLS_client_method());
-	free(conf.tls_cert);
-	free(conf.tls_key);
+	free(cert_path);
+	free(key_path);
 	cert_fini(&cert);
 	key_dir_fini(&dir);
 	return context != NULL && client_ctx != NULL ? 0 : -1;

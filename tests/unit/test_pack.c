@@ -18,18 +18,17 @@ struct fixture {
 	struct ws_inflater *inflater;
 };
 
-static const struct edge_conf conf = {
-	.compression = EDGE_COMPRESSION_SHARED,
-	.compression_level = 3,
-	.compression_mem_level = 7,
-	.compression_threshold = THRESHOLD,
+static const struct packer_options options = {
+	.level = 3,
+	.mem_level = 7,
+	.threshold = THRESHOLD,
 };
 
 static int setup(void **state)
 {
 	struct fixture *f = xcalloc(1, sizeof(*f));
 	pack_locks_init(&f->locks);
-	packer_init(&f->packer, &conf, &f->locks);
+	packer_init(&f->packer, &options, &f->locks);
 	f->inflater = ws_inflater_new();
 	*state = f;
 	return 0;
@@ -68,7 +67,7 @@ static void packs_a_message_once_for_all_who_ask(void **state)
 {
 	struct fixture *f = *state;
 	struct packer other;
-	packer_init(&other, &conf, &f->locks);
+	packer_init(&other, &options, &f->locks);
 	struct frame *plain = frame_new(WS_TEXT, bytes_str(TEXT_100));
 	struct frame *first = packer_run(&f->packer, plain);
 	struct frame *second = packer_run(&f->packer, plain);
@@ -110,12 +109,10 @@ static void leaves_a_message_that_gets_no_smaller_as_it_is(void **state)
 	frame_unref(plain);
 }
 
-static void packs_nothing_when_compression_is_off(void **state)
+static void packs_nothing_when_it_is_zeroed(void **state)
 {
-	struct fixture *f = *state;
-	static const struct edge_conf off = { .compression = EDGE_COMPRESSION_OFF };
-	struct packer packer;
-	packer_init(&packer, &off, &f->locks);
+	(void)state;
+	struct packer packer = { 0 };
 	struct frame *plain = frame_new(WS_TEXT, bytes_str(TEXT_100));
 	struct frame *same = packer_run(&packer, plain);
 	assert_ptr_equal(same, plain);
@@ -131,7 +128,7 @@ int main(void)
 		cmocka_unit_test(packs_a_message_once_for_all_who_ask),
 		cmocka_unit_test(leaves_a_message_below_the_threshold_as_it_is),
 		cmocka_unit_test(leaves_a_message_that_gets_no_smaller_as_it_is),
-		cmocka_unit_test(packs_nothing_when_compression_is_off),
+		cmocka_unit_test(packs_nothing_when_it_is_zeroed),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -30,14 +30,14 @@ static char *text_file(const char *name, const char *text)
 // A context of the server's certificate; the other two files may be "".
 static struct tls_context *context_with(const char *client_ca, const char *tickets)
 {
-	struct edge_conf conf = {
-		.tls_cert = cert_path,
-		.tls_key = key_path,
-		.tls_client_ca = (char *)client_ca,
-		.tls_ticket_key_file = (char *)tickets,
+	const struct tls_files files = {
+		.cert = cert_path,
+		.key = key_path,
+		.client_ca = client_ca,
+		.ticket_keys = tickets,
 	};
-	struct edge_fault fault = { 0 };
-	struct tls_context *context = tls_context_new(&conf, &fault);
+	struct fault fault = { 0 };
+	struct tls_context *context = tls_context_new(&files, &fault);
 	if (context == NULL) {
 		fail_msg("%s: %s", fault.option, fault.what);
 	}
@@ -49,14 +49,14 @@ static struct tls_context *context_with(const char *client_ca, const char *ticke
 static void assert_fault(const char *cert, const char *key, const char *ca, const char *tickets,
 	const char *option, const char *what)
 {
-	struct edge_conf conf = {
-		.tls_cert = (char *)cert,
-		.tls_key = (char *)key,
-		.tls_client_ca = (char *)ca,
-		.tls_ticket_key_file = (char *)tickets,
+	const struct tls_files files = {
+		.cert = cert,
+		.key = key,
+		.client_ca = ca,
+		.ticket_keys = tickets,
 	};
-	struct edge_fault fault = { 0 };
-	assert_null(tls_context_new(&conf, &fault));
+	struct fault fault = { 0 };
+	assert_null(tls_context_new(&files, &fault));
 	assert_string_equal(fault.option, option);
 	if (strstr(fault.what, what) == NULL) {
 		fail_msg("wanted \"%s\" in \"%s\"", what, fault.what);

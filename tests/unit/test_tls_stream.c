@@ -26,18 +26,20 @@ static int set_up(void **state)
 	(void)state;
 	struct key_dir dir;
 	struct cert cert = cert_make_simple("server", NULL);
-	struct edge_fault fault = { 0 };
+	struct fault fault = { 0 };
 	key_dir_init(&dir);
-	struct edge_conf conf = {
-		.tls_cert = cert_write(&cert, &dir, "cert"),
-		.tls_key = cert_write_key(&cert, &dir, "key", 0600, NULL),
-		.tls_client_ca = (char *)"",
-		.tls_ticket_key_file = (char *)"",
+	char *cert_path = cert_write(&cert, &dir, "cert");
+	char *key_path = cert_write_key(&cert, &dir, "key", 0600, NULL);
+	const struct tls_files files = {
+		.cert = cert_path,
+		.key = key_path,
+		.client_ca = "",
+		.ticket_keys = "",
 	};
-	context = tls_context_new(&conf, &fault);
+	context = tls_context_new(&files, &fault);
 	client = SSL_CTX_new(TLS_client_method());
-	free(conf.tls_cert);
-	free(conf.tls_key);
+	free(cert_path);
+	free(key_path);
 	cert_fini(&cert);
 	key_dir_fini(&dir);
 	return context != NULL && client != NULL ? 0 : -1;
