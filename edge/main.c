@@ -23,6 +23,7 @@
 #include "common/process.h"
 #include "common/watchdog.h"
 #include "edge/auth/key_watch.h"
+#include "edge/client/accept.h"
 #include "edge/client/worker.h"
 #include "edge/metrics_page.h"
 #include "edge/state/edge.h"
@@ -34,7 +35,7 @@ enum {
 	// Descriptors beside those of clients: standard ones, links, operators, files; and for each
 	// worker its listeners, its loop, its wake-ups.
 	RESERVED_FILES = 128,
-	RESERVED_FILES_WORKER = 8 + 2 * WORKER_LISTENERS_MAX,
+	RESERVED_FILES_WORKER = 8 + 2 * ACCEPT_LISTENERS_MAX,
 	CONNECTIONS_MIN = 16,
 	END_MAX_MS = 5000, // what has no client of ours is not waited for longer
 };
@@ -135,7 +136,7 @@ static int listen_on(struct program *p, const char *option, const char *text,
 static int listen_on_all(struct program *p)
 {
 	const struct conf_list *list = &p->settings->conf.listen;
-	if (list->n >= WORKER_LISTENERS_MAX) {
+	if (list->n >= ACCEPT_LISTENERS_MAX) {
 		return fail(p, "listen", "too many addresses");
 	}
 	for (size_t i = 0; i < list->n; i++) {
@@ -229,6 +230,7 @@ static void start_links(struct program *p)
 	struct edge *edge = &p->edge;
 	const struct edge_conf *conf = &edge->startup->conf;
 	link_random(p->boot, sizeof(p->boot));
+	edge->link_ops = &router_link_uplink_ops;
 	for (unsigned i = 0; i < edge->n_links; i++) {
 		struct router_link_options options = {
 			.url = conf->router.items[i],
@@ -240,18 +242,18 @@ static void start_links(struct program *p)
 			.siblings = &edge->siblings[i],
 			.token_life_ms = edge_token_life_ms(edge),
 			.n_workers = edge->n_workers,
-			.io_loop = edge->workers[0]->loop,
+			.io_loop = worker_loop(edge->workers[0]),
 			.queue_limit = conf->publish_queue,
 		};
 		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i, &edge->unknown_items[i]);
 		p->dispatches[i].revoked = &edge->revoked;
 		p->dispatches[i].siblings = &edge->siblings[i];
 		for (unsigned j = 0; j < edge->n_workers; j++) {
-			dispatch_add_worker(&p->dispatches[i], &edge->workers[j]->inbox);
+			dispatch_add_worker(&p->dispatches[i], worker_inbox(edge->workers[j]));
 		}
 		edge->links[i] = router_link_new(p->loop, &options, &ops, &p->dispatches[i]);
 		for (unsigned j = 0; j < edge->n_workers; j++) {
-			worker_attach(edge->workers[j], i, edge->links[i]);
+			worker_attach(edge->workers[j], i, edge->link_ops, edge->links[i]);
 		}
 	}
 }
@@ -438,7 +440,7 @@ static void report_to_supervisor(struct program *p)
 {
 	notify_open(&p->notify);
 	for (unsigned i = 0; i < p->edge.n_workers; i++) {
-		watchdog_observe(&p->watchdog, &p->edge.workers[i]->pulse);
+		watchdog_observe(&p->watchdog, worker_pulse(p->edge.workers[i]));
 	}
 	watchdog_start(&p->watchdog, p->loop, &p->notify);
 	notify_ready(&p->notify);

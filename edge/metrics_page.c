@@ -7,6 +7,7 @@
 #include "edge/client/worker.h"
 #include "edge/state/edge.h"
 #include "edge/state/edge_metrics.h"
+#include "edge/uplink/uplink.h"
 
 static void write_sample(struct buf *out, const char *name, const char *label, const char *word,
 	uint64_t value)
@@ -73,7 +74,7 @@ static void write_links(struct buf *out, const struct edge *edge)
 	uint64_t unknown = 0;
 	metrics_head(out, name, "gauge", "Whether the link to the router is up.");
 	for (unsigned i = 0; i < edge->n_links; i++) {
-		struct router_link_status status = router_link_status(edge->links[i]);
+		struct router_link_status status = edge->link_ops->status(edge->links[i]);
 		inflight += status.inflight_bytes;
 		unknown += counter_get(&edge->unknown_items[i]);
 		write_sample(out, name, "router", edge->startup->conf.router.items[i],
@@ -110,7 +111,7 @@ void metrics_page_write(const struct edge *edge, struct buf *out)
 	struct edge_metrics sum;
 	edge_metrics_init(&sum, codec_type_count(&edge->codec));
 	for (unsigned i = 0; i < edge->n_workers; i++) {
-		edge_metrics_add(&sum, &edge->workers[i]->metrics);
+		edge_metrics_add(&sum, worker_metrics(edge->workers[i]));
 	}
 	write_traffic(out, edge, &sum);
 	write_handshakes(out, &sum);

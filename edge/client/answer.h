@@ -1,16 +1,16 @@
-// What comes from a router, done by the worker: answers find the request and the client they belong
-// to, messages find the members of their room.
+// What a router answers: the request and the client it belongs to are found, and what the answer changes
+// is changed here too.
 #pragma once
 
+#include "edge/codec/codec.h"
 #include "edge/uplink/inbox.h"
 #include "edge/uplink/pending.h"
 
+struct clients;
 struct uplink;
-struct worker;
-enum outcome;
 
-// One record of the worker's inbox other than INBOX_MARK and INBOX_SESSION. Takes over its frame.
-void answer_record(struct worker *w, const struct inbox_record *record);
+// An INBOX_ITEM.
+void answer_item(struct clients *cl, const struct inbox_record *record);
 // Tells the client that its request was not answered, and closes the entry.
-void answer_unavailable(struct worker *w, struct uplink *up, struct pending_entry *entry,
+void answer_unavailable(struct clients *cl, struct uplink *up, struct pending_entry *entry,
 	enum outcome outcome);

@@ -20,18 +20,17 @@
 
 #include "edge/client/conn.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "edge/client/conn_command.h"
-#include "edge/client/worker.h"
-#include "edge/http/http_page.h"
-#include "edge/http/proxy_header.h"
+#include "edge/client/conn_parts.h"
+#include "edge/client/turn.h"
+#include "edge/codec/codec_json.h"
+#include "edge/state/edge.h"
+#include "edge/state/settings.h"
 #include "edge/tls/transport.h"
 
 enum {
@@ -41,8 +40,6 @@ enum {
 	EXPIRY_NOTICE_MS = 30000,
 	PINGS_PER_S = 20,
 	PINGS_BURST = 100,
-	RETRY_AFTER_S = 5,
-	WRITE_IOV_MAX = 64,
 	// Beside the message types, for frames that no counter is for.
 	FRAME_CONTROL = UINT32_MAX,
 	FRAME_PONG = UINT32_MAX - 1,
@@ -69,13 +66,12 @@ static uint64_t closing_deadline(const struct conn *c);
 static uint64_t linger_deadline(const struct conn *c);
 static void upgrade_timer(struct conn *c);
 static void open_timer(struct conn *c);
-static void die(struct conn *c);
 
 static const struct state_rule rules[CONN_STATE_COUNT] = {
 	[CONN_PROXY] = {
 		.name = "proxy",
 		.next = 1 << CONN_UPGRADE | 1 << CONN_DEAD,
-		.input = ignore_input, // reads by itself, see read_proxy_header()
+		.input = ignore_input, // reads by itself, see conn_ops.on_proxy_readable()
 		.deadline = upgrade_deadline,
 		.on_timer = upgrade_timer,
 	},
@@ -98,48 +94,26 @@ static const struct state_rule rules[CONN_STATE_COUNT] = {
 		.next = 1 << CONN_LINGER | 1 << CONN_DEAD,
 		.input = closing_input,
 		.deadline = closing_deadline,
-		.on_timer = die,
+		.on_timer = conn_destroy,
 	},
 	[CONN_LINGER] = {
 		.name = "linger",
 		.next = 1 << CONN_DEAD,
 		.input = ignore_input,
 		.deadline = linger_deadline,
-		.on_timer = die,
+		.on_timer = conn_destroy,
 	},
 	[CONN_DEAD] = { .name = "dead", .input = ignore_input },
 };
 
-const char *conn_state_name(enum conn_state state)
+void conn_set_state(struct conn *c, enum conn_state state)
 {
-	CHECK(state < CONN_STATE_COUNT);
-	return rules[state].name;
-}
-
-static void conn_log(const struct conn *c, enum log_level level, const char *event)
-{
-	char id[CLIENT_ID_MAX];
-	char address[NET_IP_TEXT_MAX];
-	LOG_AT(level, event, LOG_BYTES("conn", conn_client_id(c, id)),
-		LOG_BYTES("address", conn_address(c, address)), LOG_STR("user", c->identity.user),
-		LOG_STR("reason", close_reason_rule((enum close_reason)c->reason)->name),
-		LOG_UINT("queued", c->out.bytes));
-}
-
-static void conn_set_state(struct conn *c, enum conn_state state)
-{
-	struct backlog *backlog = &c->worker->backlog;
 	CHECK((rules[c->state].next >> state & 1) != 0);
 	log_debug("state", LOG_UINT("conn", c->number), LOG_STR("from", rules[c->state].name),
 		LOG_STR("to", rules[state].name));
-	if (conn_is_open(c)) {
-		backlog_leave(backlog, c->blocked, c->out.bytes);
-	}
 	c->state = (uint8_t)state;
-	if (conn_is_open(c)) {
-		backlog_enter(backlog, c->blocked, c->out.bytes);
-	}
-	c->state_ms = worker_now(c->worker);
+	stream_count(&c->stream, conn_is_open(c));
+	c->state_ms = turn_client_ms(turn_of(c));
 	conn_rearm(c);
 }
 
@@ -148,13 +122,13 @@ void conn_rearm(struct conn *c)
 	if (rules[c->state].deadline == NULL) {
 		wheel_cancel(&c->timer);
 	} else {
-		wheel_set(&c->worker->wheel, &c->timer, rules[c->state].deadline(c));
+		wheel_set(&turn_of(c)->wheel, &c->timer, rules[c->state].deadline(c));
 	}
 }
 
 void conn_on_timer(struct conn *c)
 {
-	if (rules[c->state].deadline(c) <= worker_now(c->worker)) {
+	if (rules[c->state].deadline(c) <= turn_client_ms(turn_of(c))) {
 		rules[c->state].on_timer(c);
 	}
 	if (c->state != CONN_DEAD) {
@@ -166,36 +140,7 @@ void conn_on_timer(struct conn *c)
 
 static const struct edge_conf *conf_of(const struct conn *c)
 {
-	return &c->worker->settings->conf;
-}
-
-struct bytes conn_client_id(const struct conn *c, char out[CLIENT_ID_MAX])
-{
-	int len = snprintf(out, CLIENT_ID_MAX, "%s-%llu", c->worker->edge->instance,
-		(unsigned long long)c->number);
-	CHECK(len > 0 && len < CLIENT_ID_MAX);
-	return bytes_make(out, (size_t)len);
-}
-
-struct bytes conn_address(const struct conn *c, char out[NET_IP_TEXT_MAX])
-{
-	net_ip_format(&c->address, out);
-	return bytes_str(out);
-}
-
-// Not kept but reckoned: whoever sets the clock means the past as well.
-int64_t conn_since_wall_ms(const struct conn *c)
-{
-	return clock_wall_ms() - (int64_t)(worker_now(c->worker) - c->opened_ms);
-}
-
-struct rights_subject conn_subject(const struct conn *c)
-{
-	return (struct rights_subject){
-		.user = bytes_str(c->identity.user),
-		.admin = c->identity.admin,
-		.rights = c->identity.rights,
-	};
+	return &turn_of(c)->settings->conf;
 }
 
 static bool is_upgrading(const struct conn *c)
@@ -203,110 +148,69 @@ static bool is_upgrading(const struct conn *c)
 	return c->state == CONN_PROXY || c->state == CONN_UPGRADE;
 }
 
-static void put_on_agenda(struct conn *c)
+static void defer(struct conn *c)
 {
-	if (!c->on_agenda) {
-		c->on_agenda = true;
-		TAILQ_INSERT_TAIL(&c->worker->agenda, c, in_agenda);
+	if (!c->is_deferred) {
+		c->is_deferred = true;
+		TAILQ_INSERT_TAIL(&turn_of(c)->deferred, c, in_deferred);
 	}
 }
 
 // ---- output
 
-static void note_progress(struct conn *c)
-{
-	c->progress_ms = worker_now(c->worker);
-	if (c->blocked != NULL && conn_is_open(c)) {
-		backlog_touch(&c->worker->backlog, c->blocked);
-	}
-}
-
-// The queue holds so much less.
-static void note_gone(struct conn *c, size_t len)
-{
-	counter_sub(&c->worker->metrics.queue_bytes, len);
-	if (conn_is_open(c)) {
-		c->worker->backlog.bytes -= len;
-	}
-}
-
-static struct conn_list *dirty_list(struct conn *c)
-{
-	return c->dirty == CONN_IN_CROWD ? &c->worker->crowd : &c->worker->dirty;
-}
-
-static void leave_dirty(struct conn *c)
-{
-	if (c->dirty != CONN_CLEAN) {
-		TAILQ_REMOVE(dirty_list(c), c, in_dirty);
-		c->dirty = CONN_CLEAN;
-	}
-}
-
-// Who also gets something of its own does not wait with the crowd.
-static void become_dirty(struct conn *c, bool with_crowd)
-{
-	if (c->dirty == CONN_DIRTY || (c->dirty == CONN_IN_CROWD && with_crowd)) {
-		return;
-	}
-	leave_dirty(c);
-	c->dirty = with_crowd ? CONN_IN_CROWD : CONN_DIRTY;
-	TAILQ_INSERT_TAIL(dirty_list(c), c, in_dirty);
-}
-
 // Queues a frame of any kind in any state, taking over one reference.
-static void push(struct conn *c, struct frame *f)
-{
-	struct worker *w = c->worker;
-	if (c->out.n == 0) {
-		note_progress(c);
-	}
-	counter_add(&w->metrics.queue_bytes, f->len);
-	if (conn_is_open(c)) {
-		w->backlog.bytes += f->len;
-	}
-	out_queue_push(&c->out, f);
-	// While the socket is full the write event carries on; nothing is to be tried before.
-	if (c->blocked == NULL) {
-		become_dirty(c, w->to_crowd);
-	}
-}
-
 static void push_control(struct conn *c, enum ws_opcode opcode, struct bytes payload)
 {
 	struct frame *f = frame_new(opcode, payload);
 	f->type = FRAME_CONTROL;
-	push(c, f);
+	stream_push(&c->stream, f, false);
 }
 
-void conn_send(struct conn *c, struct frame *f)
+void conn_push_raw(struct conn *c, struct bytes bytes)
+{
+	struct frame *f = frame_new_raw(bytes);
+	f->type = FRAME_CONTROL;
+	stream_push(&c->stream, f, false);
+}
+
+static void queue_frame(struct conn *c, struct frame *f, bool bulk)
 {
 	if (!conn_is_open(c)) {
 		frame_unref(f);
 		return;
 	}
 	if (c->compressed) {
-		struct frame *packed = packer_run(&c->worker->packer, f);
+		struct frame *deflated = packer_run(&turn_of(c)->packer, f);
 		frame_unref(f);
-		f = packed;
+		f = deflated;
 	}
-	push(c, f);
-	if (c->out.bytes > conf_of(c)->queue_limit) {
+	stream_push(&c->stream, f, bulk);
+	if (c->stream.out.bytes > conf_of(c)->queue_limit) {
 		conn_close(c, CLOSE_SLOW_CONSUMER);
 	}
+}
+
+void conn_send(struct conn *c, struct frame *f)
+{
+	queue_frame(c, f, false);
+}
+
+void conn_send_bulk(struct conn *c, struct frame *f)
+{
+	queue_frame(c, f, true);
 }
 
 void conn_send_event(struct conn *c, const struct client_event *event)
 {
 	if (conn_is_open(c)) {
-		conn_send(c, worker_render(c->worker, event));
+		conn_send(c, turn_render(turn_of(c), event));
 	}
 }
 
 void conn_send_error(struct conn *c, enum client_error error, enum outcome outcome, struct bytes id,
 	struct bytes room)
 {
-	counter_add(&c->worker->metrics.rejected[error], 1);
+	counter_add(&turn_of(c)->metrics.rejected[error], 1);
 	conn_send_event(c,
 		&(struct client_event){
 			.kind = EVENT_ERROR,
@@ -321,240 +225,131 @@ static void push_waiting_pong(struct conn *c)
 {
 	if (c->pong != NULL && !c->pong_queued) {
 		c->pong_queued = true;
-		push(c, c->pong);
+		stream_push(&c->stream, c->pong, false);
 		c->pong = NULL;
 	}
 }
 
-static void on_frame_sent(const struct frame *f, void *arg)
+// ---- what the stream tells
+
+static struct conn *conn_of(struct stream *s)
 {
-	struct conn *c = arg;
-	struct edge_metrics *m = &c->worker->metrics;
+	return CONTAINER_OF(s, struct conn, stream);
+}
+
+static void on_stream_turn(struct stream_group *group)
+{
+	turn_touch(CONTAINER_OF(group, struct turn, streams));
+}
+
+static void on_stream_frame(void *stream, const struct frame *f, bool sent)
+{
+	struct conn *c = conn_of(stream);
+	struct edge_metrics *m = &turn_of(c)->metrics;
 	if (f->type == FRAME_PONG) {
 		c->pong_queued = false;
 	} else if (f->type < m->n_types) {
-		counter_add(&m->sent[f->type], 1);
+		counter_add(sent ? &m->sent[f->type] : &m->dropped[c->reason], 1);
 	}
 }
 
-static void on_frame_dropped(const struct frame *f, void *arg)
+static void on_stream_full(struct stream *s)
 {
-	struct conn *c = arg;
-	struct edge_metrics *m = &c->worker->metrics;
-	if (f->type == FRAME_PONG) {
-		c->pong_queued = false;
-	} else if (f->type < m->n_types) {
-		counter_add(&m->dropped[c->reason], 1);
-	}
+	conn_rearm(conn_of(s));
 }
 
-// Drops what is queued; with `keep_begun` the rest of a frame that is out in part stays, because
-// nothing else can be sent before it ends.
-static void drop_queue(struct conn *c, bool keep_begun)
+static void on_stream_free(struct stream *s, size_t reported)
 {
-	size_t before = c->out.bytes;
-	out_queue_drop(&c->out, keep_begun, on_frame_dropped, c);
-	note_gone(c, before - c->out.bytes);
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *c = arg;
-	(void)fd;
-	(void)what;
-	worker_touch(c->worker);
-	conn_flush(c);
-}
-
-static void wait_for_socket(struct conn *c)
-{
-	if (c->blocked != NULL) {
-		return;
-	}
-	c->blocked = xcalloc(1, sizeof(*c->blocked));
-	c->blocked->conn = c;
-	loop_io_start(c->worker->loop, &c->blocked->io, c->fd, LOOP_WRITE, on_writable, c);
-	if (conn_is_open(c)) {
-		backlog_enter(&c->worker->backlog, c->blocked, 0);
-	}
-	conn_rearm(c);
-}
-
-static void stop_waiting_for_socket(struct conn *c)
-{
-	if (c->blocked == NULL) {
-		return;
-	}
-	if (conn_is_open(c)) {
-		backlog_leave(&c->worker->backlog, c->blocked, 0);
-		backlog_forget(c->worker, c->blocked);
-	}
-	loop_io_stop(&c->blocked->io);
-	free(c->blocked);
-	c->blocked = NULL;
-}
-
-static bool has_output(const struct conn *c)
-{
-	return c->out.n > 0 || transport_owes(c->tls);
-}
-
-static void count_sent(struct conn *c, size_t sent)
-{
-	struct edge_metrics *m = &c->worker->metrics;
-	note_progress(c);
-	note_gone(c, sent);
-	counter_add(&m->bytes_out, sent);
-	out_queue_advance(&c->out, sent, on_frame_sent, c);
-	push_waiting_pong(c);
-}
-
-// Writes until nothing is left or the socket is full. False if the connection broke.
-static bool write_queue(struct conn *c)
-{
-	struct iovec iov[WRITE_IOV_MAX];
-	while (has_output(c)) {
-		int n = out_queue_iov(&c->out, iov, WRITE_IOV_MAX);
-		ssize_t sent = transport_write(c->fd, c->tls, &c->worker->buffers, iov, n);
-		if (sent == -EAGAIN) {
-			wait_for_socket(c);
-			return true;
-		}
-		if (sent < 0) {
-			return false;
-		}
-		count_sent(c, (size_t)sent);
-	}
-	stop_waiting_for_socket(c);
-	return true;
+	struct conn *c = conn_of(s);
+	turn_of(c)->conn_ops->on_queue_empty(c, reported);
 }
 
 // Goes on with an end that waited for the queue to empty.
 static void step_ending(struct conn *c)
 {
-	if (has_output(c)) {
+	if (stream_has_output(&c->stream)) {
 		return;
 	}
 	if (c->state == CONN_CLOSING && c->close_seen) {
 		conn_set_state(c, CONN_LINGER);
 	}
 	if (c->state == CONN_LINGER && !c->shut) {
-		c->shut = transport_end(c->fd, c->tls) == 0;
+		c->shut = stream_end(&c->stream) == 0;
 		if (!c->shut) {
-			wait_for_socket(c);
 			return;
 		}
 	}
 	if (c->state == CONN_LINGER && c->eof) {
-		die(c);
+		conn_destroy(c);
 	}
 }
 
-void conn_flush(struct conn *c)
+static void on_stream_flushed(struct stream *s)
 {
-	leave_dirty(c);
-	if (c->state == CONN_DEAD) {
-		return;
-	}
-	if (!write_queue(c)) {
-		conn_close(c, CLOSE_PEER_GONE);
-		return;
-	}
+	struct conn *c = conn_of(s);
+	push_waiting_pong(c);
 	step_ending(c);
 	conn_review_input(c);
 }
 
-bool conn_offer(struct conn *c, struct send_batch *batch)
+static void on_stream_broken(struct stream *s)
 {
-	// A longer queue is one call for many frames already.
-	if (c->state == CONN_DEAD || c->blocked != NULL || c->out.n == 0 ||
-		c->out.n > SEND_BATCH_FRAMES_MAX || transport_owes(c->tls) ||
-		send_batch_is_full(batch)) {
-		return false;
-	}
-	struct iovec iov[SEND_BATCH_FRAMES_MAX];
-	int n = out_queue_iov(&c->out, iov, SEND_BATCH_FRAMES_MAX);
-	if (c->tls != NULL) {
-		struct bytes sealed;
-		ssize_t taken = tls_stream_seal(c->tls, iov, n, c->worker->buffers.record, &sealed);
-		if (taken < 0) {
-			return false;
-		}
-		count_sent(c, (size_t)taken);
-		iov[0] = (struct iovec){ (uint8_t *)sealed.data, sealed.len };
-		n = 1;
-	}
-	send_batch_add(batch, c->fd, iov, n, c);
-	leave_dirty(c);
-	return true;
+	conn_close(conn_of(s), CLOSE_PEER_GONE);
 }
 
-void conn_on_sent(void *arg, ssize_t sent)
-{
-	struct conn *c = arg;
-	if (c->state == CONN_DEAD) {
-		return; // another one's end was its end too
-	}
-	if (sent > 0 && c->tls != NULL) {
-		tls_stream_sent(c->tls, (size_t)sent);
-	} else if (sent > 0) {
-		count_sent(c, (size_t)sent);
-	}
-	conn_flush(c); // what is left, or how it failed
-}
+const struct stream_ops conn_stream_ops = {
+	.on_turn = on_stream_turn,
+	.on_frame = on_stream_frame,
+	.on_full = on_stream_full,
+	.on_free = on_stream_free,
+	.on_flushed = on_stream_flushed,
+	.on_broken = on_stream_broken,
+};
 
 // ---- the end
 
 static void conn_free(void *arg)
 {
 	struct conn *c = arg;
-	CHECK(c->dirty == CONN_CLEAN && !c->on_agenda);
+	CHECK(!c->is_deferred);
 	ws_session_fini(&c->ws);
 	buf_fini(&c->in);
 	frame_unref(c->pong);
 	identity_fini(&c->identity);
-	tls_stream_free(c->tls);
+	stream_fini(&c->stream);
 	free(c);
 }
 
-// Closes the descriptor; the rest goes when the turn is over.
-static void die(struct conn *c)
+void conn_destroy(struct conn *c)
 {
-	struct worker *w = c->worker;
+	struct turn *t = turn_of(c);
 	if (c->state == CONN_DEAD) {
 		return;
 	}
 	conn_set_state(c, CONN_DEAD);
 	if (c->counted) {
-		edge_release(w->edge, &c->address, w->touched_ms);
+		edge_release(t->edge, &c->address, t->mono_ms);
 	}
 	loop_io_stop(&c->read_io);
-	stop_waiting_for_socket(c);
-	drop_queue(c, false);
-	leave_dirty(c);
-	if (c->tls != NULL) {
-		tls_stream_end(c->tls); // as far as the socket takes it
-	}
-	close(c->fd);
-	c->fd = -1;
-	atomic_fetch_sub_explicit(&w->edge->n_sockets, 1, memory_order_relaxed);
-	conn_table_remove(&w->conns, c->handle);
-	loop_defer(w->loop, conn_free, c);
+	stream_close(&c->stream);
+	atomic_fetch_sub_explicit(&t->edge->n_sockets, 1, memory_order_relaxed);
+	conn_table_remove(&t->conns, c->handle);
+	loop_defer(t->loop, conn_free, c);
 }
 
 // Counts and tells the end of an open connection, once.
 static void leave_open(struct conn *c)
 {
-	struct worker *w = c->worker;
-	struct edge_metrics *m = &w->metrics;
+	struct turn *t = turn_of(c);
+	struct edge_metrics *m = &t->metrics;
 	counter_add(&m->closes[c->reason], 1);
 	if (!c->was_open) {
 		return;
 	}
-	put_on_agenda(c);
+	defer(c);
 	counter_sub(&m->connections, 1);
-	atomic_fetch_sub_explicit(&w->edge->n_open, 1, memory_order_relaxed);
-	histogram_observe_ns(&m->duration, (worker_now(w) - c->opened_ms) * 1000000U);
+	atomic_fetch_sub_explicit(&t->edge->n_open, 1, memory_order_relaxed);
+	histogram_observe_ns(&m->duration, (turn_client_ms(t) - c->opened_ms) * 1000000U);
 	bool ours = c->reason == CLOSE_SLOW_CONSUMER || c->reason == CLOSE_INTERNAL;
 	conn_log(c, ours ? LOG_INFO : LOG_DEBUG, "closed");
 }
@@ -565,66 +360,23 @@ static void close_open(struct conn *c, enum close_reason reason, struct bytes pa
 	c->reason = (uint8_t)reason;
 	leave_open(c);
 	if (reason == CLOSE_SLOW_CONSUMER) {
-		drop_queue(c, true);
+		stream_drop(&c->stream, true);
 	}
 	push_control(c, WS_CLOSE, payload);
 	conn_set_state(c, CONN_CLOSING);
-}
-
-// Answers a request that does not become a WebSocket, and lets the connection go.
-static void answer_http(struct conn *c, struct bytes response)
-{
-	struct frame *f = frame_new_raw(response);
-	f->type = FRAME_CONTROL;
-	push(c, f);
-	conn_set_state(c, CONN_LINGER);
-}
-
-static void refuse_http(struct conn *c, int status, const char *why)
-{
-	struct worker *w = c->worker;
-	char address[NET_IP_TEXT_MAX];
-	counter_add(&w->metrics.handshakes[handshake_result_of(status)], 1);
-	log_debug("handshake_refused", LOG_BYTES("address", conn_address(c, address)),
-		LOG_INT("status", status), LOG_STR("reason", why));
-	buf_reset(&w->out, WORKER_KEEP);
-	http_refuse(&w->out, status, why, RETRY_AFTER_S);
-	answer_http(c, buf_bytes(&w->out));
-}
-
-static void close_upgrade(struct conn *c, enum close_reason reason)
-{
-	struct edge_metrics *m = &c->worker->metrics;
-	bool late = reason == CLOSE_HANDSHAKE_TIMEOUT;
-	c->reason = (uint8_t)reason;
-	if (reason == CLOSE_PEER_GONE) {
-		counter_add(&m->handshakes[HANDSHAKE_PEER_GONE], 1);
-		die(c);
-	} else if (c->state == CONN_PROXY || transport_is_opening(c->tls)) {
-		// There is nobody yet who could read an answer: a balancer does not, nor does TLS.
-		enum handshake_result timeout = c->tls != NULL ? HANDSHAKE_TLS : HANDSHAKE_408;
-		counter_add(&m->closes[reason], late ? 1 : 0);
-		counter_add(&m->handshakes[late ? timeout : HANDSHAKE_503], 1);
-		die(c);
-	} else if (late) {
-		counter_add(&m->closes[reason], 1);
-		refuse_http(c, 408, "the request did not arrive in time");
-	} else {
-		refuse_http(c, 503, close_reason_rule(reason)->name);
-	}
 }
 
 void conn_close(struct conn *c, enum close_reason reason)
 {
 	const struct close_rule *rule = close_reason_rule(reason);
 	if (is_upgrading(c)) {
-		close_upgrade(c, reason);
+		turn_of(c)->conn_ops->on_abandoned(c, reason);
 	} else if (rule->code == 0) {
 		if (conn_is_open(c)) {
 			c->reason = (uint8_t)reason;
 			leave_open(c);
 		}
-		die(c);
+		conn_destroy(c);
 	} else if (conn_is_open(c)) {
 		uint8_t payload[CLOSE_PAYLOAD_MAX];
 		size_t len = close_reason_payload(reason, payload);
@@ -632,23 +384,12 @@ void conn_close(struct conn *c, enum close_reason reason)
 	}
 }
 
-// Takes an ended connection out of its rooms and tells the routers.
-static void withdraw(struct conn *c)
-{
-	struct worker *w = c->worker;
-	c->was_open = false;
-	fib_leave_all(&w->fib, &c->rooms);
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
-		uplink_client_down(&w->uplinks[i], c->handle);
-	}
-}
-
 // ---- input
 
 static bool input_is_held(const struct conn *c)
 {
-	return c->out.bytes >= conf_of(c)->queue_limit / 2 || c->leaving ||
-		(c->n_recoveries > 0 && c->worker->link_up);
+	return c->stream.out.bytes >= conf_of(c)->queue_limit / 2 || c->leaving ||
+		(c->account.n_recoveries > 0 && turn_of(c)->link_up);
 }
 
 static bool wants_input(const struct conn *c)
@@ -665,8 +406,9 @@ static void set_reading(struct conn *c, bool on)
 	}
 	c->reading = on;
 	if (on) {
-		c->rx_ms = worker_now(c->worker); // silence counts from here
-		loop_io_start(c->worker->loop, &c->read_io, c->fd, LOOP_READ, on_readable, c);
+		c->rx_ms = turn_client_ms(turn_of(c)); // silence counts from here
+		loop_io_start(turn_of(c)->loop, &c->read_io, c->stream.fd, LOOP_READ, on_readable,
+			c);
 		conn_rearm(c);
 	} else {
 		loop_io_stop(&c->read_io);
@@ -680,7 +422,7 @@ void conn_review_input(struct conn *c)
 	}
 	bool wants = wants_input(c);
 	if (wants && c->in.len > 0 && !is_upgrading(c)) {
-		put_on_agenda(c); // what is kept comes first
+		defer(c); // what is kept comes first
 	} else {
 		set_reading(c, wants);
 	}
@@ -701,7 +443,7 @@ static size_t feed(struct conn *c, uint8_t *data, size_t len)
 	if (!ws_session_mid_message(&c->ws)) {
 		c->message_ms = 0;
 	} else if (c->message_ms == 0) {
-		c->message_ms = worker_now(c->worker);
+		c->message_ms = turn_client_ms(turn_of(c));
 		conn_rearm(c);
 	}
 	return at;
@@ -727,56 +469,13 @@ static void take_input(struct conn *c, uint8_t *data, size_t len)
 	buf_append(&c->in, data + used, len - used);
 }
 
-// A trusted proxy, who is not counted, has named the client.
-static void take_address(struct conn *c, struct net_ip address)
-{
-	struct worker *w = c->worker;
-	c->address = address;
-	if (!c->counted && c->admission == ADMISSION_OK) {
-		c->admission = (uint8_t)edge_admit(w->edge, w->settings, &c->address, w->touched_ms,
-			&c->counted);
-	}
-}
-
-// Reads what the header still lacks and no more: what follows is for whoever comes next.
-static void read_proxy_header(struct conn *c)
-{
-	struct worker *w = c->worker;
-	struct proxy_header header;
-	size_t missing = proxy_header_missing(buf_bytes(&c->in));
-	ssize_t got = read(c->fd, buf_reserve(&c->in, missing), missing);
-	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-		return;
-	}
-	if (got <= 0) {
-		conn_close(c, CLOSE_PEER_GONE);
-		return;
-	}
-	c->in.len += (size_t)got;
-	counter_add(&w->metrics.bytes_in, (uint64_t)got);
-	enum proxy_header_result result = proxy_header_parse(buf_bytes(&c->in), &header);
-	if (result == PROXY_HEADER_MORE) {
-		return;
-	}
-	if (result != PROXY_HEADER_OK) {
-		worker_refuse_proxy(w, &c->address, HANDSHAKE_400, proxy_header_text(result));
-		die(c);
-		return;
-	}
-	if (header.has_source) {
-		take_address(c, header.source);
-	}
-	buf_fini(&c->in);
-	conn_set_state(c, CONN_UPGRADE);
-}
-
 static void on_eof(struct conn *c)
 {
 	c->eof = true;
 	if (c->state != CONN_LINGER) {
 		conn_close(c, CLOSE_PEER_GONE);
 	} else if (c->shut) {
-		die(c);
+		conn_destroy(c);
 	}
 	conn_review_input(c);
 }
@@ -787,9 +486,9 @@ static void on_tls_failure(struct conn *c, bool opening)
 {
 	char address[NET_IP_TEXT_MAX];
 	log_debug("tls_failed", LOG_BYTES("address", conn_address(c, address)),
-		LOG_STR("reason", transport_fault(c->tls)));
+		LOG_STR("reason", transport_fault(c->stream.tls)));
 	if (opening && c->state == CONN_UPGRADE) {
-		counter_add(&c->worker->metrics.handshakes[HANDSHAKE_TLS], 1);
+		counter_add(&turn_of(c)->metrics.handshakes[HANDSHAKE_TLS], 1);
 		conn_set_state(c, CONN_LINGER);
 		step_ending(c);
 	} else {
@@ -803,24 +502,24 @@ static void review_tls(struct conn *c, bool was_opening)
 	if (c->state == CONN_DEAD) {
 		return;
 	}
-	if (transport_owes(c->tls)) {
-		wait_for_socket(c);
+	if (transport_owes(c->stream.tls)) {
+		stream_wait_writable(&c->stream);
 	}
-	if (transport_fault(c->tls) != NULL && c->state != CONN_LINGER) {
+	if (transport_fault(c->stream.tls) != NULL && c->state != CONN_LINGER) {
 		on_tls_failure(c, was_opening);
-	} else if (transport_at_end(c->tls)) {
+	} else if (transport_at_end(c->stream.tls)) {
 		on_eof(c);
 	}
 }
 
 static void read_some(struct conn *c)
 {
-	struct worker *w = c->worker;
+	struct turn *t = turn_of(c);
 	uint8_t *data;
-	ssize_t got = transport_read(c->fd, c->tls, &w->buffers, &data);
+	ssize_t got = transport_read(c->stream.fd, c->stream.tls, &t->streams.buffers, &data);
 	if (got > 0) {
-		c->rx_ms = worker_now(w);
-		counter_add(&w->metrics.bytes_in, (uint64_t)got);
+		c->rx_ms = turn_client_ms(t);
+		counter_add(&t->metrics.bytes_in, (uint64_t)got);
 		take_input(c, data, (size_t)got);
 	} else if (got != -EAGAIN) {
 		on_eof(c);
@@ -830,31 +529,32 @@ static void read_some(struct conn *c)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
-	bool opening = transport_is_opening(c->tls);
+	bool opening = transport_is_opening(c->stream.tls);
 	(void)fd;
 	(void)what;
-	worker_touch(c->worker);
+	turn_touch(turn_of(c));
 	if (c->state == CONN_PROXY) {
-		read_proxy_header(c);
+		turn_of(c)->conn_ops->on_proxy_readable(c);
 		return;
 	}
 	// What is not read now makes the socket ready in the next turn as well.
-	if (opening && !worker_may_open_tls(c->worker)) {
+	if (opening && !turn_may_open_tls(turn_of(c))) {
 		return;
 	}
 	read_some(c);
-	if (c->tls != NULL) {
+	if (c->stream.tls != NULL) {
 		review_tls(c, opening);
 	}
 	conn_review_input(c);
 }
 
-void conn_agenda(struct conn *c)
+void conn_run_deferred(struct conn *c)
 {
-	c->on_agenda = false;
-	TAILQ_REMOVE(&c->worker->agenda, c, in_agenda);
+	c->is_deferred = false;
+	TAILQ_REMOVE(&turn_of(c)->deferred, c, in_deferred);
 	if (c->was_open && !conn_is_open(c)) {
-		withdraw(c);
+		c->was_open = false;
+		turn_of(c)->conn_ops->on_left(c);
 	}
 	if (wants_input(c) && c->in.len > 0) {
 		feed_kept(c);
@@ -869,168 +569,11 @@ static size_t ignore_input(struct conn *c, uint8_t *data, size_t len)
 	return len;
 }
 
-// ---- the opening handshake
-
-static void accept_upgrade(struct conn *c, const struct upgrade_request *request)
-{
-	struct worker *w = c->worker;
-	buf_reset(&w->out, WORKER_KEEP);
-	http_upgrade_accept(&w->out, request);
-	struct frame *f = frame_new_raw(buf_bytes(&w->out));
-	f->type = FRAME_CONTROL;
-	push(c, f);
-	c->compressed = request->compression.compressed;
-	conn_set_state(c, CONN_OPEN);
-}
-
-// Who the client is; CLOSE_NONE, or why it may not stay.
-static enum close_reason identify(struct conn *c, struct bytes token)
-{
-	const struct auth *auth = c->worker->settings->auth;
-	if (auth == NULL) {
-		char id[CLIENT_ID_MAX];
-		struct bytes user = conn_client_id(c, id);
-		c->identity.user = xstrndup(user.data, user.len);
-		return CLOSE_NONE;
-	}
-	if (token.len == 0) {
-		return CLOSE_MISSING_TOKEN;
-	}
-	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &c->identity);
-	if (result != AUTH_OK) {
-		char address[NET_IP_TEXT_MAX];
-		log_debug("token_refused", LOG_BYTES("address", conn_address(c, address)),
-			LOG_STR("reason", auth_result_text(result)));
-		return CLOSE_INVALID_TOKEN;
-	}
-	return revoked_has(&c->worker->edge->revoked, &c->identity) ? CLOSE_REVOKED : CLOSE_NONE;
-}
-
-static void send_connected(struct conn *c)
-{
-	const struct edge_conf *conf = conf_of(c);
-	char id[CLIENT_ID_MAX];
-	conn_send_event(c,
-		&(struct client_event){
-			.kind = EVENT_CONNECTED,
-			.from = conn_client_id(c, id),
-			.user = bytes_str(c->identity.user),
-			.username = bytes_str(c->identity.username),
-			.roles = (const char *const *)c->identity.roles,
-			.n_roles = c->identity.n_roles,
-			.timestamp_ms = clock_wall_ms(),
-			.heartbeat_interval_s = conf->heartbeat_interval_ms / 1000,
-			.heartbeat_timeout_s = conf->heartbeat_timeout_ms / 1000,
-			.expires_s = c->identity.expires_s,
-			.max_message = conf->max_message,
-		});
-}
-
-// From here on it is a client: counted, announced, greeted.
-static void welcome(struct conn *c, bool autojoin)
-{
-	struct worker *w = c->worker;
-	c->was_open = true;
-	c->opened_ms = worker_now(w);
-	c->ping_ms = worker_now(w) + conf_of(c)->heartbeat_interval_ms;
-	counter_add(&w->metrics.connections, 1);
-	atomic_fetch_add_explicit(&w->edge->n_open, 1, memory_order_relaxed);
-	send_connected(c);
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
-		uplink_client_up(&w->uplinks[i], c);
-	}
-	if (autojoin) {
-		conn_autojoin(c);
-	}
-	conn_rearm(c);
-	conn_log(c, LOG_DEBUG, "opened");
-}
-
-static bool is_admitted(struct conn *c)
-{
-	if (c->admission == ADMISSION_OK) {
-		return true;
-	}
-	bool fast = c->admission == ADMISSION_TOO_FAST;
-	refuse_http(c, fast ? 429 : 503,
-		fast ? "too fast from one address" : "too many from one address");
-	return false;
-}
-
-// `by_tls`: so the client came to the proxy before us.
-static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tls)
-{
-	struct worker *w = c->worker;
-	if (!is_admitted(c)) {
-		return;
-	}
-	const char *why = edge_refusal(w->edge, w->settings, w->touched_ms);
-	if (why != NULL) {
-		refuse_http(c, 503, why);
-		return;
-	}
-	struct upgrade_request request;
-	buf_reset(&w->decoded, WORKER_KEEP);
-	struct upgrade_policy policy = w->settings->upgrade;
-	policy.tls = c->tls != NULL || by_tls;
-	int status = http_upgrade_check(head, &policy, &request, &w->decoded);
-	if (status != 101) {
-		refuse_http(c, status, http_status_text(status));
-		return;
-	}
-	accept_upgrade(c, &request);
-	enum close_reason reason = identify(c, request.token);
-	static const enum handshake_result results[CLOSE_REASON_COUNT] = {
-		[CLOSE_NONE] = HANDSHAKE_OK,
-		[CLOSE_MISSING_TOKEN] = HANDSHAKE_MISSING_TOKEN,
-		[CLOSE_INVALID_TOKEN] = HANDSHAKE_INVALID_TOKEN,
-		[CLOSE_REVOKED] = HANDSHAKE_REVOKED,
-	};
-	counter_add(&w->metrics.handshakes[results[reason]], 1);
-	if (reason == CLOSE_NONE) {
-		welcome(c, request.autojoin);
-	} else {
-		conn_close(c, reason);
-	}
-}
-
-// True if the request was for one of the few plain pages of this port.
-static bool answer_page(struct conn *c, const struct http_head *head)
-{
-	struct worker *w = c->worker;
-	enum http_page page = http_page_of(head);
-	if (page == HTTP_PAGE_NONE) {
-		return false;
-	}
-	const char *why_not =
-		page == HTTP_PAGE_READY ? edge_unready(w->edge, w->settings, w->touched_ms) : NULL;
-	buf_reset(&w->out, WORKER_KEEP);
-	int status = http_page_answer(&w->out, head, &w->settings->upgrade, why_not);
-	if (status == 403 || status == 405) {
-		counter_add(&w->metrics.handshakes[handshake_result_of(status)], 1);
-	}
-	answer_http(c, buf_bytes(&w->out));
-	return true;
-}
+// ---- before the WebSocket
 
 static size_t upgrade_input(struct conn *c, uint8_t *data, size_t len)
 {
-	struct http_head head;
-	int status = http_head_parse(bytes_make(data, len), &head);
-	if (status == 1) {
-		return 0;
-	}
-	if (status != 0) {
-		refuse_http(c, status, http_status_text(status));
-		return len;
-	}
-	const struct trusted_proxies *trusted = &c->worker->edge->trusted;
-	bool by_tls = client_came_by_tls(trusted, c->address, &head);
-	take_address(c, client_addr_find(trusted, c->address, &head));
-	if (!answer_page(c, &head)) {
-		try_upgrade(c, &head, by_tls);
-	}
-	return head.len;
+	return turn_of(c)->conn_ops->on_request(c, data, len);
 }
 
 static uint64_t upgrade_deadline(const struct conn *c)
@@ -1047,12 +590,12 @@ static void upgrade_timer(struct conn *c)
 
 static void on_ping(struct conn *c, struct bytes payload)
 {
-	if (!rate_take(&c->ping_rate, PINGS_PER_S, PINGS_BURST, 1, worker_now(c->worker))) {
+	if (!rate_take(&c->ping_rate, PINGS_PER_S, PINGS_BURST, 1, turn_client_ms(turn_of(c)))) {
 		conn_close(c, CLOSE_POLICY);
 		return;
 	}
 	if (c->pong_queued) {
-		conn_flush(c);
+		stream_flush(&c->stream);
 	}
 	if (!conn_is_open(c)) {
 		return;
@@ -1077,7 +620,7 @@ static void on_message(struct conn *c, const struct ws_event *event)
 {
 	c->message_ms = 0;
 	if (event->opcode == (codec_json.binary ? WS_BINARY : WS_TEXT)) {
-		conn_command(c, event->payload);
+		turn_of(c)->conn_ops->on_message(c, event->payload);
 	} else {
 		conn_close(c, CLOSE_UNSUPPORTED_DATA);
 	}
@@ -1085,8 +628,8 @@ static void on_message(struct conn *c, const struct ws_event *event)
 
 static const struct ws_limits *limits_of(const struct conn *c)
 {
-	const struct worker *w = c->worker;
-	return c->compressed ? &w->packed_limits : &w->edge->ws_limits;
+	const struct turn *t = turn_of(c);
+	return c->compressed ? &t->packed_limits : &t->edge->ws_limits;
 }
 
 static size_t open_input(struct conn *c, uint8_t *data, size_t len)
@@ -1153,7 +696,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t at_wall_time(const struct conn *c, int64_t wall_ms)
 {
 	int64_t left = wall_ms - clock_wall_ms();
-	return worker_now(c->worker) + (left > 0 ? (uint64_t)left : 0);
+	return turn_client_ms(turn_of(c)) + (left > 0 ? (uint64_t)left : 0);
 }
 
 static uint64_t expiry_deadline(const struct conn *c)
@@ -1174,8 +717,8 @@ static uint64_t open_deadline(const struct conn *c)
 	if (c->message_ms != 0) {
 		at = earlier(at, c->message_ms + MESSAGE_TIMEOUT_MS);
 	}
-	if (c->blocked != NULL) {
-		at = earlier(at, c->progress_ms + conf->slow_timeout_ms);
+	if (c->stream.blocked != NULL) {
+		at = earlier(at, c->stream.progress_ms + conf->slow_timeout_ms);
 	}
 	if (c->identity.expires_s != 0) {
 		at = earlier(at, expiry_deadline(c));
@@ -1197,7 +740,7 @@ static void tell_expiry(struct conn *c)
 static void open_timer(struct conn *c)
 {
 	const struct edge_conf *conf = conf_of(c);
-	uint64_t now = worker_now(c->worker);
+	uint64_t now = turn_client_ms(turn_of(c));
 	bool expires = c->identity.expires_s != 0 && expiry_deadline(c) <= now;
 	if (expires && c->expiry_told) {
 		conn_close(c, CLOSE_TOKEN_EXPIRED);
@@ -1205,7 +748,8 @@ static void open_timer(struct conn *c)
 		conn_close(c, CLOSE_HEARTBEAT);
 	} else if (c->message_ms != 0 && c->message_ms + MESSAGE_TIMEOUT_MS <= now) {
 		conn_close(c, CLOSE_POLICY);
-	} else if (c->blocked != NULL && c->progress_ms + conf->slow_timeout_ms <= now) {
+	} else if (c->stream.blocked != NULL &&
+		c->stream.progress_ms + conf->slow_timeout_ms <= now) {
 		conn_close(c, CLOSE_SLOW_CONSUMER);
 	} else if (expires) {
 		tell_expiry(c);
@@ -1218,29 +762,28 @@ static void open_timer(struct conn *c)
 
 // ---- the beginning
 
-struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer, enum admission admission,
+struct conn *conn_new(struct turn *turn, int fd, struct net_ip peer, enum admission admission,
 	bool counted)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
-	c->worker = worker;
-	c->fd = fd;
+	stream_init(&c->stream, &turn->streams, fd);
 	c->address = peer;
 	c->admission = (uint8_t)admission;
 	c->counted = counted;
-	c->state = worker->settings->conf.proxy_protocol ? CONN_PROXY : CONN_UPGRADE;
-	c->state_ms = worker_now(worker);
-	c->number = worker->next_number;
-	worker->next_number += worker->edge->n_workers;
-	c->handle = conn_table_add(&worker->conns, c);
+	c->state = turn->settings->conf.proxy_protocol ? CONN_PROXY : CONN_UPGRADE;
+	c->state_ms = turn_client_ms(turn);
+	c->number = turn->next_number;
+	turn->next_number += turn->edge->n_workers;
+	c->handle = conn_table_add(&turn->conns, c);
 	ws_session_init(&c->ws);
-	LIST_INIT(&c->rooms);
-	atomic_fetch_add_explicit(&worker->edge->n_sockets, 1, memory_order_relaxed);
+	LIST_INIT(&c->account.rooms);
+	atomic_fetch_add_explicit(&turn->edge->n_sockets, 1, memory_order_relaxed);
 	set_reading(c, true);
 	return c;
 }
 
 void conn_start_tls(struct conn *c, struct tls_stream *tls)
 {
-	CHECK(is_upgrading(c) && c->tls == NULL);
-	c->tls = tls;
+	CHECK(is_upgrading(c));
+	stream_start_tls(&c->stream, tls);
 }

@@ -18,19 +18,17 @@
 #include "common/rate.h"
 #include "common/wheel.h"
 #include "edge/auth/auth.h"
-#include "edge/client/fib.h"
+#include "edge/client/turn.h"
 #include "edge/codec/close_reason.h"
 #include "edge/codec/codec.h"
 #include "edge/http/address_limits.h"
 #include "edge/send/frame.h"
-#include "edge/send/out_queue.h"
-#include "edge/send/send_batch.h"
+#include "edge/send/stream.h"
+#include "edge/uplink/fib.h"
 #include "edge/ws/ws_session.h"
 #include "proto/names.h"
 
-struct blocked;
 struct tls_stream;
-struct worker;
 
 enum conn_state {
 	CONN_PROXY, // its PROXY header is arriving; with option proxy-protocol only
@@ -42,33 +40,43 @@ enum conn_state {
 	CONN_STATE_COUNT,
 };
 
-// Which of the worker's lists of those with something to send it is on.
-enum conn_dirty {
-	CONN_CLEAN, // none
-	CONN_DIRTY,
-	CONN_IN_CROWD,
+// What happens to a connection, for the rooms and the routers to know. All are called within a turn and
+// may close the connection.
+struct conn_ops {
+	void (*on_proxy_readable)(struct conn *c); // CONN_PROXY: reads by itself
+	// CONN_UPGRADE: uses some of the input; returns how much, 0 if more has to come first.
+	size_t (*on_request)(struct conn *c, uint8_t *data, size_t len);
+	void (*on_abandoned)(struct conn *c, enum close_reason reason); // both: it is to end
+	void (*on_message)(struct conn *c, struct bytes message); // CONN_OPEN
+	void (*on_left)(struct conn *c); // it was open; at the end of the turn in which it ended
+	void (*on_queue_empty)(struct conn *c, size_t reported); // open; see struct blocked
+};
+
+// What a client has under way and has used up: written by what its messages and the answers do.
+struct client_account {
+	struct fib_member_list rooms;
+	uint32_t n_rooms;
+	uint16_t n_joining; // joins not answered yet
+	uint16_t n_recoveries; // requests not answered yet whose answer may be large
+	struct rate message_rate;
+	struct rate byte_rate;
 };
 
 // 584 bytes: idle connections are paid for by the ten thousand, so it holds no buffer that is
 // not in use and one event; the second one exists only while the socket is full.
 struct conn {
-	struct worker *worker; // borrowed
+	struct stream stream;
 	struct loop_io read_io;
-	struct blocked *blocked; // owned; NULL unless the socket is full
-	struct tls_stream *tls; // owned; NULL for a plain connection
 	struct wheel_entry timer;
-	TAILQ_ENTRY(conn) in_dirty;
-	TAILQ_ENTRY(conn) in_agenda;
+	TAILQ_ENTRY(conn) in_deferred;
 	uint64_t handle;
 	uint64_t number; // second half of its client id
-	int fd;
 	uint8_t state; // enum conn_state; written by conn_set_state() alone
 	uint8_t reason; // enum close_reason
-	uint8_t n_bad; // messages in a row that were refused as malformed
-	uint8_t n_rate_refusals; // in a row
+	uint8_t n_bad; // messages in a row that were refused as malformed; conn_command's
+	uint8_t n_rate_refusals; // in a row; conn_command's
 	bool reading; // read_io is active
-	uint8_t dirty; // enum conn_dirty
-	bool on_agenda; // on the worker's list of those with something to do at the end of the turn
+	bool is_deferred; // on the turn's list of those with something to do at its end
 	bool was_open; // its memberships and its announcement are still to be withdrawn
 	bool close_seen; // the peer's Close has come, or none can come any more
 	bool shut; // our side of the TCP connection is ended
@@ -78,32 +86,29 @@ struct conn {
 	bool leaving; // a drain hears it out; nothing more is read
 	bool counted; // against the limits of `address`
 	uint8_t admission; // enum admission
-	uint16_t n_joining; // joins not answered yet
-	uint16_t n_recoveries; // requests not answered yet whose answer may be large
-	uint32_t n_rooms;
 	bool compressed; // agreed on, both ways
 	struct ws_session ws;
 	struct buf in; // input kept over: an incomplete head, or what must wait
-	struct out_queue out;
 	struct frame *pong; // owned; waits for the one before it to leave
-	struct fib_member_list rooms;
+	struct client_account account;
 	struct identity identity;
 	struct net_ip address; // the peer's; once a trusted proxy has named it, the client's
-	struct rate message_rate;
-	struct rate byte_rate;
 	struct rate ping_rate;
-	// Times of the worker's clock (worker_now).
+	// Times of the clients' clock (turn_client_ms).
 	uint64_t opened_ms;
 	uint64_t state_ms; // entered its state
 	uint64_t rx_ms; // last input
-	uint64_t progress_ms; // last output that left, or found the queue empty
 	uint64_t ping_ms; // next ping
 	uint64_t message_ms; // the message that is arriving began; 0: none
 };
-TAILQ_HEAD(conn_list, conn);
+
+static inline struct turn *turn_of(const struct conn *c)
+{
+	return CONTAINER_OF(c->stream.group, struct turn, streams);
+}
 
 // Takes over `fd`, and the count of `peer` if it is counted.
-struct conn *conn_new(struct worker *worker, int fd, struct net_ip peer, enum admission admission,
+struct conn *conn_new(struct turn *turn, int fd, struct net_ip peer, enum admission admission,
 	bool counted);
 // Before anything was read: the client speaks TLS. Takes over the stream.
 void conn_start_tls(struct conn *c, struct tls_stream *tls);
@@ -119,20 +124,20 @@ static inline bool conn_is_open(const struct conn *c)
 // Queues a frame, taking over one reference; it leaves at the end of the turn. Nothing is sent to a
 // connection that is not open.
 void conn_send(struct conn *c, struct frame *f);
+// The same for a frame that goes to many: it may wait behind what others get, see stream.h.
+void conn_send_bulk(struct conn *c, struct frame *f);
 // Renders and queues one event (not EVENT_MESSAGE).
 void conn_send_event(struct conn *c, const struct client_event *event);
 // Refuses a client's message: an `error` event, and its counter.
 void conn_send_error(struct conn *c, enum client_error error, enum outcome outcome, struct bytes id,
 	struct bytes room);
 
-// The worker's calls at the end of a turn: writes what is queued; does what waited (input held back,
-// or withdrawing a connection that has ended).
-void conn_flush(struct conn *c);
-// Leaves what is queued to the batch, whose send_batch_run() then calls conn_on_sent(). False if this
-// connection is one for conn_flush(), or the batch is full.
-MUST_CHECK bool conn_offer(struct conn *c, struct send_batch *batch);
-void conn_on_sent(void *arg, ssize_t sent);
-void conn_agenda(struct conn *c);
+// How a connection's stream tells it what happens; for stream_group_init().
+extern const struct stream_ops conn_stream_ops;
+
+// At the end of a turn, for one that is deferred: what waited is done (input held back, or leaving the
+// rooms of a connection that has ended).
+void conn_run_deferred(struct conn *c);
 void conn_on_timer(struct conn *c);
 // (Re)sets the timer after something changed that its deadlines depend on.
 void conn_rearm(struct conn *c);
@@ -144,4 +149,3 @@ struct bytes conn_address(const struct conn *c, char out[NET_IP_TEXT_MAX]);
 // When it was opened, by the clock on the wall as it is now.
 int64_t conn_since_wall_ms(const struct conn *c);
 struct rights_subject conn_subject(const struct conn *c);
-const char *conn_state_name(enum conn_state state);

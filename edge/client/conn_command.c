@@ -10,8 +10,9 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
-#include "edge/client/conn.h"
-#include "edge/client/worker.h"
+#include "edge/client/clients.h"
+#include "edge/codec/codec_json.h"
+#include "edge/state/settings.h"
 
 enum {
 	BAD_MESSAGES_MAX = 20, // in a row
@@ -21,7 +22,7 @@ enum {
 static bool may(const struct conn *c, enum right right, struct bytes room)
 {
 	struct rights_subject subject = conn_subject(c);
-	return rights_decide(&c->worker->edge->policy, &subject, right, room).allowed;
+	return rights_decide(&turn_of(c)->edge->policy, &subject, right, room).allowed;
 }
 
 static void refuse(struct conn *c, const struct command *command, enum client_error error)
@@ -31,9 +32,9 @@ static void refuse(struct conn *c, const struct command *command, enum client_er
 
 static bool ask(struct conn *c, const struct request *request)
 {
-	struct worker *w = c->worker;
-	uint64_t deadline_ms = w->touched_ms + w->settings->conf.publish_timeout_ms;
-	return uplink_ask(worker_link_for(w, request->room), request, deadline_ms);
+	struct clients *cl = clients_of(c);
+	uint64_t deadline_ms = cl->turn.mono_ms + cl->turn.settings->conf.publish_timeout_ms;
+	return uplink_ask(clients_link_for(cl, request->room), request, deadline_ms);
 }
 
 // Asks the router; a client whose request cannot wait any more is told so.
@@ -49,13 +50,50 @@ static bool ask_for(struct conn *c, const struct command *command, struct reques
 	return true;
 }
 
+// ---- coming and going
+
+void client_announce(struct conn *c)
+{
+	char id[CLIENT_ID_MAX];
+	char address[NET_IP_TEXT_MAX];
+	struct clients *cl = clients_of(c);
+	const struct announcement facts = client_announcement(c, id, address);
+	for (unsigned i = 0; i < cl->turn.edge->n_links; i++) {
+		uplink_client_up(&cl->uplinks[i], &facts);
+	}
+}
+
+struct announcement client_announcement(const struct conn *c, char id[CLIENT_ID_MAX],
+	char address[NET_IP_TEXT_MAX])
+{
+	return (struct announcement){
+		.handle = c->handle,
+		.id = conn_client_id(c, id),
+		.address = conn_address(c, address),
+		.identity = &c->identity,
+		.since_ms = conn_since_wall_ms(c),
+		.codec = codec_json.name,
+		.compressed = c->compressed,
+		.rooms = &c->account.rooms,
+	};
+}
+
+void client_on_left(struct conn *c)
+{
+	struct clients *cl = clients_of(c);
+	fib_leave_all(&cl->fib, &c->account.rooms);
+	for (unsigned i = 0; i < cl->turn.edge->n_links; i++) {
+		uplink_client_down(&cl->uplinks[i], c->handle);
+	}
+}
+
 // ---- joins
 
 static bool has_space_for(const struct conn *c, struct bytes room)
 {
-	uint64_t max = c->worker->settings->conf.max_rooms_per_connection;
-	return max == 0 || c->n_rooms + c->n_joining < max ||
-		fib_member_find(&c->worker->fib, &c->rooms, c, room) != NULL;
+	uint64_t max = turn_of(c)->settings->conf.max_rooms_per_connection;
+	return max == 0 || c->account.n_rooms + c->account.n_joining < max ||
+		fib_member_find(&clients_of(c)->fib, &c->account.rooms, c, room) != NULL;
 }
 
 static void run_join(struct conn *c, const struct command *command)
@@ -77,8 +115,9 @@ static void run_join(struct conn *c, const struct command *command)
 		.since_seq = command->since_seq,
 	};
 	if (ask_for(c, command, &request)) {
-		c->n_joining++;
-		c->n_recoveries = (uint16_t)(c->n_recoveries + (command->has_since ? 1 : 0));
+		c->account.n_joining++;
+		c->account.n_recoveries =
+			(uint16_t)(c->account.n_recoveries + (command->has_since ? 1 : 0));
 	}
 }
 
@@ -89,13 +128,13 @@ static void autojoin_room(struct conn *c, struct bytes room)
 	}
 	struct request request = { .kind = REQUEST_AUTOJOIN, .conn = c->handle, .room = room };
 	if (ask(c, &request)) {
-		c->n_joining++;
+		c->account.n_joining++;
 	}
 }
 
-void conn_autojoin(struct conn *c)
+void client_autojoin(struct conn *c)
 {
-	struct bytes lobby = c->worker->edge->policy.lobby;
+	struct bytes lobby = turn_of(c)->edge->policy.lobby;
 	char personal[ROOM_NAME_MAX + 1];
 	int len = snprintf(personal, sizeof(personal), "user:%s", c->identity.user);
 	CHECK(len > 0 && len <= ROOM_NAME_MAX);
@@ -160,7 +199,7 @@ static void run_history(struct conn *c, const struct command *command)
 		.limit = command->limit,
 	};
 	if (ask_for(c, command, &request)) {
-		c->n_recoveries++;
+		c->account.n_recoveries++;
 	}
 }
 
@@ -191,8 +230,8 @@ static void run_ping(struct conn *c, const struct command *command)
 // and the router's word for it changes nothing.
 static void leave_forbidden_rooms(struct conn *c)
 {
-	struct worker *w = c->worker;
-	struct fib_member *member = LIST_FIRST(&c->rooms);
+	struct clients *cl = clients_of(c);
+	struct fib_member *member = LIST_FIRST(&c->account.rooms);
 	while (member != NULL) {
 		struct fib_member *next = LIST_NEXT(member, in_conn);
 		struct bytes room = fib_room_name(member->room);
@@ -203,8 +242,8 @@ static void leave_forbidden_rooms(struct conn *c)
 					.room = room,
 					.reason = bytes_str("forbidden"),
 				});
-			c->n_rooms--;
-			fib_leave(&w->fib, member);
+			c->account.n_rooms--;
+			fib_leave(&cl->fib, member);
 		} else if (member->presence) {
 			member->presence = may(c, RIGHT_PRESENCE, room);
 		}
@@ -214,20 +253,17 @@ static void leave_forbidden_rooms(struct conn *c)
 
 static void take_identity(struct conn *c, const struct identity *identity)
 {
-	struct worker *w = c->worker;
 	identity_fini(&c->identity);
 	c->identity = *identity;
 	c->expiry_told = false;
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
-		uplink_client_up(&w->uplinks[i], c);
-	}
+	client_announce(c);
 	leave_forbidden_rooms(c);
 	conn_rearm(c);
 }
 
 static void run_auth(struct conn *c, const struct command *command)
 {
-	const struct auth *auth = c->worker->settings->auth;
+	const struct auth *auth = turn_of(c)->settings->auth;
 	if (auth != NULL) {
 		struct identity fresh;
 		enum auth_result result =
@@ -241,7 +277,7 @@ static void run_auth(struct conn *c, const struct command *command)
 			conn_close(c, CLOSE_INVALID_TOKEN);
 			return;
 		}
-		if (revoked_has(&c->worker->edge->revoked, &fresh)) {
+		if (revoked_has(&turn_of(c)->edge->revoked, &fresh)) {
 			identity_fini(&fresh);
 			conn_close(c, CLOSE_REVOKED);
 			return;
@@ -269,11 +305,12 @@ static command_fn *const runners[] = {
 
 static bool within_rates(struct conn *c, size_t len)
 {
-	const struct edge_conf *conf = &c->worker->settings->conf;
-	uint64_t now = worker_now(c->worker);
-	return rate_take(&c->message_rate, conf->rate_messages.per_s, conf->rate_messages.burst, 1,
-		       now) &&
-		rate_take(&c->byte_rate, conf->rate_bytes.per_s, conf->rate_bytes.burst, len, now);
+	const struct edge_conf *conf = &turn_of(c)->settings->conf;
+	uint64_t now = turn_client_ms(turn_of(c));
+	return rate_take(&c->account.message_rate, conf->rate_messages.per_s,
+		       conf->rate_messages.burst, 1, now) &&
+		rate_take(&c->account.byte_rate, conf->rate_bytes.per_s, conf->rate_bytes.burst,
+			len, now);
 }
 
 static void refuse_for_rate(struct conn *c, const struct command *command)
@@ -294,11 +331,11 @@ static void refuse_malformed(struct conn *c, const struct command *command, enum
 
 void conn_command(struct conn *c, struct bytes message)
 {
-	struct worker *w = c->worker;
-	const struct codec_options *options = &w->edge->codec;
+	struct turn *t = turn_of(c);
+	const struct codec_options *options = &t->edge->codec;
 	struct command command = { 0 };
-	enum client_error error = codec_json.decode(options, message, &w->decoded, &command);
-	counter_add(&w->metrics.received[codec_type_index(options, command.type)], 1);
+	enum client_error error = codec_json.decode(options, message, &t->decoded, &command);
+	counter_add(&t->metrics.received[codec_type_index(options, command.type)], 1);
 	if (!within_rates(c, message.len)) {
 		refuse_for_rate(c, &command);
 		return;

@@ -1,12 +1,23 @@
-// What a client's messages do: each is decoded, held against limits and rights, and then answered at
-// once or asked of the router. What the router answers comes back through answer.h.
+// What a client does: it is announced, its messages are decoded, held against limits and rights, and then
+// answered at once or asked of the router. What the router answers comes back through answer.h.
 #pragma once
 
 #include "common/bytes.h"
+#include "common/net_ip.h"
+#include "edge/uplink/uplink.h"
+#include "proto/names.h"
 
 struct conn;
 
 // One message of an open connection, valid UTF-8 if it came as text.
 void conn_command(struct conn *c, struct bytes message);
+
+// Tells the routers who it is, also when it has renewed its token.
+void client_announce(struct conn *c);
+// The same facts; the two arrays hold texts of theirs.
+struct announcement client_announcement(const struct conn *c, char id[CLIENT_ID_MAX],
+	char address[NET_IP_TEXT_MAX]);
 // Joins the rooms that a connection is in without asking: its user's own and the lobby.
-void conn_autojoin(struct conn *c);
+void client_autojoin(struct conn *c);
+// Takes a connection that has ended out of its rooms and tells the routers.
+void client_on_left(struct conn *c);

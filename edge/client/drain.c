@@ -11,8 +11,7 @@
 
 #include <string.h>
 
-#include "edge/client/conn.h"
-#include "edge/client/worker.h"
+#include "edge/client/clients.h"
 
 enum {
 	ANSWERS_MS = 2000, // a batch waits so long for answers that are under way
@@ -20,39 +19,36 @@ enum {
 	BATCH_KEEP = 4096,
 };
 
-static bool is_answered(const struct worker *w)
+static bool is_answered(const struct drain *d, struct clients *cl)
 {
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
-		struct pending *pending = (struct pending *)&w->uplinks[i].pending;
-		const struct pending_entry *oldest = pending_oldest(pending);
-		if (oldest != NULL && oldest->req < w->drain.marks[i]) {
+	for (unsigned i = 0; i < cl->turn.edge->n_links; i++) {
+		const struct pending_entry *oldest = pending_oldest(&cl->uplinks[i].pending);
+		if (oldest != NULL && oldest->req < d->marks[i]) {
 			return false;
 		}
 	}
 	return true;
 }
 
-static uint64_t size_of_batch(const struct worker *w)
+static uint64_t size_of_batch(const struct drain *d, const struct clients *cl)
 {
-	const struct drain *d = &w->drain;
 	if (d->batch_size > 0) {
 		return d->batch_size;
 	}
-	uint64_t left_ms = d->until_ms > w->touched_ms ? d->until_ms - w->touched_ms : 0;
+	uint64_t left_ms = d->until_ms > cl->turn.mono_ms ? d->until_ms - cl->turn.mono_ms : 0;
 	uint64_t ticks = left_ms / WHEEL_TICK_MS + 1;
-	uint64_t size = (w->conns.n + ticks - 1) / ticks;
+	uint64_t size = (cl->turn.conns.n + ticks - 1) / ticks;
 	return size > BATCH_MIN ? size : BATCH_MIN;
 }
 
-static void mark_batch(struct worker *w)
+static void mark_batch(struct drain *d, struct clients *cl)
 {
-	struct drain *d = &w->drain;
-	uint64_t wanted = size_of_batch(w);
+	uint64_t wanted = size_of_batch(d, cl);
 	struct conn *c;
 	while (d->batch.len / sizeof(uint64_t) < wanted &&
-		(c = conn_table_walk(&w->conns, &d->cursor)) != NULL) {
+		(c = conn_table_walk(&cl->turn.conns, &d->cursor)) != NULL) {
 		// Requests for /health are answered by an edge that will take clients again.
-		if (conn_is_open(c) || atomic_load(&w->edge->stopping)) {
+		if (conn_is_open(c) || atomic_load(&cl->turn.edge->stopping)) {
 			c->leaving = true;
 			buf_append(&d->batch, &c->handle, sizeof(c->handle));
 			conn_review_input(c);
@@ -61,24 +57,23 @@ static void mark_batch(struct worker *w)
 	if (d->batch.len == 0) {
 		d->cursor = 0; // for those who were upgrading, or came late
 	}
-	d->marked_ms = w->touched_ms;
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
-		d->marks[i] = w->uplinks[i].pending.next;
+	d->marked_ms = cl->turn.mono_ms;
+	for (unsigned i = 0; i < cl->turn.edge->n_links; i++) {
+		d->marks[i] = cl->uplinks[i].pending.next;
 	}
 }
 
-static struct conn *in_batch(struct worker *w, size_t i)
+static struct conn *in_batch(struct drain *d, struct clients *cl, size_t i)
 {
 	uint64_t handle;
-	memcpy(&handle, w->drain.batch.data + i * sizeof(handle), sizeof(handle));
-	return conn_table_find(&w->conns, handle);
+	memcpy(&handle, d->batch.data + i * sizeof(handle), sizeof(handle));
+	return conn_table_find(&cl->turn.conns, handle);
 }
 
-static void close_batch(struct worker *w)
+static void close_batch(struct drain *d, struct clients *cl)
 {
-	struct drain *d = &w->drain;
 	for (size_t i = 0; i < d->batch.len / sizeof(uint64_t); i++) {
-		struct conn *c = in_batch(w, i);
+		struct conn *c = in_batch(d, cl, i);
 		if (c != NULL) {
 			conn_close(c, CLOSE_RESTART);
 		}
@@ -86,24 +81,22 @@ static void close_batch(struct worker *w)
 	buf_reset(&d->batch, BATCH_KEEP);
 }
 
-void drain_begin(struct worker *w, uint64_t within_ms, uint64_t rate)
+void drain_begin(struct drain *d, struct clients *cl, uint64_t within_ms, uint64_t rate)
 {
-	struct drain *d = &w->drain;
-	uint64_t per_worker = rate / w->edge->n_workers;
+	uint64_t per_worker = rate / cl->turn.edge->n_workers;
 	uint64_t per_tick = per_worker * WHEEL_TICK_MS / 1000;
 	d->active = true;
-	d->until_ms = w->touched_ms + within_ms;
+	d->until_ms = cl->turn.mono_ms + within_ms;
 	d->batch_size = rate == 0 ? 0 : per_tick > 0 ? per_tick : 1;
-	drain_step(w);
+	drain_step(d, cl);
 }
 
-void drain_end(struct worker *w)
+void drain_end(struct drain *d, struct clients *cl)
 {
-	struct drain *d = &w->drain;
 	d->active = false;
 	d->cursor = 0;
 	for (size_t i = 0; i < d->batch.len / sizeof(uint64_t); i++) {
-		struct conn *c = in_batch(w, i);
+		struct conn *c = in_batch(d, cl, i);
 		if (c != NULL) {
 			c->leaving = false;
 			conn_review_input(c);
@@ -112,17 +105,16 @@ void drain_end(struct worker *w)
 	buf_reset(&d->batch, BATCH_KEEP);
 }
 
-void drain_step(struct worker *w)
+void drain_step(struct drain *d, struct clients *cl)
 {
-	struct drain *d = &w->drain;
 	if (!d->active) {
 		return;
 	}
 	if (d->batch.len == 0) {
-		mark_batch(w);
+		mark_batch(d, cl);
 	}
-	if (is_answered(w) || w->touched_ms - d->marked_ms >= ANSWERS_MS) {
-		close_batch(w);
+	if (is_answered(d, cl) || cl->turn.mono_ms - d->marked_ms >= ANSWERS_MS) {
+		close_batch(d, cl);
 	}
 }
 

@@ -8,7 +8,7 @@
 #include "common/buf.h"
 #include "edge/state/edge.h"
 
-struct worker;
+struct clients;
 
 struct drain {
 	bool active;
@@ -22,9 +22,9 @@ struct drain {
 
 // Begins, or changes the pace. Connections are told to go (1012, `restart`) within `within_ms`, or
 // with `rate` not 0 so many a second.
-void drain_begin(struct worker *w, uint64_t within_ms, uint64_t rate);
+void drain_begin(struct drain *d, struct clients *cl, uint64_t within_ms, uint64_t rate);
 // Who has not been told stays.
-void drain_end(struct worker *w);
+void drain_end(struct drain *d, struct clients *cl);
 // At each tick.
-void drain_step(struct worker *w);
+void drain_step(struct drain *d, struct clients *cl);
 void drain_fini(struct drain *d);

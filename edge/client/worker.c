@@ -3,60 +3,56 @@
 // sockets. The links come first, since a message on its way to others should not wait for our own
 // writes.
 //
-// A room of thousands is not to delay all others for as long as its sends take, so those who get nothing
-// but a message for many wait in a list of their own, of which each turn takes a part, and turns do not
-// wait while somebody is in it. Whatever else is sent to one of them takes it out of there, so nothing
-// overtakes anything.
-//
-// The clock. Silence of a client is measured in time during which this thread could have heard it. A
-// process that was stopped for a minute finds every client silent for a minute; closing them would
-// turn a hiccup into an outage. So a gap between two callbacks that is far longer than the tick is
-// counted as time that did not pass.
+// A room of thousands is not to delay all others for as long as its sends take: of the bulk list (see
+// stream.h) each turn flushes a part, and turns do not wait while a stream is in it.
 //
 // Draining has two steps. First no more commands are read, until what was asked of the routers is
 // answered; then the clients are closed. So whoever got no answer knows that nothing was done.
 
 #include "edge/client/worker.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/watchdog.h"
+#include "edge/client/accept.h"
 #include "edge/client/answer.h"
-#include "edge/client/listener.h"
-#include "edge/ws/ws_deflate.h"
+#include "edge/client/clients.h"
+#include "edge/client/conn_command.h"
+#include "edge/client/conn_upgrade.h"
+#include "edge/client/drain.h"
+#include "edge/client/fanout.h"
+#include "edge/client/queue_report.h"
+#include "edge/state/settings.h"
+#include "edge/uplink/inbox.h"
 
 enum {
-	STALL_MS = 1000,
+	// Connections of the bulk list that a turn flushes, after everything else.
+	WORKER_BULK = SEND_BATCH_MAX,
+};
+
+struct worker {
+	struct clients clients;
+	struct loop *loop; // owned
+	struct accept accept;
+	pthread_t thread;
+	bool started;
+	struct loop_timer tick;
+	struct watchdog_pulse pulse; // beats with each tick
+	struct loop_wake *control; // owned; posted when `edge->stopping` or the settings changed
+	struct inbox inbox;
+	struct buf records; // taken from the inbox
+	uint64_t report_ms; // see queue_report()
+	struct drain drain;
+	bool stopping; // takes nobody any more
+	bool done; // and nobody is left
 };
 
 // ---- time
-
-// The timers and queues of who is here are seen to by the next tick.
-static void take_settings(struct worker *w)
-{
-	struct settings *fresh = atomic_exchange(&w->offered, NULL);
-	settings_unref(w->settings);
-	w->settings = fresh;
-	w->renewed = true;
-}
-
-void worker_touch(struct worker *w)
-{
-	uint64_t now_ms = clock_mono_ms();
-	uint64_t gap_ms = now_ms - w->touched_ms;
-	if (gap_ms > STALL_MS) {
-		w->stalled_ms += gap_ms - WHEEL_TICK_MS;
-		w->stalled = true;
-	}
-	w->touched_ms = now_ms;
-	if (atomic_load_explicit(&w->offered, memory_order_relaxed) != NULL) {
-		take_settings(w);
-	}
-}
 
 static void on_wheel(struct wheel_entry *entry, void *arg)
 {
@@ -69,7 +65,7 @@ static void rearm_all(struct worker *w)
 {
 	uint32_t cursor = 0;
 	struct conn *c;
-	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
+	while ((c = conn_table_walk(&w->clients.turn.conns, &cursor)) != NULL) {
 		conn_rearm(c);
 	}
 }
@@ -78,7 +74,7 @@ static void review_all(struct worker *w)
 {
 	uint32_t cursor = 0;
 	struct conn *c;
-	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
+	while ((c = conn_table_walk(&w->clients.turn.conns, &cursor)) != NULL) {
 		conn_review_input(c);
 	}
 }
@@ -87,21 +83,21 @@ static void expire_requests(struct worker *w, struct uplink *up)
 {
 	struct pending_entry *entry;
 	while ((entry = pending_oldest(&up->pending)) != NULL &&
-		entry->deadline_ms <= w->touched_ms) {
-		bool sent = router_link_was_sent(up->link, w->index, entry->req);
-		answer_unavailable(w, up, entry, sent ? OUTCOME_UNKNOWN : OUTCOME_NONE);
+		entry->deadline_ms <= w->clients.turn.mono_ms) {
+		bool sent = uplink_was_sent(up, entry->req);
+		answer_unavailable(&w->clients, up, entry, sent ? OUTCOME_UNKNOWN : OUTCOME_NONE);
 	}
 }
 
 static void look_at_links(struct worker *w)
 {
 	bool up = true;
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
-		expire_requests(w, &w->uplinks[i]);
-		up = up && router_link_status(w->edge->links[i]).up;
+	for (unsigned i = 0; i < w->clients.turn.edge->n_links; i++) {
+		expire_requests(w, &w->clients.uplinks[i]);
+		up = up && uplink_is_up(&w->clients.uplinks[i]);
 	}
-	if (up != w->link_up) {
-		w->link_up = up;
+	if (up != w->clients.turn.link_up) {
+		w->clients.turn.link_up = up;
 		review_all(w);
 	}
 }
@@ -111,8 +107,8 @@ static void look_at_links(struct worker *w)
 // One worker speaks for the edge.
 static void tell_state(struct worker *w)
 {
-	for (unsigned i = 0; i < w->edge->n_links && w->index == 0; i++) {
-		uplink_edge_state(&w->uplinks[i], edge_is_draining(w->edge));
+	for (unsigned i = 0; i < w->clients.turn.edge->n_links && w->clients.turn.index == 0; i++) {
+		uplink_edge_state(&w->clients.uplinks[i], edge_is_draining(w->clients.turn.edge));
 	}
 }
 
@@ -120,27 +116,24 @@ static void begin_to_stop(struct worker *w)
 {
 	w->stopping = true;
 	tell_state(w);
-	for (unsigned i = 0; i < w->n_listeners; i++) {
-		listener_free(w->listeners[i]);
-	}
-	w->n_listeners = 0;
+	accept_stop(&w->accept);
 	// The other half is for closing handshakes.
-	drain_begin(w, w->settings->conf.drain_timeout_ms / 2, 0);
+	drain_begin(&w->drain, &w->clients, w->clients.turn.settings->conf.drain_timeout_ms / 2, 0);
 }
 
 static void look_whether_done(struct worker *w)
 {
-	if (w->stopping && !w->done && w->conns.n == 0) {
+	if (w->stopping && !w->done && w->clients.turn.conns.n == 0) {
 		w->done = true;
-		edge_worker_done(w->edge);
+		edge_worker_done(w->clients.turn.edge);
 	}
 }
 
 static void on_control(void *arg)
 {
 	struct worker *w = arg;
-	worker_touch(w);
-	if (!w->stopping && atomic_load(&w->edge->stopping)) {
+	turn_touch(&w->clients.turn);
+	if (!w->stopping && atomic_load(&w->clients.turn.edge->stopping)) {
 		begin_to_stop(w);
 		look_whether_done(w);
 	}
@@ -149,22 +142,22 @@ static void on_control(void *arg)
 void worker_on_tick(struct worker *w)
 {
 	watchdog_beat(&w->pulse);
-	worker_touch(w);
-	if (w->stalled) {
-		w->stalled = false;
-		log_warn("worker_stalled", LOG_UINT("worker", w->index),
-			LOG_UINT("total_ms", w->stalled_ms));
+	turn_touch(&w->clients.turn);
+	if (w->clients.turn.stalled) {
+		w->clients.turn.stalled = false;
+		log_warn("worker_stalled", LOG_UINT("worker", w->clients.turn.index),
+			LOG_UINT("total_ms", w->clients.turn.stalled_ms));
 		rearm_all(w);
 	}
-	if (w->renewed) {
-		w->renewed = false;
+	if (w->clients.turn.renewed) {
+		w->clients.turn.renewed = false;
 		review_all(w);
 		rearm_all(w);
 	}
-	wheel_advance(&w->wheel, worker_now(w), on_wheel, w);
+	wheel_advance(&w->clients.turn.wheel, turn_client_ms(&w->clients.turn), on_wheel, w);
 	look_at_links(w);
-	backlog_report(w);
-	drain_step(w);
+	queue_report(&w->clients, &w->report_ms);
+	drain_step(&w->drain, &w->clients);
 	look_whether_done(w);
 }
 
@@ -181,33 +174,38 @@ struct snapshot {
 	struct worker *worker;
 	struct uplink *uplink;
 	uint32_t cursor;
+	char id[CLIENT_ID_MAX]; // of the connection at hand
+	char address[NET_IP_TEXT_MAX];
 };
 
-static struct conn *next_announced(void *arg)
+static bool next_announced(void *arg, struct announcement *facts)
 {
 	struct snapshot *snapshot = arg;
 	struct conn *c;
 	do {
-		c = conn_table_walk(&snapshot->worker->conns, &snapshot->cursor);
+		c = conn_table_walk(&snapshot->worker->clients.turn.conns, &snapshot->cursor);
 	} while (c != NULL && !(conn_is_open(c) && c->was_open));
-	return c;
+	if (c != NULL) {
+		*facts = client_announcement(c, snapshot->id, snapshot->address);
+	}
+	return c != NULL;
 }
 
 static void on_lost_request(void *arg, struct pending_entry *entry)
 {
 	struct snapshot *snapshot = arg;
-	answer_unavailable(snapshot->worker, snapshot->uplink, entry, OUTCOME_UNKNOWN);
+	answer_unavailable(&snapshot->worker->clients, snapshot->uplink, entry, OUTCOME_UNKNOWN);
 }
 
 static void on_session(struct worker *w, const struct inbox_record *record)
 {
-	struct snapshot snapshot = { .worker = w, .uplink = &w->uplinks[record->link] };
+	struct snapshot snapshot = { .worker = w, .uplink = &w->clients.uplinks[record->link] };
 	uplink_snapshot(snapshot.uplink, record->seq, next_announced, on_lost_request, &snapshot);
-	backlog_report_anew(&w->backlog);
-	if (w->index == 0) {
-		revoked_tell(&w->edge->revoked, &snapshot.uplink->outbox);
+	queue_report_anew(&w->clients);
+	if (w->clients.turn.index == 0) {
+		revoked_tell(&w->clients.turn.edge->revoked, &snapshot.uplink->outbox);
 	}
-	if (edge_is_draining(w->edge)) {
+	if (edge_is_draining(w->clients.turn.edge)) {
 		tell_state(w);
 	}
 }
@@ -218,15 +216,28 @@ static void on_drain(struct worker *w, const struct inbox_record *record)
 	if (w->stopping) {
 		return; // which is at least as much
 	}
-	if (atomic_exchange(&w->edge->draining, active) != active) {
+	if (atomic_exchange(&w->clients.turn.edge->draining, active) != active) {
 		log_info(active ? "draining" : "undrained", LOG_UINT("rate", record->seq));
 	}
 	if (active) {
-		drain_begin(w, w->settings->conf.drain_timeout_ms / 2, record->seq);
+		drain_begin(&w->drain, &w->clients,
+			w->clients.turn.settings->conf.drain_timeout_ms / 2, record->seq);
 	} else {
-		drain_end(w);
+		drain_end(&w->drain, &w->clients);
 	}
 	tell_state(w);
+}
+
+static void on_record(struct worker *w, const struct inbox_record *record)
+{
+	CHECK(record->link < w->clients.turn.edge->n_links);
+	if (record->kind == INBOX_ITEM) {
+		answer_item(&w->clients, record);
+	} else if (record->kind == INBOX_BROADCAST) {
+		fanout_broadcast(&w->clients, record);
+	} else {
+		fanout_room(&w->clients, record);
+	}
 }
 
 static void on_inbox(void *arg)
@@ -234,7 +245,7 @@ static void on_inbox(void *arg)
 	struct worker *w = arg;
 	struct inbox_record record;
 	uint64_t marks[EDGE_LINKS_MAX] = { 0 };
-	worker_touch(w);
+	turn_touch(&w->clients.turn);
 	inbox_take(&w->inbox, &w->records);
 	struct bytes rest = buf_bytes(&w->records);
 	while (inbox_record_next(&rest, &record)) {
@@ -246,12 +257,12 @@ static void on_inbox(void *arg)
 		} else if (record.kind == INBOX_DRAIN) {
 			on_drain(w, &record);
 		} else {
-			answer_record(w, &record);
+			on_record(w, &record);
 		}
 	}
 	for (unsigned i = 0; i < EDGE_LINKS_MAX; i++) {
 		if (marks[i] != 0) {
-			router_link_consumed(w->uplinks[i].link, w->index, marks[i]);
+			uplink_consumed(&w->clients.uplinks[i], marks[i]);
 		}
 	}
 	buf_reset(&w->records, w->records.cap);
@@ -261,32 +272,11 @@ static void on_inbox(void *arg)
 
 static void observe_delivery(struct worker *w)
 {
-	if (w->stamp_ms != 0) {
-		int64_t took_ms = clock_wall_ms() - w->stamp_ms;
-		w->stamp_ms = 0;
-		histogram_observe_ns(&w->metrics.delivery,
+	if (w->clients.stamp_ms != 0) {
+		int64_t took_ms = clock_wall_ms() - w->clients.stamp_ms;
+		w->clients.stamp_ms = 0;
+		histogram_observe_ns(&w->clients.turn.metrics.delivery,
 			took_ms > 0 ? (uint64_t)took_ms * 1000000U : 0);
-	}
-}
-
-// Flushes about `max` of a list, from its front.
-static void flush_some(struct worker *w, struct conn_list *list, size_t max)
-{
-	struct conn *c;
-	size_t n = 0;
-	while (n < max && (c = TAILQ_FIRST(list)) != NULL) {
-		while (w->sends != NULL && c != NULL && conn_offer(c, w->sends)) {
-			c = TAILQ_FIRST(list);
-			n++;
-		}
-		if (w->sends != NULL) {
-			send_batch_run(w->sends, conn_on_sent);
-		}
-		// At its turn, unless one of the batch has brought its end.
-		if (n < max && c != NULL && c == TAILQ_FIRST(list)) {
-			conn_flush(c);
-			n++;
-		}
 	}
 }
 
@@ -300,209 +290,85 @@ static void go_on(void *arg)
 static void on_turn_end(void *arg)
 {
 	struct worker *w = arg;
+	struct turn *t = &w->clients.turn;
 	struct conn *c;
-	size_t crowd = WORKER_CROWD;
+	size_t bulk = WORKER_BULK;
 	if (w->inbox.unread) {
 		on_inbox(w);
 	}
 	do {
-		while ((c = TAILQ_FIRST(&w->agenda)) != NULL) {
-			conn_agenda(c);
+		while ((c = TAILQ_FIRST(&t->deferred)) != NULL) {
+			conn_run_deferred(c);
 		}
-		for (unsigned i = 0; i < w->edge->n_links; i++) {
-			uplink_flush(&w->uplinks[i]);
+		for (unsigned i = 0; i < t->edge->n_links; i++) {
+			uplink_flush(&w->clients.uplinks[i]);
 		}
-		flush_some(w, &w->dirty, SIZE_MAX);
-		flush_some(w, &w->crowd, crowd);
-		crowd = 0;
-		backlog_relieve(w); // what is queued now waits for full sockets
-	} while (!TAILQ_EMPTY(&w->agenda) || !TAILQ_EMPTY(&w->dirty));
-	if (!TAILQ_EMPTY(&w->crowd)) {
-		loop_defer(w->loop, go_on, NULL);
+		stream_group_flush_dirty(&t->streams);
+		stream_group_flush_bulk(&t->streams, bulk);
+		bulk = 0;
+		queue_relieve(&w->clients); // what is queued now waits for full sockets
+	} while (!TAILQ_EMPTY(&t->deferred) || !TAILQ_EMPTY(&t->streams.dirty));
+	if (!TAILQ_EMPTY(&t->streams.bulk)) {
+		loop_defer(t->loop, go_on, NULL);
 	}
 	observe_delivery(w);
-	w->tls_steps = 0;
-}
-
-bool worker_may_open_tls(struct worker *w)
-{
-	return w->tls_steps++ < WORKER_TLS_STEPS;
-}
-
-struct uplink *worker_link_for(struct worker *w, struct bytes room)
-{
-	(void)room; // one router owns all rooms
-	return &w->uplinks[0];
-}
-
-struct frame *worker_render(struct worker *w, const struct client_event *event)
-{
-	// The protocol's own types are the first of the labels; a message brings its own.
-	static const enum known_type types[] = {
-		[EVENT_CONNECTED] = TYPE_CONNECTED,
-		[EVENT_JOINED] = TYPE_JOINED,
-		[EVENT_LEFT] = TYPE_LEFT,
-		[EVENT_ACK] = TYPE_ACK,
-		[EVENT_HISTORY] = TYPE_HISTORY,
-		[EVENT_PRESENCE] = TYPE_PRESENCE,
-		[EVENT_MEMBER_JOIN] = TYPE_MEMBER_JOIN,
-		[EVENT_MEMBER_LEAVE] = TYPE_MEMBER_LEAVE,
-		[EVENT_TOKEN_EXPIRING] = TYPE_TOKEN_EXPIRING,
-		[EVENT_GAP] = TYPE_GAP,
-		[EVENT_PONG] = TYPE_PONG,
-		[EVENT_ERROR] = TYPE_ERROR,
-	};
-	CHECK(event->kind != EVENT_MESSAGE);
-	buf_reset(&w->out, WORKER_KEEP);
-	codec_json.encode(&w->out, event);
-	struct frame *f = frame_new(codec_json.binary ? WS_BINARY : WS_TEXT, buf_bytes(&w->out));
-	f->type = types[event->kind];
-	return f;
+	t->tls_steps = 0;
 }
 
 // ---- life
 
-void worker_refuse_proxy(struct worker *w, const struct net_ip *peer, enum handshake_result result,
-	const char *why)
-{
-	uint32_t suppressed;
-	counter_add(&w->metrics.handshakes[result], 1);
-	if (log_limit_pass(&w->proxy_log, w->touched_ms, &suppressed)) {
-		char address[NET_IP_TEXT_MAX];
-		net_ip_format(peer, address);
-		log_info("proxy_refused", LOG_STR("address", address), LOG_STR("reason", why),
-			LOG_UINT("suppressed", suppressed));
-	}
-}
-
-// NULL if there is no room; the descriptor is closed then.
-static struct conn *take_in(struct worker *w, int fd, const struct net_addr *peer)
-{
-	worker_touch(w);
-	size_t n = atomic_load_explicit(&w->edge->n_sockets, memory_order_relaxed);
-	if (n >= edge_max_connections(w->edge, w->settings) + EDGE_SPARE_SOCKETS) {
-		counter_add(&w->metrics.handshakes[HANDSHAKE_503], 1);
-		close(fd);
-		return NULL;
-	}
-	struct net_ip ip = net_ip_of(peer);
-	if (w->settings->conf.proxy_protocol && !trusted_proxies_have(&w->edge->trusted, &ip)) {
-		worker_refuse_proxy(w, &ip, HANDSHAKE_403, "not from trusted-proxies");
-		close(fd);
-		return NULL;
-	}
-	bool counted;
-	enum admission admission = edge_admit(w->edge, w->settings, &ip, w->touched_ms, &counted);
-	if (admission == ADMISSION_FLOOD) {
-		counter_add(&w->metrics.handshakes[HANDSHAKE_503], 1);
-		close(fd);
-		return NULL;
-	}
-	return conn_new(w, fd, ip, admission, counted);
-}
-
-static void on_accepted(void *arg, int fd, const struct net_addr *peer)
-{
-	take_in(arg, fd, peer);
-}
-
-static void on_accepted_tls(void *arg, int fd, const struct net_addr *peer)
-{
-	struct worker *w = arg;
-	struct conn *c = take_in(w, fd, peer);
-	if (c == NULL) {
-		return;
-	}
-	struct tls_stream *tls = tls_stream_new(w->settings->tls, fd);
-	if (tls == NULL) {
-		conn_close(c, CLOSE_PEER_GONE);
-		return;
-	}
-	conn_start_tls(c, tls);
-}
-
-static void init_compression(struct worker *w)
-{
-	const struct edge_conf *conf = &w->edge->startup->conf;
-	if (conf->compression == EDGE_COMPRESSION_SHARED) {
-		const struct packer_options options = {
-			.level = (int)conf->compression_level,
-			.mem_level = (int)conf->compression_mem_level,
-			.threshold = conf->compression_threshold,
-		};
-		packer_init(&w->packer, &options, &w->edge->pack_locks);
-		w->packed_limits = w->edge->ws_limits;
-		w->packed_limits.ratio_max = EDGE_INFLATE_RATIO_MAX;
-		w->packed_limits.inflater = ws_inflater_new();
-	}
-}
+static const struct conn_ops conn_ops = {
+	.on_proxy_readable = conn_on_proxy_readable,
+	.on_request = conn_on_request,
+	.on_abandoned = conn_on_abandoned,
+	.on_message = conn_command,
+	.on_left = client_on_left,
+	.on_queue_empty = queue_forget,
+};
 
 struct worker *worker_new(struct edge *edge, unsigned index)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
-	w->edge = edge;
-	w->settings = settings_ref(edge->startup);
-	w->index = index;
-	w->next_number = index + 1;
-	w->touched_ms = clock_mono_ms();
-	w->loop = loop_new();
-	TAILQ_INIT(&w->dirty);
-	TAILQ_INIT(&w->crowd);
-	TAILQ_INIT(&w->agenda);
-	backlog_init(&w->backlog);
-	conn_table_init(&w->conns, (uint8_t)index);
-	wheel_init(&w->wheel, worker_now(w));
-	init_compression(w);
-	fib_init(&w->fib);
-	inbox_init(&w->inbox, w->loop, on_inbox, w);
-	edge_metrics_init(&w->metrics, codec_type_count(&edge->codec));
-	w->control = loop_wake_new(w->loop, on_control, w);
-	loop_timer_init(w->loop, &w->tick, on_tick_timer, w);
-	loop_timer_start(&w->tick, WHEEL_TICK_MS);
-	loop_at_turn_end(w->loop, on_turn_end, w);
+	struct loop *loop = loop_new();
+	w->loop = loop;
+	turn_init(&w->clients.turn, edge, index, loop, &conn_stream_ops, &conn_ops);
+	fib_init(&w->clients.fib);
+	accept_init(&w->accept, &w->clients.turn);
+	inbox_init(&w->inbox, loop, on_inbox, w);
+	w->control = loop_wake_new(loop, on_control, w);
+	loop_timer_init(loop, &w->tick, on_tick_timer, w);
+	loop_at_turn_end(loop, on_turn_end, w);
 	return w;
-}
-
-static int add_listener(struct worker *w, struct net_addr *addr, bool exclusive, listener_fn *fn)
-{
-	CHECK(w->n_listeners < WORKER_LISTENERS_MAX);
-	int error;
-	struct listener *l = listener_new(w->loop, addr, exclusive, fn, w, &error);
-	if (l == NULL) {
-		return error;
-	}
-	w->listeners[w->n_listeners++] = l;
-	return 0;
 }
 
 int worker_listen(struct worker *w, struct net_addr *addr, bool exclusive)
 {
-	return add_listener(w, addr, exclusive, on_accepted);
+	return accept_listen(&w->accept, addr, exclusive);
 }
 
 int worker_listen_tls(struct worker *w, struct net_addr *addr, bool exclusive)
 {
-	transport_buffers_need_tls(&w->buffers);
-	return add_listener(w, addr, exclusive, on_accepted_tls);
+	return accept_listen_tls(&w->accept, addr, exclusive);
 }
 
-void worker_attach(struct worker *w, unsigned i, struct router_link *link)
+void worker_attach(struct worker *w, unsigned i, const struct uplink_ops *ops, void *link)
 {
 	CHECK(i < EDGE_LINKS_MAX);
-	uplink_init(&w->uplinks[i], link, w->index);
+	uplink_init(&w->clients.uplinks[i], ops, link, w->clients.turn.index);
 }
 
 static void *run(void *arg)
 {
 	struct worker *w = arg;
 	inbox_own(&w->inbox);
-	w->sends = send_batch_new();
+	w->clients.turn.streams.batch = send_batch_new();
 	loop_run(w->loop);
 	return NULL;
 }
 
 void worker_start(struct worker *w)
 {
+	loop_timer_start(&w->tick, WHEEL_TICK_MS);
 	if (pthread_create(&w->thread, NULL, run, w) != 0) {
 		mem_exhausted(); // for its stack
 	}
@@ -511,7 +377,7 @@ void worker_start(struct worker *w)
 
 void worker_offer(struct worker *w, struct settings *settings)
 {
-	settings_unref(atomic_exchange(&w->offered, settings_ref(settings)));
+	settings_unref(atomic_exchange(&w->clients.turn.offered, settings_ref(settings)));
 	worker_post(w);
 }
 
@@ -528,7 +394,7 @@ void worker_stop(struct worker *w)
 	}
 	uint32_t cursor = 0;
 	struct conn *c;
-	while ((c = conn_table_walk(&w->conns, &cursor)) != NULL) {
+	while ((c = conn_table_walk(&w->clients.turn.conns, &cursor)) != NULL) {
 		conn_close(c, CLOSE_PEER_GONE);
 	}
 	loop_stop(w->loop);
@@ -540,29 +406,43 @@ void worker_free(struct worker *w)
 	if (w == NULL) {
 		return;
 	}
-	for (unsigned i = 0; i < w->n_listeners; i++) {
-		listener_free(w->listeners[i]);
-	}
-	for (unsigned i = 0; i < w->edge->n_links; i++) {
-		uplink_fini(&w->uplinks[i]);
+	accept_stop(&w->accept);
+	for (unsigned i = 0; i < w->clients.turn.edge->n_links; i++) {
+		uplink_fini(&w->clients.uplinks[i]);
 	}
 	inbox_fini(&w->inbox);
 	loop_timer_stop(&w->tick);
 	loop_wake_free(w->control);
 	loop_free(w->loop);
-	fib_fini(&w->fib);
-	conn_table_fini(&w->conns);
-	link_arena_fini(&w->arena);
+	fib_fini(&w->clients.fib);
+	link_arena_fini(&w->clients.arena);
 	buf_fini(&w->records);
-	buf_fini(&w->out);
-	buf_fini(&w->decoded);
 	drain_fini(&w->drain);
-	settings_unref(w->settings);
-	settings_unref(atomic_load(&w->offered));
-	transport_buffers_fini(&w->buffers);
-	send_batch_free(w->sends);
-	packer_fini(&w->packer);
-	ws_inflater_free(w->packed_limits.inflater);
-	edge_metrics_fini(&w->metrics);
+	turn_fini(&w->clients.turn);
 	free(w);
+}
+
+struct loop *worker_loop(struct worker *w)
+{
+	return w->loop;
+}
+
+struct inbox *worker_inbox(struct worker *w)
+{
+	return &w->inbox;
+}
+
+struct watchdog_pulse *worker_pulse(struct worker *w)
+{
+	return &w->pulse;
+}
+
+const struct edge_metrics *worker_metrics(const struct worker *w)
+{
+	return &w->clients.turn.metrics;
+}
+
+struct clients *worker_clients(struct worker *w)
+{
+	return &w->clients;
 }

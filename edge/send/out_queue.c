@@ -111,8 +111,7 @@ static void drop_first(struct out_queue *q)
 	}
 }
 
-void out_queue_advance(struct out_queue *q, size_t len,
-	void (*sent)(const struct frame *f, void *arg), void *arg)
+void out_queue_advance(struct out_queue *q, size_t len, out_queue_fn *fn, void *arg)
 {
 	CHECK(len <= q->bytes);
 	q->bytes -= len;
@@ -124,15 +123,14 @@ void out_queue_advance(struct out_queue *q, size_t len,
 			return;
 		}
 		len -= left;
-		if (sent != NULL) {
-			sent(q->first, arg);
+		if (fn != NULL) {
+			fn(arg, q->first, true);
 		}
 		drop_first(q);
 	}
 }
 
-void out_queue_drop(struct out_queue *q, bool keep_begun,
-	void (*dropped)(const struct frame *f, void *arg), void *arg)
+void out_queue_drop(struct out_queue *q, bool keep_begun, out_queue_fn *fn, void *arg)
 {
 	struct frame *begun = NULL;
 	uint32_t offset = q->offset;
@@ -141,7 +139,7 @@ void out_queue_drop(struct out_queue *q, bool keep_begun,
 	}
 	while (q->n > 0) {
 		if (q->first != begun) {
-			dropped(q->first, arg);
+			fn(arg, q->first, false);
 		}
 		drop_first(q);
 	}

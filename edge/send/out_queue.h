@@ -25,10 +25,10 @@ void out_queue_fini(struct out_queue *q);
 void out_queue_push(struct out_queue *q, struct frame *f);
 // Fills at most `max` entries from the front; returns how many.
 int out_queue_iov(const struct out_queue *q, struct iovec *iov, int max);
-// Drops what is queued, calling `dropped` for each frame; with `keep_begun` the rest of a frame that
+// What became of a frame: it is out whole, or dropped.
+typedef void out_queue_fn(void *arg, const struct frame *f, bool sent);
+// Drops what is queued, calling `fn` for each frame; with `keep_begun` the rest of a frame that
 // is out in part stays, because nothing else can be sent before it ends.
-void out_queue_drop(struct out_queue *q, bool keep_begun,
-	void (*dropped)(const struct frame *f, void *arg), void *arg);
-// `len` bytes are out: drops what is finished, calling `sent` (may be NULL) for each frame done.
-void out_queue_advance(struct out_queue *q, size_t len,
-	void (*sent)(const struct frame *f, void *arg), void *arg);
+void out_queue_drop(struct out_queue *q, bool keep_begun, out_queue_fn *fn, void *arg);
+// `len` bytes are out: drops what is finished, calling `fn` (may be NULL) for each frame done.
+void out_queue_advance(struct out_queue *q, size_t len, out_queue_fn *fn, void *arg);

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "common/mem.h"
+#include "edge/uplink/uplink.h"
 #include "proto/link/link_tls.h"
 #include "proto/link_hello.h"
 
@@ -203,7 +204,7 @@ const char *edge_refusal(const struct edge *edge, const struct settings *setting
 		return "full";
 	}
 	for (unsigned i = 0; i < edge->n_links; i++) {
-		struct router_link_status status = router_link_status(edge->links[i]);
+		struct router_link_status status = edge->link_ops->status(edge->links[i]);
 		if (!status.admitted || !revoked_is_known(&edge->revoked)) {
 			return "no router met yet";
 		}
@@ -222,7 +223,7 @@ const char *edge_unready(const struct edge *edge, const struct settings *setting
 		return "draining";
 	}
 	for (unsigned i = 0; i < edge->n_links; i++) {
-		struct router_link_status status = router_link_status(edge->links[i]);
+		struct router_link_status status = edge->link_ops->status(edge->links[i]);
 		if (status.canary_ms == 0 || !revoked_is_known(&edge->revoked)) {
 			return "no message has come back from a router yet";
 		}

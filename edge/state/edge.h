@@ -21,6 +21,7 @@
 #include "edge/ws/ws_session.h"
 #include "proto/policy/rights.h"
 
+struct uplink_ops;
 struct worker;
 
 enum {
@@ -47,7 +48,8 @@ struct edge {
 	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id
 	size_t possible_connections; // as descriptors allow
 
-	struct router_link *links[EDGE_LINKS_MAX]; // owned
+	const struct uplink_ops *link_ops; // borrowed; what `links` are
+	void *links[EDGE_LINKS_MAX]; // owned
 	struct siblings siblings[EDGE_LINKS_MAX]; // the edges of each router
 	struct counter unknown_items[EDGE_LINKS_MAX]; // of kinds that a newer router knows
 	unsigned n_links;

@@ -10,7 +10,7 @@
 //
 // Rejected: a second hash table from (connection, room) to the membership. The shorter of two lists
 // is short: connections are limited to some hundred rooms.
-#include "edge/client/fib.h"
+#include "edge/uplink/fib.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -66,6 +66,19 @@ static bool queue_next(const struct link_queue *queue, size_t at, struct entry *
 	return true;
 }
 
+bool link_outbox_next(const struct link_outbox *outbox, size_t *at, struct link_entry *found)
+{
+	const struct link_queue all = { .entries = outbox->entries };
+	struct entry entry;
+	if (!queue_next(&all, *at, &entry, &found->element)) {
+		return false;
+	}
+	found->req = entry.req;
+	found->deadline_ms = entry.deadline_ms;
+	*at += entry.entry_len;
+	return true;
+}
+
 static void queue_clear(struct link_queue *queue)
 {
 	queue->at = 0;

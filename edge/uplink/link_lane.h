@@ -25,6 +25,14 @@ void link_outbox_add_fact(struct link_outbox *outbox, const link_item *item);
 void link_outbox_add_request(struct link_outbox *outbox, const link_item *item, uint64_t req,
 	uint64_t deadline_ms);
 
+struct link_entry {
+	uint64_t req; // 0: a fact
+	uint64_t deadline_ms;
+	struct bytes element; // of a BATCH; borrowed from the outbox
+};
+// The entry at `*at`, 0 at first, which is moved on; false at the end.
+bool link_outbox_next(const struct link_outbox *outbox, size_t *at, struct link_entry *entry);
+
 struct link_queue {
 	struct buf entries;
 	size_t at; // of the first entry not yet moved on

@@ -35,6 +35,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/uplink/siblings.h"
+#include "edge/uplink/uplink.h"
 #include "proto/link/link_conn.h"
 #include "proto/link/link_resume.h"
 #include "proto/link/link_socket.h"
@@ -834,3 +835,44 @@ struct router_link_status router_link_status(struct router_link *link)
 	pthread_mutex_unlock(&link->lock);
 	return status;
 }
+
+// ---- for uplinks
+
+static bool has_room(void *link, size_t more)
+{
+	return router_link_has_room(link, more);
+}
+
+static void flush(void *link, unsigned worker, struct link_outbox *outbox)
+{
+	router_link_flush(link, worker, outbox);
+}
+
+static void snapshot(void *link, unsigned worker, uint64_t session, struct link_outbox *outbox)
+{
+	router_link_snapshot(link, worker, session, outbox);
+}
+
+static void consumed(void *link, unsigned worker, uint64_t mark)
+{
+	router_link_consumed(link, worker, mark);
+}
+
+static bool was_sent(void *link, unsigned worker, uint64_t req)
+{
+	return router_link_was_sent(link, worker, req);
+}
+
+static struct router_link_status status_of(void *link)
+{
+	return router_link_status(link);
+}
+
+const struct uplink_ops router_link_uplink_ops = {
+	.has_room = has_room,
+	.flush = flush,
+	.snapshot = snapshot,
+	.consumed = consumed,
+	.was_sent = was_sent,
+	.status = status_of,
+};

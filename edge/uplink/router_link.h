@@ -19,6 +19,7 @@
 #include "proto/policy/rights.h"
 
 struct nng_tls_config;
+struct uplink_ops;
 struct router_link;
 struct siblings;
 
@@ -74,6 +75,9 @@ void router_link_consumed(struct router_link *link, unsigned worker, uint64_t ma
 // True if request `req` of `worker` was ever written to a link (its outcome is not known to us).
 // False, when its deadline has passed, means it never will be.
 bool router_link_was_sent(struct router_link *link, unsigned worker, uint64_t req);
+
+// The above for an uplink, which holds the link as its `void *`.
+extern const struct uplink_ops router_link_uplink_ops;
 
 struct router_link_status {
 	bool up; // HELLO_ACK seen, the connection lives

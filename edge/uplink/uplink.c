@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
-#include "edge/client/conn.h"
+#include "edge/auth/auth.h"
 
 enum { // pending_entry.flags
 	ASK_PRESENCE = 1 << 0,
@@ -30,9 +30,9 @@ enum {
 	REJOIN_PLACES_MAX = 256
 };
 
-void uplink_init(struct uplink *up, struct router_link *link, unsigned worker)
+void uplink_init(struct uplink *up, const struct uplink_ops *ops, void *link, unsigned worker)
 {
-	*up = (struct uplink){ .link = link, .worker = worker };
+	*up = (struct uplink){ .ops = ops, .link = link, .worker = worker };
 	pending_init(&up->pending, 1);
 }
 
@@ -173,7 +173,7 @@ bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadl
 {
 	size_t size = REQUEST_OVERHEAD + request->room.len + request->type.len + request->body.len +
 		request->key.len;
-	if (!router_link_has_room(up->link, size)) {
+	if (!uplink_has_room(up, size)) {
 		return false;
 	}
 	uint64_t req = pending_add(&up->pending, request->conn, (uint8_t)request->kind, request->id,
@@ -209,11 +209,9 @@ static size_t rights_list(const struct rights *rights, Weir__Link__V1__Right ***
 	return n;
 }
 
-static void add_client_up(struct link_outbox *outbox, const struct conn *c)
+static void add_client_up(struct link_outbox *outbox, const struct announcement *facts)
 {
-	const struct identity *identity = &c->identity;
-	char id[CLIENT_ID_MAX];
-	char address[NET_IP_TEXT_MAX];
+	const struct identity *identity = facts->identity;
 	ProtobufCBinaryData *roles = NULL;
 	if (identity->n_roles > 0) {
 		roles = xmalloc(identity->n_roles * sizeof(roles[0]));
@@ -222,8 +220,8 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 		roles[i] = pb_data(bytes_str(identity->roles[i]));
 	}
 	Weir__Link__V1__ClientUp up = WEIR__LINK__V1__CLIENT_UP__INIT;
-	up.client = c->handle;
-	up.id = pb_data(conn_client_id(c, id));
+	up.client = facts->handle;
+	up.id = pb_data(facts->id);
 	up.user = pb_data(bytes_str(identity->user));
 	up.username = pb_data(bytes_str(identity->username));
 	up.n_roles = identity->n_roles;
@@ -231,10 +229,10 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 	up.admin = identity->admin;
 	up.has_rights = identity->rights != NULL;
 	up.n_rights = up.has_rights ? rights_list(identity->rights, &up.rights) : 0;
-	up.address = pb_data(conn_address(c, address));
-	up.since_ms = conn_since_wall_ms(c);
-	up.codec = pb_data(bytes_str(codec_json.name));
-	up.compressed = c->compressed;
+	up.address = pb_data(facts->address);
+	up.since_ms = facts->since_ms;
+	up.codec = pb_data(bytes_str(facts->codec));
+	up.compressed = facts->compressed;
 	up.jti = pb_data(bytes_str(identity->jti));
 	up.issued_s = identity->issued_s;
 	link_outbox_add_fact(outbox, &LINK_ITEM(CLIENT_UP, client_up, &up));
@@ -242,9 +240,9 @@ static void add_client_up(struct link_outbox *outbox, const struct conn *c)
 	free(up.rights);
 }
 
-void uplink_client_up(struct uplink *up, const struct conn *c)
+void uplink_client_up(struct uplink *up, const struct announcement *facts)
 {
-	add_client_up(&up->outbox, c);
+	add_client_up(&up->outbox, facts);
 }
 
 void uplink_client_down(struct uplink *up, uint64_t handle)
@@ -269,10 +267,30 @@ void uplink_edge_state(struct uplink *up, bool draining)
 	link_outbox_add_fact(&up->outbox, &LINK_ITEM(EDGE_STATE, edge_state, &state));
 }
 
+bool uplink_has_room(const struct uplink *up, size_t more)
+{
+	return up->ops->has_room(up->link, more);
+}
+
+bool uplink_was_sent(const struct uplink *up, uint64_t req)
+{
+	return up->ops->was_sent(up->link, up->worker, req);
+}
+
+void uplink_consumed(struct uplink *up, uint64_t mark)
+{
+	up->ops->consumed(up->link, up->worker, mark);
+}
+
+bool uplink_is_up(const struct uplink *up)
+{
+	return up->ops->status(up->link).up;
+}
+
 void uplink_flush(struct uplink *up)
 {
 	if (up->outbox.entries.len > 0) {
-		router_link_flush(up->link, up->worker, &up->outbox);
+		up->ops->flush(up->link, up->worker, &up->outbox);
 	}
 }
 
@@ -289,13 +307,13 @@ static Weir__Link__V1__Place place_of(const struct fib_member *member)
 }
 
 // Takes up to REJOIN_PLACES_MAX members from `*next` on.
-static void add_some_places(struct link_outbox *outbox, const struct conn *c,
+static void add_some_places(struct link_outbox *outbox, const struct announcement *facts,
 	const struct fib_member **next)
 {
 	Weir__Link__V1__Place places[REJOIN_PLACES_MAX];
 	Weir__Link__V1__Place *list[REJOIN_PLACES_MAX];
 	Weir__Link__V1__Rejoin rejoin = WEIR__LINK__V1__REJOIN__INIT;
-	rejoin.client = c->handle;
+	rejoin.client = facts->handle;
 	rejoin.places = list;
 	while (*next != NULL && rejoin.n_places < REJOIN_PLACES_MAX) {
 		places[rejoin.n_places] = place_of(*next);
@@ -306,11 +324,11 @@ static void add_some_places(struct link_outbox *outbox, const struct conn *c,
 	link_outbox_add_fact(outbox, &LINK_ITEM(REJOIN, rejoin, &rejoin));
 }
 
-static void add_rejoin(struct link_outbox *outbox, const struct conn *c)
+static void add_rejoin(struct link_outbox *outbox, const struct announcement *facts)
 {
-	const struct fib_member *next = LIST_FIRST(&c->rooms);
+	const struct fib_member *next = LIST_FIRST(facts->rooms);
 	while (next != NULL) {
-		add_some_places(outbox, c, &next);
+		add_some_places(outbox, facts, &next);
 	}
 }
 
@@ -333,7 +351,7 @@ static void ask_again(struct uplink *up, struct link_outbox *outbox, uplink_lost
 	struct pending *pending = &up->pending;
 	for (uint64_t req = pending->first; req < pending->next; req++) {
 		struct pending_entry *entry = pending_find(pending, req);
-		if (entry == NULL || !router_link_was_sent(up->link, up->worker, req)) {
+		if (entry == NULL || !uplink_was_sent(up, req)) {
 			continue;
 		}
 		if (changes_something_twice(entry)) {
@@ -351,13 +369,13 @@ void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,
 	// Facts gathered in this turn are in the snapshot as well; the link must have them to drop them.
 	uplink_flush(up);
 	struct link_outbox outbox = { 0 };
-	struct conn *c;
-	while ((c = each(arg)) != NULL) {
-		add_client_up(&outbox, c);
-		add_rejoin(&outbox, c);
+	struct announcement facts;
+	while (each(arg, &facts)) {
+		add_client_up(&outbox, &facts);
+		add_rejoin(&outbox, &facts);
 	}
 	add_snapshot_end(&outbox, up->worker);
 	ask_again(up, &outbox, lost, arg);
-	router_link_snapshot(up->link, up->worker, session, &outbox);
+	up->ops->snapshot(up->link, up->worker, session, &outbox);
 	link_outbox_fini(&outbox);
 }

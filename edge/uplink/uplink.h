@@ -8,11 +8,12 @@
 
 #include "common/bytes.h"
 #include "common/check.h"
+#include "edge/uplink/fib.h"
+#include "edge/uplink/link_lane.h"
 #include "edge/uplink/pending.h"
 #include "edge/uplink/router_link.h"
 
-struct conn;
-struct fib_room;
+struct identity;
 
 enum request_kind {
 	REQUEST_JOIN,
@@ -44,14 +45,25 @@ struct request {
 	bool ephemeral;
 };
 
+// What an uplink needs of the link that it feeds; router_link has them all.
+struct uplink_ops {
+	bool (*has_room)(void *link, size_t more);
+	void (*flush)(void *link, unsigned worker, struct link_outbox *outbox);
+	void (*snapshot)(void *link, unsigned worker, uint64_t session, struct link_outbox *outbox);
+	void (*consumed)(void *link, unsigned worker, uint64_t mark);
+	bool (*was_sent)(void *link, unsigned worker, uint64_t req);
+	struct router_link_status (*status)(void *link);
+};
+
 struct uplink {
-	struct router_link *link; // borrowed
+	const struct uplink_ops *ops; // borrowed
+	void *link; // borrowed; theirs
 	unsigned worker;
 	struct pending pending;
 	struct link_outbox outbox;
 };
 
-void uplink_init(struct uplink *up, struct router_link *link, unsigned worker);
+void uplink_init(struct uplink *up, const struct uplink_ops *ops, void *link, unsigned worker);
 void uplink_fini(struct uplink *up);
 
 // Asks the router; the answer will find the request in `pending`. False if publish-queue is full.
@@ -59,9 +71,21 @@ MUST_CHECK bool uplink_ask(struct uplink *up, const struct request *request, uin
 // True if the answer to `entry` may be as large as a history.
 bool uplink_is_recovery(const struct pending_entry *entry);
 
+// What the router is told of a connection. All borrowed.
+struct announcement {
+	uint64_t handle;
+	struct bytes id;
+	struct bytes address;
+	const struct identity *identity;
+	int64_t since_ms; // Unix time of its opening
+	const char *codec; // name
+	bool compressed;
+	const struct fib_member_list *rooms;
+};
+
 // Facts. A connection that is announced again has a new identity; of the rooms that this no longer
 // allows the router takes it out by itself.
-void uplink_client_up(struct uplink *up, const struct conn *c);
+void uplink_client_up(struct uplink *up, const struct announcement *facts);
 void uplink_client_down(struct uplink *up, uint64_t handle);
 void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes);
 
@@ -70,11 +94,18 @@ void uplink_edge_state(struct uplink *up, bool draining);
 
 // Sends what the turn has gathered.
 void uplink_flush(struct uplink *up);
+// True if so many bytes more still fit publish-queue.
+bool uplink_has_room(const struct uplink *up, size_t more);
+// True if the request was ever written to a link: then its outcome is the router's to say.
+bool uplink_was_sent(const struct uplink *up, uint64_t req);
+// All of the link's items before `mark` have been worked off.
+void uplink_consumed(struct uplink *up, uint64_t mark);
+bool uplink_is_up(const struct uplink *up);
 
-// Answers a new session: `each` yields the connections to announce (NULL at the end). Requests that
+// Answers a new session: `each` yields the connections to announce, one a call; false at the end. Requests that
 // had been sent are asked again where that changes nothing twice; of each other one `lost` is called,
 // and it must close the entry.
-typedef struct conn *uplink_each_fn(void *arg);
+typedef bool uplink_each_fn(void *arg, struct announcement *facts);
 typedef void uplink_lost_fn(void *arg, struct pending_entry *entry);
 void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,
 	uplink_lost_fn *lost, void *arg);

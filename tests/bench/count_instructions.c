@@ -15,7 +15,7 @@
 #include <sys/random.h>
 
 #include "router/core/route.h"
-#include "tests/unit/edge_bench.h"
+#include "tests/unit/edge_fixture.h"
 
 enum {
 	CLIENTS = 10, // in the room, on the edge; or on each of two edges of the router
@@ -32,7 +32,7 @@ ssize_t getrandom(void *out, size_t len, unsigned flags)
 
 // ---- the edge
 
-static struct bench bench;
+static struct fixture fixture;
 static struct client clients[CLIENTS];
 
 // Takes what the worker has sent and looks at none of it.
@@ -51,8 +51,8 @@ static void say_joined(uint64_t client, uint64_t req)
 	joined.room = pb_data(bytes_str("room"));
 	joined.epoch = 7;
 	joined.members = 1;
-	bench_say(&bench, &LINK_ITEM(JOINED, joined, &joined));
-	bench_deliver(&bench);
+	fixture_say(&fixture, &LINK_ITEM(JOINED, joined, &joined));
+	fixture_deliver(&fixture);
 }
 
 static void say_delivery(uint64_t seq)
@@ -70,17 +70,17 @@ static void say_delivery(uint64_t seq)
 	delivery.from = pb_data(bytes_str("client-1"));
 	delivery.user = pb_data(bytes_str("ann"));
 	delivery.body = pb_data(bytes_str(body));
-	bench_say(&bench, &LINK_ITEM(DELIVERY, delivery, &delivery));
+	fixture_say(&fixture, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
 static void open_clients(unsigned n)
 {
-	bench_init(&bench);
+	fixture_init(&fixture);
 	for (unsigned i = 0; i < n; i++) {
-		struct bench_said *said;
-		client_open(&bench, &clients[i]);
+		struct said *said;
+		client_open(&fixture, &clients[i]);
 		router_forget();
-		client_say(&bench, &clients[i], "{\"type\":\"join\",\"room\":\"room\"}");
+		client_say(&fixture, &clients[i], "{\"type\":\"join\",\"room\":\"room\"}");
 		CHECK(router_next(&said) != NULL);
 		say_joined(clients[i].conn->handle, said->req);
 		client_drain(&clients[i]);
@@ -93,7 +93,7 @@ static void close_clients(unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		client_close(&clients[i]);
 	}
-	bench_fini(&bench);
+	fixture_fini(&fixture);
 }
 
 static void edge_deliveries(unsigned n)
@@ -102,7 +102,7 @@ static void edge_deliveries(unsigned n)
 	for (unsigned seq = 1; seq <= n / CLIENTS; seq++) {
 		say_delivery(seq);
 		if (seq % BATCH == 0) {
-			bench_deliver(&bench);
+			fixture_deliver(&fixture);
 			for (unsigned i = 0; i < CLIENTS; i++) {
 				client_drain(&clients[i]);
 			}
@@ -115,7 +115,7 @@ static void edge_publishes(unsigned n)
 {
 	open_clients(1);
 	for (unsigned i = 0; i < n; i++) {
-		client_say(&bench, &clients[0],
+		client_say(&fixture, &clients[0],
 			"{\"type\":\"chat\",\"room\":\"room\",\"id\":17,\"text\":\"how is the "
 			"weather "
 			"over there, and is it going to stay like that for long?\"}");
@@ -129,11 +129,11 @@ static void edge_handshakes(unsigned n)
 	open_clients(1);
 	for (unsigned i = 0; i < n; i++) {
 		struct client c;
-		client_connect(&bench, &c);
-		client_write_str(&bench, &c, bench_request);
+		client_connect(&fixture, &c);
+		client_write_str(&fixture, &c, fixture_request);
 		client_drain(&c);
 		client_close(&c);
-		bench_turn(&bench);
+		fixture_turn(&fixture);
 		router_forget();
 	}
 	close_clients(1);

@@ -9,7 +9,7 @@
 
 #include "edge/ws/ws_frame.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/unit/edge_bench.h"
+#include "tests/unit/edge_fixture.h"
 
 enum {
 	N_CLIENTS = 2,
@@ -31,7 +31,7 @@ static const char *const questions[] = {
 };
 
 struct rig {
-	struct bench bench;
+	struct fixture fixture;
 	struct client clients[N_CLIENTS];
 	bool gone[N_CLIENTS];
 };
@@ -39,11 +39,11 @@ struct rig {
 static void open_clients(struct rig *rig, uint8_t asked)
 {
 	for (size_t i = 0; i < N_CLIENTS; i++) {
-		client_open(&rig->bench, &rig->clients[i]);
+		client_open(&rig->fixture, &rig->clients[i]);
 		rig->gone[i] = false;
 		for (size_t q = 0; q < ARRAY_LEN(questions); q++) {
 			if ((asked >> q & 1) != 0) {
-				client_say(&rig->bench, &rig->clients[i], questions[q]);
+				client_say(&rig->fixture, &rig->clients[i], questions[q]);
 			}
 		}
 	}
@@ -76,12 +76,12 @@ static void read_clients(struct rig *rig)
 // Hands over what the router has said. A malformed BATCH leaves no trace.
 static void deliver(struct rig *rig)
 {
-	struct bench *b = &rig->bench;
+	struct fixture *b = &rig->fixture;
 	uint64_t consumed = router.consumed;
 	uint64_t workers;
 	bool fine = dispatch_batch(&b->dispatch, ++b->mark, buf_bytes(&b->batch), &workers);
 	b->batch.len = 0;
-	bench_turn(b);
+	fixture_turn(b);
 	CHECK(router.consumed == (fine && workers != 0 ? b->mark : consumed));
 	read_clients(rig);
 	router_forget();
@@ -93,14 +93,14 @@ static void control(struct rig *rig, uint8_t bits)
 	if ((bits & CONTROL_LEAVES) != 0 && !rig->gone[1]) {
 		rig->gone[1] = true;
 		client_close(&rig->clients[1]);
-		bench_turn(&rig->bench);
+		fixture_turn(&rig->fixture);
 	}
 	if ((bits & CONTROL_SESSION) != 0) {
-		dispatch_session(&rig->bench.dispatch, rig->bench.mark);
-		bench_turn(&rig->bench);
+		dispatch_session(&rig->fixture.dispatch, rig->fixture.mark);
+		fixture_turn(&rig->fixture);
 	}
 	if ((bits & CONTROL_PASS) != 0) {
-		bench_pass(&rig->bench, 20000);
+		fixture_pass(&rig->fixture, 20000);
 	}
 	read_clients(rig);
 }
@@ -112,7 +112,7 @@ static void close_clients(struct rig *rig)
 			client_close(&rig->clients[i]);
 		}
 	}
-	bench_turn(&rig->bench);
+	fixture_turn(&rig->fixture);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -121,21 +121,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rig rig;
 	struct bytes packed;
 	(void)signal(SIGPIPE, SIG_IGN); // as in the program: a client may be gone
-	bench_init(&rig.bench);
+	fixture_init(&rig.fixture);
 	open_clients(&rig, fuzz_take_byte(&input));
 	while (input.len > 0) {
 		struct bytes before = input;
 		if (input.data[0] < ELEMENT_TAG) {
 			control(&rig, fuzz_take_byte(&input));
 		} else if (link_batch_next(&input, &packed) > 0) {
-			buf_append(&rig.bench.batch, before.data, before.len - input.len);
+			buf_append(&rig.fixture.batch, before.data, before.len - input.len);
 		} else {
-			buf_append_bytes(&rig.bench.batch, input);
+			buf_append_bytes(&rig.fixture.batch, input);
 			break;
 		}
 	}
 	deliver(&rig);
 	close_clients(&rig);
-	bench_fini(&rig.bench);
+	fixture_fini(&rig.fixture);
 	return 0;
 }

@@ -1,6 +1,5 @@
-// A worker on a bench: its clients are socket pairs, its router is this file, and time stands still
-// until a test moves it. The functions of the clock and of the link are defined here, so a program
-// that includes this has no others. Include it from one file of the program.
+// A worker by itself: its clients are socket pairs, its router is this file, and time stands still until
+// a test moves it. Include it from one file of the program.
 #pragma once
 
 #include <errno.h>
@@ -12,40 +11,42 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "edge/client/clients.h"
 #include "edge/client/worker.h"
+#include "edge/state/settings.h"
 #include "edge/uplink/dispatch.h"
 #include "tests/unit/conf_args.h"
 #include "tests/unit/test.h"
 
 enum {
-	BENCH_WALL_MS = 1700000000, // times 1000: the wall clock at the start
-	BENCH_TICK_MS = 100,
-	BENCH_QUEUE_LIMIT = 64 * 1024,
-	BENCH_SAID_MAX = 1024,
+	FIXTURE_WALL_MS = 1700000000, // times 1000: the wall clock at the start
+	FIXTURE_TICK_MS = 100,
+	FIXTURE_QUEUE_LIMIT = 64 * 1024,
+	FIXTURE_SAID_MAX = 1024,
 };
 
 // ---- the clock
 
-static uint64_t bench_now_ms = 1000000;
+static uint64_t fixture_now_ms = 1000000;
 
-uint64_t clock_mono_ms(void)
+static uint64_t fixture_mono_ns(void)
 {
-	return bench_now_ms;
+	return fixture_now_ms * 1000000;
 }
 
-uint64_t clock_mono_ns(void)
+static int64_t fixture_wall_ms(void)
 {
-	return bench_now_ms * 1000000;
+	return (int64_t)FIXTURE_WALL_MS * 1000 + (int64_t)fixture_now_ms - 1000000;
 }
 
-int64_t clock_wall_ms(void)
-{
-	return (int64_t)BENCH_WALL_MS * 1000 + (int64_t)bench_now_ms - 1000000;
-}
+static const struct clock_source fixture_clock = {
+	.mono_ns = fixture_mono_ns,
+	.wall_ms = fixture_wall_ms,
+};
 
 // ---- the link: what the worker says is kept, packed, until the test takes it
 
-struct bench_said {
+struct said {
 	struct buf packed;
 	uint64_t req; // 0: a fact
 	uint64_t deadline_ms;
@@ -58,90 +59,85 @@ static struct {
 	uint64_t consumed; // the last mark
 	unsigned n_flushes;
 	unsigned n_snapshots;
-	struct bench_said said[BENCH_SAID_MAX];
+	struct said said[FIXTURE_SAID_MAX];
 	size_t n_said;
 	size_t n_taken;
 	struct link_arena arena;
 } router;
 
-static void router_hears(struct link_outbox *outbox, const link_item *item, uint64_t req,
-	uint64_t deadline_ms)
+static void router_takes(struct link_outbox *outbox)
 {
-	assert_true(router.n_said < BENCH_SAID_MAX);
-	struct bench_said *said = &router.said[router.n_said++];
-	*said = (struct bench_said){ .req = req, .deadline_ms = deadline_ms };
-	link_item_append(&said->packed, item);
-	buf_append_byte(&outbox->entries, 1); // so that the worker has something to flush
+	struct link_entry entry;
+	for (size_t at = 0; link_outbox_next(outbox, &at, &entry);) {
+		assert_true(router.n_said < FIXTURE_SAID_MAX);
+		struct said *said = &router.said[router.n_said++];
+		*said = (struct said){ .req = entry.req, .deadline_ms = entry.deadline_ms };
+		buf_append_bytes(&said->packed, entry.element);
+	}
+	buf_reset(&outbox->entries, 0);
 }
 
-void link_outbox_fini(struct link_outbox *outbox)
-{
-	buf_fini(&outbox->entries);
-}
-
-void link_outbox_add_fact(struct link_outbox *outbox, const link_item *item)
-{
-	router_hears(outbox, item, 0, 0);
-}
-
-void link_outbox_add_request(struct link_outbox *outbox, const link_item *item, uint64_t req,
-	uint64_t deadline_ms)
-{
-	router_hears(outbox, item, req, deadline_ms);
-}
-
-bool router_link_has_room(struct router_link *link, size_t more)
+static bool router_has_room(void *link, size_t more)
 {
 	(void)link;
 	(void)more;
 	return !router.full;
 }
 
-void router_link_flush(struct router_link *link, unsigned worker, struct link_outbox *outbox)
+static void router_flush(void *link, unsigned worker, struct link_outbox *outbox)
 {
 	(void)link;
 	(void)worker;
 	router.n_flushes++;
-	buf_reset(&outbox->entries, 0);
+	router_takes(outbox);
 }
 
-void router_link_snapshot(struct router_link *link, unsigned worker, uint64_t session,
+static void router_snapshot(void *link, unsigned worker, uint64_t session,
 	struct link_outbox *outbox)
 {
 	(void)link;
 	(void)worker;
 	(void)session;
 	router.n_snapshots++;
-	buf_reset(&outbox->entries, 0);
+	router_takes(outbox);
 }
 
-void router_link_consumed(struct router_link *link, unsigned worker, uint64_t mark)
+static void router_consumed(void *link, unsigned worker, uint64_t mark)
 {
 	(void)link;
 	(void)worker;
 	router.consumed = mark;
 }
 
-bool router_link_was_sent(struct router_link *link, unsigned worker, uint64_t req)
+static bool router_was_sent(void *link, unsigned worker, uint64_t req)
 {
 	(void)link;
 	(void)worker;
 	return req <= router.sent_req;
 }
 
-struct router_link_status router_link_status(struct router_link *link)
+static struct router_link_status router_status(void *link)
 {
 	(void)link;
 	return router.status;
 }
 
+static const struct uplink_ops router_ops = {
+	.has_room = router_has_room,
+	.flush = router_flush,
+	.snapshot = router_snapshot,
+	.consumed = router_consumed,
+	.was_sent = router_was_sent,
+	.status = router_status,
+};
+
 // The next item that the worker has said, good until the next call; NULL if it has said no more.
-static inline const link_item *router_next(struct bench_said **said)
+static inline const link_item *router_next(struct said **said)
 {
 	if (router.n_taken == router.n_said) {
 		return NULL;
 	}
-	struct bench_said *next = &router.said[router.n_taken++];
+	struct said *next = &router.said[router.n_taken++];
 	if (said != NULL) {
 		*said = next;
 	}
@@ -173,7 +169,7 @@ static inline void router_forget(void)
 
 // ---- the worker
 
-struct bench {
+struct fixture {
 	struct edge_conf *conf; // of the settings in use
 	struct edge edge;
 	struct worker *w;
@@ -182,11 +178,11 @@ struct bench {
 	uint64_t mark;
 };
 
-#define BENCH_OPTIONS                                                                              \
+#define FIXTURE_OPTIONS                                                                            \
 	"--auth=none", "--listen=127.0.0.1:0", "--max-rooms-per-connection=10",                    \
 		"--rate-messages=0", "--queue-limit=64KiB"
 
-static inline void bench_settings(struct bench *b, const char *const *options)
+static inline void fixture_settings(struct fixture *b, const char *const *options)
 {
 	struct edge_conf conf;
 	assert_loads(&edge_conf_spec, &conf, options);
@@ -198,43 +194,45 @@ static inline void bench_settings(struct bench *b, const char *const *options)
 	settings_unref(settings);
 }
 
-static inline void bench_init_with(struct bench *b, const char *const *options)
+static inline void fixture_init_with(struct fixture *b, const char *const *options)
 {
-	bench_now_ms = 1000000;
+	fixture_now_ms = 1000000;
 	log_set_level(LOG_ERROR);
 	router_forget();
 	link_arena_fini(&router.arena);
 	memset(&router, 0, sizeof(router));
 	router.status = (struct router_link_status){ .up = true, .admitted = true, .canary_ms = 1 };
+	clock_use(&fixture_clock);
 	memset(b, 0, sizeof(*b));
-	bench_settings(b, options);
+	fixture_settings(b, options);
 	b->edge.possible_connections = 1000;
 	b->edge.n_links = 1;
 	b->edge.n_workers = 1;
 	b->w = worker_new(&b->edge, 0);
-	loop_timer_stop(&b->w->tick); // a busy machine would bring ticks of its own
-	b->w->sends = getenv("BENCH_SENDS_BATCHES") != NULL ? send_batch_new() : NULL;
+	worker_clients(b->w)->turn.streams.batch =
+		getenv("FIXTURE_SENDS_BATCHES") != NULL ? send_batch_new() : NULL;
 	b->edge.workers[0] = b->w;
 	atomic_store(&b->edge.n_working, 1);
-	b->edge.all_done = loop_wake_new(b->w->loop, (loop_fn *)free, NULL);
-	worker_attach(b->w, 0, NULL);
+	b->edge.all_done = loop_wake_new(worker_loop(b->w), (loop_fn *)free, NULL);
+	b->edge.link_ops = &router_ops;
+	worker_attach(b->w, 0, &router_ops, NULL);
 	dispatch_init(&b->dispatch, &b->edge.codec, 0, &b->edge.unknown_items[0]);
 	b->dispatch.revoked = &b->edge.revoked;
 	atomic_store(&b->edge.revoked.is_known, true);
-	dispatch_add_worker(&b->dispatch, &b->w->inbox);
+	dispatch_add_worker(&b->dispatch, worker_inbox(b->w));
 	worker_on_tick(b->w);
 }
 
-static inline void bench_init(struct bench *b)
+static inline void fixture_init(struct fixture *b)
 {
-	bench_init_with(b, ARGS(BENCH_OPTIONS));
+	fixture_init_with(b, ARGS(FIXTURE_OPTIONS));
 }
 
-static inline void bench_fini(struct bench *b)
+static inline void fixture_fini(struct fixture *b)
 {
 	worker_stop(b->w);
-	assert_int_equal(counter_get(&b->w->metrics.queue_bytes), 0);
-	assert_int_equal(counter_get(&b->w->metrics.connections), 0);
+	assert_int_equal(counter_get(&worker_clients(b->w)->turn.metrics.queue_bytes), 0);
+	assert_int_equal(counter_get(&worker_clients(b->w)->turn.metrics.connections), 0);
 	assert_int_equal(b->edge.n_sockets, 0);
 	assert_int_equal(b->edge.n_open, 0);
 	loop_wake_free(b->edge.all_done);
@@ -247,37 +245,37 @@ static inline void bench_fini(struct bench *b)
 }
 
 // One turn of the worker's loop: all that is ready is done.
-static inline void bench_turn(struct bench *b)
+static inline void fixture_turn(struct fixture *b)
 {
-	loop_stop(b->w->loop);
-	loop_run(b->w->loop);
+	loop_stop(worker_loop(b->w));
+	loop_run(worker_loop(b->w));
 }
 
 // Time passes, with a tick each 100 ms as in life.
-static inline void bench_pass(struct bench *b, uint64_t ms)
+static inline void fixture_pass(struct fixture *b, uint64_t ms)
 {
-	uint64_t end = bench_now_ms + ms;
-	while (bench_now_ms < end) {
-		bench_now_ms +=
-			end - bench_now_ms < BENCH_TICK_MS ? end - bench_now_ms : BENCH_TICK_MS;
+	uint64_t end = fixture_now_ms + ms;
+	while (fixture_now_ms < end) {
+		fixture_now_ms += end - fixture_now_ms < FIXTURE_TICK_MS ? end - fixture_now_ms
+									 : FIXTURE_TICK_MS;
 		worker_on_tick(b->w);
 	}
-	bench_turn(b);
+	fixture_turn(b);
 }
 
 // The router says one more item ...
-static inline void bench_say(struct bench *b, const link_item *item)
+static inline void fixture_say(struct fixture *b, const link_item *item)
 {
 	link_item_append(&b->batch, item);
 }
 
 // ... and what it said arrives as one BATCH.
-static inline void bench_deliver(struct bench *b)
+static inline void fixture_deliver(struct fixture *b)
 {
 	uint64_t workers;
 	assert_true(dispatch_batch(&b->dispatch, ++b->mark, buf_bytes(&b->batch), &workers));
 	buf_reset(&b->batch, 0);
-	bench_turn(b);
+	fixture_turn(b);
 }
 
 // ---- a client
@@ -288,15 +286,15 @@ struct client {
 	struct buf in;
 };
 
-static inline void client_connect(struct bench *b, struct client *c)
+static inline void client_connect(struct fixture *b, struct client *c)
 {
 	int fds[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	worker_touch(b->w);
+	turn_touch(&worker_clients(b->w)->turn);
 	*c = (struct client){
 		.fd = fds[0],
-		.conn = conn_new(b->w, fds[1], net_ip_v4((const uint8_t[]){ 192, 0, 2, 1 }),
-			ADMISSION_OK, false),
+		.conn = conn_new(&worker_clients(b->w)->turn, fds[1],
+			net_ip_v4((const uint8_t[]){ 192, 0, 2, 1 }), ADMISSION_OK, false),
 	};
 }
 
@@ -306,23 +304,23 @@ static inline void client_close(struct client *c)
 	buf_fini(&c->in);
 }
 
-static inline void client_write(struct bench *b, struct client *c, const void *data, size_t len)
+static inline void client_write(struct fixture *b, struct client *c, const void *data, size_t len)
 {
 	assert_int_equal(send(c->fd, data, len, MSG_NOSIGNAL), (ssize_t)len);
-	bench_turn(b);
+	fixture_turn(b);
 }
 
-static inline void client_write_str(struct bench *b, struct client *c, const char *text)
+static inline void client_write_str(struct fixture *b, struct client *c, const char *text)
 {
 	client_write(b, c, text, strlen(text));
 }
 
-static const char bench_request[] = "GET /ws?autojoin=0 HTTP/1.1\r\n"
-				    "Host: example.org\r\n"
-				    "Upgrade: websocket\r\n"
-				    "Connection: Upgrade\r\n"
-				    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-				    "Sec-WebSocket-Version: 13\r\n\r\n";
+static const char fixture_request[] = "GET /ws?autojoin=0 HTTP/1.1\r\n"
+				      "Host: example.org\r\n"
+				      "Upgrade: websocket\r\n"
+				      "Connection: Upgrade\r\n"
+				      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+				      "Sec-WebSocket-Version: 13\r\n\r\n";
 
 // Appends a client's frame, masked with zeros (which is a mask like any other).
 static inline void client_frame(struct buf *out, unsigned first, struct bytes payload)
@@ -344,7 +342,7 @@ enum {
 	FIN = 0x80,
 };
 
-static inline void client_send(struct bench *b, struct client *c, unsigned first,
+static inline void client_send(struct fixture *b, struct client *c, unsigned first,
 	struct bytes payload)
 {
 	struct buf out = { 0 };
@@ -353,7 +351,7 @@ static inline void client_send(struct bench *b, struct client *c, unsigned first
 	buf_fini(&out);
 }
 
-static inline void client_say(struct bench *b, struct client *c, const char *json)
+static inline void client_say(struct fixture *b, struct client *c, const char *json)
 {
 	client_send(b, c, FIN | WS_TEXT, bytes_str(json));
 }
@@ -449,10 +447,10 @@ static inline void client_expect_close(struct client *c, unsigned code)
 }
 
 // Connects and is greeted, without rooms.
-static inline void client_open(struct bench *b, struct client *c)
+static inline void client_open(struct fixture *b, struct client *c)
 {
 	client_connect(b, c);
-	client_write_str(b, c, bench_request);
+	client_write_str(b, c, fixture_request);
 	assert_true(client_read(c));
 	client_skip_head(c);
 	client_expect(c, "\"type\":\"connected\"");
@@ -461,7 +459,7 @@ static inline void client_open(struct bench *b, struct client *c)
 }
 
 // The number of connections that the worker has.
-static inline size_t bench_count(const struct bench *b)
+static inline size_t fixture_count(const struct fixture *b)
 {
-	return b->w->conns.n;
+	return worker_clients(b->w)->turn.conns.n;
 }

@@ -1,39 +1,40 @@
 #include <sys/types.h>
 
 #include "proto/link/crypto_mem.h"
-#include "tests/unit/edge_bench.h"
+#include "tests/unit/edge_fixture.h"
 
 // ---- every state, and what may come: garbage, half of something, the end of the stream, time
 
 static void garbage_instead_of_a_request_is_refused(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_connect(&b, &c);
 	client_write_str(&b, &c, "\x16\x03\x01\x02");
 	client_write_str(&b, &c, "\r\n\r\n");
 	client_read(&c);
 	assert_non_null(strstr(client_text(&c), "HTTP/1.1 400 "));
 	assert_int_equal(c.conn->state, CONN_LINGER);
-	assert_int_equal(counter_get(&b.w->metrics.handshakes[HANDSHAKE_400]), 1);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.handshakes[HANDSHAKE_400]),
+		1);
 	client_close(&c);
-	bench_turn(&b);
-	assert_int_equal(bench_count(&b), 0);
-	bench_fini(&b);
+	fixture_turn(&b);
+	assert_int_equal(fixture_count(&b), 0);
+	fixture_fini(&b);
 }
 
 static void a_request_at_every_split_is_answered_alike(void **state)
 {
 	(void)state;
 	struct buf stream = { 0 };
-	buf_append_str(&stream, bench_request);
+	buf_append_str(&stream, fixture_request);
 	client_frame(&stream, FIN | WS_TEXT, bytes_str("{\"type\":\"ping\",\"id\":1}"));
 	for (size_t split = 1; split < stream.len; split++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init(&b);
+		fixture_init(&b);
 		client_connect(&b, &c);
 		client_write(&b, &c, stream.data, split);
 		client_write(&b, &c, stream.data + split, stream.len - split);
@@ -44,7 +45,7 @@ static void a_request_at_every_split_is_answered_alike(void **state)
 		client_expect_nothing(&c);
 		assert_null(c.conn->in.data);
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 	buf_fini(&stream);
 }
@@ -52,65 +53,68 @@ static void a_request_at_every_split_is_answered_alike(void **state)
 static void a_request_that_ends_half_way_is_dropped(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_connect(&b, &c);
-	client_write(&b, &c, bench_request, sizeof(bench_request) / 2);
+	client_write(&b, &c, fixture_request, sizeof(fixture_request) / 2);
 	assert_int_equal(c.conn->state, CONN_UPGRADE);
 	client_close(&c);
-	bench_turn(&b);
-	assert_int_equal(bench_count(&b), 0);
-	assert_int_equal(counter_get(&b.w->metrics.handshakes[HANDSHAKE_PEER_GONE]), 1);
-	bench_fini(&b);
+	fixture_turn(&b);
+	assert_int_equal(fixture_count(&b), 0);
+	assert_int_equal(
+		counter_get(&worker_clients(b.w)->turn.metrics.handshakes[HANDSHAKE_PEER_GONE]), 1);
+	fixture_fini(&b);
 }
 
 static void a_request_that_trickles_is_refused_in_the_end(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_connect(&b, &c);
 	for (size_t i = 0; i < 9; i++) {
-		bench_pass(&b, 1000);
-		client_write(&b, &c, bench_request + i, 1); // each byte starts nothing anew
+		fixture_pass(&b, 1000);
+		client_write(&b, &c, fixture_request + i, 1); // each byte starts nothing anew
 	}
 	assert_int_equal(c.conn->state, CONN_UPGRADE);
-	bench_pass(&b, 1100);
+	fixture_pass(&b, 1100);
 	client_read(&c);
 	assert_non_null(strstr(client_text(&c), "HTTP/1.1 408 "));
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_HANDSHAKE_TIMEOUT]), 1);
+	assert_int_equal(
+		counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_HANDSHAKE_TIMEOUT]), 1);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void garbage_in_an_open_stream_is_a_protocol_error(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	client_write(&b, &c, "\x81\x01x", 3); // not masked
 	client_expect_close(&c, 1002);
 	// No Close of the peer can be found in what follows, so none is waited for.
 	assert_int_equal(c.conn->state, CONN_LINGER);
 	assert_false(client_read(&c));
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_PROTOCOL_ERROR]), 1);
+	assert_int_equal(
+		counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_PROTOCOL_ERROR]), 1);
 	client_close(&c);
-	bench_turn(&b);
-	assert_int_equal(bench_count(&b), 0);
-	bench_fini(&b);
+	fixture_turn(&b);
+	assert_int_equal(fixture_count(&b), 0);
+	fixture_fini(&b);
 }
 
 static void half_a_frame_waits_for_the_rest(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf frame = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	client_frame(&frame, FIN | WS_TEXT, bytes_str("{\"type\":\"ping\"}"));
 	client_write(&b, &c, frame.data, frame.len - 1);
@@ -119,96 +123,98 @@ static void half_a_frame_waits_for_the_rest(void **state)
 	client_expect(&c, "pong");
 	buf_fini(&frame);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_client_that_just_goes_is_gone_at_once(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	uint64_t handle = c.conn->handle;
 	router_forget();
 	client_close(&c);
-	bench_turn(&b);
-	assert_int_equal(bench_count(&b), 0);
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_PEER_GONE]), 1);
+	fixture_turn(&b);
+	assert_int_equal(fixture_count(&b), 0);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_PEER_GONE]),
+		1);
 	const link_item *item = router_next_of(WEIR__LINK__V1__ITEM__KIND_CLIENT_DOWN);
 	assert_non_null(item);
 	assert_true(item->client_down->client == handle);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_silent_client_is_pinged_and_then_given_up(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
-	bench_pass(&b, 29900);
+	fixture_pass(&b, 29900);
 	client_expect_nothing(&c);
-	bench_pass(&b, 200);
+	fixture_pass(&b, 200);
 	assert_int_equal(client_take(&c, &payload), FIN | WS_PING);
-	bench_pass(&b, 4700);
-	assert_int_equal(bench_count(&b), 1);
-	bench_pass(&b, 300);
-	assert_int_equal(bench_count(&b), 0);
+	fixture_pass(&b, 4700);
+	assert_int_equal(fixture_count(&b), 1);
+	fixture_pass(&b, 300);
+	assert_int_equal(fixture_count(&b), 0);
 	assert_false(client_read(&c)); // no Close frame: the client sees 1006
 	assert_int_equal(c.in.len, 0);
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_HEARTBEAT]), 1);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_HEARTBEAT]),
+		1);
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_pong_keeps_a_client(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	for (int i = 0; i < 5; i++) {
-		bench_pass(&b, 30100);
+		fixture_pass(&b, 30100);
 		assert_int_equal(client_take(&c, &payload), FIN | WS_PING);
 		client_send(&b, &c, FIN | WS_PONG, buf_bytes(&payload));
 	}
 	assert_int_equal(c.conn->state, CONN_OPEN);
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void time_in_which_the_worker_stood_still_is_not_silence(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
-	bench_now_ms += 120000; // as after SIGSTOP
+	fixture_now_ms += 120000; // as after SIGSTOP
 	worker_on_tick(b.w);
-	bench_turn(&b);
+	fixture_turn(&b);
 	assert_int_equal(c.conn->state, CONN_OPEN);
-	bench_pass(&b, 34000);
+	fixture_pass(&b, 34000);
 	assert_int_equal(c.conn->state, CONN_OPEN);
-	bench_pass(&b, 1500);
-	assert_int_equal(bench_count(&b), 0);
+	fixture_pass(&b, 1500);
+	assert_int_equal(fixture_count(&b), 0);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // Brings it to CONN_CLOSING, with the Close frame read by the client.
-static void client_be_closed(struct bench *b, struct client *c)
+static void client_be_closed(struct fixture *b, struct client *c)
 {
 	client_open(b, c);
 	conn_close(c->conn, CLOSE_RESTART);
-	bench_turn(b);
+	fixture_turn(b);
 	client_expect_close(c, 1012);
 	assert_int_equal(c->conn->state, CONN_CLOSING);
 }
@@ -216,9 +222,9 @@ static void client_be_closed(struct bench *b, struct client *c)
 static void data_and_garbage_after_our_close_are_ignored(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_be_closed(&b, &c);
 	client_say(&b, &c, "{\"type\":\"ping\"}");
 	assert_int_equal(c.conn->state, CONN_CLOSING);
@@ -228,18 +234,18 @@ static void data_and_garbage_after_our_close_are_ignored(void **state)
 	assert_false(client_read(&c));
 	assert_int_equal(c.in.len, 0);
 	client_close(&c);
-	bench_turn(&b);
-	assert_int_equal(bench_count(&b), 0);
-	bench_fini(&b);
+	fixture_turn(&b);
+	assert_int_equal(fixture_count(&b), 0);
+	fixture_fini(&b);
 }
 
 static void half_a_close_waits_for_the_rest(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf frame = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_be_closed(&b, &c);
 	client_frame(&frame, FIN | WS_CLOSE, bytes_make("\x03\xf4", 2));
 	client_write(&b, &c, frame.data, frame.len - 1);
@@ -250,64 +256,65 @@ static void half_a_close_waits_for_the_rest(void **state)
 	assert_false(client_read(&c));
 	buf_fini(&frame);
 	client_close(&c);
-	bench_turn(&b);
-	assert_int_equal(bench_count(&b), 0);
-	bench_fini(&b);
+	fixture_turn(&b);
+	assert_int_equal(fixture_count(&b), 0);
+	fixture_fini(&b);
 }
 
 static void the_end_of_the_stream_ends_the_wait_for_a_close(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_be_closed(&b, &c);
 	client_close(&c);
-	bench_turn(&b);
-	assert_int_equal(bench_count(&b), 0);
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_RESTART]), 1);
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_PEER_GONE]), 0);
-	bench_fini(&b);
+	fixture_turn(&b);
+	assert_int_equal(fixture_count(&b), 0);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_RESTART]), 1);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_PEER_GONE]),
+		0);
+	fixture_fini(&b);
 }
 
 static void a_close_that_is_never_answered_is_waited_for_5_seconds(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_be_closed(&b, &c);
-	bench_pass(&b, 4900);
-	assert_int_equal(bench_count(&b), 1);
-	bench_pass(&b, 200);
-	assert_int_equal(bench_count(&b), 0);
+	fixture_pass(&b, 4900);
+	assert_int_equal(fixture_count(&b), 1);
+	fixture_pass(&b, 200);
+	assert_int_equal(fixture_count(&b), 0);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_client_that_will_not_end_its_side_is_cut_off(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_be_closed(&b, &c);
 	client_send(&b, &c, FIN | WS_CLOSE, bytes_make("\x03\xf4", 2));
 	assert_int_equal(c.conn->state, CONN_LINGER);
 	for (int i = 0; i < 19; i++) {
 		client_write(&b, &c, "talk", 4);
-		bench_pass(&b, 100);
+		fixture_pass(&b, 100);
 	}
-	assert_int_equal(bench_count(&b), 1);
-	bench_pass(&b, 200);
-	assert_int_equal(bench_count(&b), 0);
+	assert_int_equal(fixture_count(&b), 1);
+	fixture_pass(&b, 200);
+	assert_int_equal(fixture_count(&b), 0);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // ---- the opening
 
-static const char *answer_to(struct bench *b, struct client *c, const char *request)
+static const char *answer_to(struct fixture *b, struct client *c, const char *request)
 {
 	client_connect(b, c);
 	client_write_str(b, c, request);
@@ -333,9 +340,9 @@ static void pages_are_answered_on_the_client_port(void **state)
 		{ "PUT /ws HTTP/1.1\r\nHost: x\r\n\r\n", 1, "HTTP/1.1 405 " },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init(&b);
+		fixture_init(&b);
 		router.status.canary_ms = rows[i].canary_ms;
 		const char *answer = answer_to(&b, &c, rows[i].request);
 		if (strncmp(answer, rows[i].status, strlen(rows[i].status)) != 0) {
@@ -344,7 +351,7 @@ static void pages_are_answered_on_the_client_port(void **state)
 		assert_non_null(strstr(answer, "Connection: close"));
 		assert_false(client_read(&c)); // and closed after one request
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 }
 
@@ -367,13 +374,13 @@ static void nobody_is_let_in_while_it_makes_no_sense(void **state)
 		{ { .admitted = true, .down_since_ms = 1000005 }, 1, false, true },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init(&b);
+		fixture_init(&b);
 		router.status = rows[i].status;
 		b.edge.possible_connections = rows[i].max_connections;
 		atomic_store(&b.edge.stopping, rows[i].stopping);
-		const char *answer = answer_to(&b, &c, bench_request);
+		const char *answer = answer_to(&b, &c, fixture_request);
 		bool let_in = strncmp(answer, "HTTP/1.1 101 ", 13) == 0;
 		if (let_in != rows[i].let_in) {
 			fail_msg("row %zu: %s", i, answer);
@@ -383,17 +390,17 @@ static void nobody_is_let_in_while_it_makes_no_sense(void **state)
 			assert_non_null(strstr(answer, "Retry-After: "));
 		}
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 }
 
 static void a_client_is_announced_and_joins_its_rooms_by_itself(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	char id[CLIENT_ID_MAX + 1] = "user:";
-	bench_init(&b);
+	fixture_init(&b);
 	client_connect(&b, &c);
 	client_write_str(&b, &c,
 		"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -414,7 +421,7 @@ static void a_client_is_announced_and_joins_its_rooms_by_itself(void **state)
 	assert_bytes_equal(pb_bytes(item->join->room), "lobby");
 	assert_null(router_next(NULL));
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // ---- the limits of a stream
@@ -422,11 +429,11 @@ static void a_client_is_announced_and_joins_its_rooms_by_itself(void **state)
 static void a_flood_of_pings_is_against_the_policy(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf pings = { 0 };
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	for (int i = 0; i < 101; i++) {
 		client_frame(&pings, FIN | WS_PING, bytes_str("p"));
@@ -441,34 +448,34 @@ static void a_flood_of_pings_is_against_the_policy(void **state)
 	buf_fini(&pings);
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void twenty_pings_a_second_are_fine(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	for (int i = 0; i < 400; i++) {
 		client_send(&b, &c, FIN | WS_PING, bytes_str("p"));
 		assert_int_equal(client_take(&c, &payload), FIN | WS_PONG);
-		bench_pass(&b, 50);
+		fixture_pass(&b, 50);
 	}
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_ping_between_fragments_is_answered_at_once(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	client_send(&b, &c, WS_TEXT, bytes_str("{\"type\":"));
 	client_send(&b, &c, FIN | WS_PING, bytes_str("now"));
@@ -478,49 +485,49 @@ static void a_ping_between_fragments_is_answered_at_once(void **state)
 	client_expect(&c, "pong");
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_message_must_be_finished_in_time(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
-	bench_pass(&b, 5000);
+	fixture_pass(&b, 5000);
 	client_send(&b, &c, WS_TEXT, bytes_str("a"));
 	for (int i = 0; i < 24; i++) { // pings before and fragments in between do not extend it
-		bench_pass(&b, 1200);
+		fixture_pass(&b, 1200);
 		client_send(&b, &c, WS_CONTINUATION, bytes_str("a"));
 	}
 	assert_int_equal(c.conn->state, CONN_OPEN);
-	bench_pass(&b, 1400);
+	fixture_pass(&b, 1400);
 	assert_int_equal(c.conn->state, CONN_CLOSING);
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_POLICY]), 1);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_POLICY]), 1);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void binary_messages_are_not_understood(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	client_send(&b, &c, FIN | WS_BINARY, bytes_str("{}"));
 	client_expect_close(&c, 1003);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void twenty_bad_messages_in_a_row_are_enough(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	for (int i = 0; i < 19; i++) {
 		client_say(&b, &c, "[]");
@@ -534,15 +541,15 @@ static void twenty_bad_messages_in_a_row_are_enough(void **state)
 	}
 	client_expect_close(&c, 1008);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_rate_is_kept_and_its_refusals_are_counted(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	b.conf->rate_messages = (struct conf_rate){ .per_s = 10, .burst = 20 };
 	client_open(&b, &c);
 	for (int i = 0; i < 20; i++) {
@@ -551,7 +558,7 @@ static void a_rate_is_kept_and_its_refusals_are_counted(void **state)
 	}
 	client_say(&b, &c, "{\"type\":\"ping\",\"id\":\"x\"}");
 	client_expect(&c, "\"code\":\"rate_limited\"");
-	bench_pass(&b, 100);
+	fixture_pass(&b, 100);
 	client_say(&b, &c, "{\"type\":\"ping\"}");
 	client_expect(&c, "pong");
 	for (int i = 0; i < 100; i++) {
@@ -560,50 +567,52 @@ static void a_rate_is_kept_and_its_refusals_are_counted(void **state)
 	}
 	client_expect_close(&c, 4009);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // ---- output
 
 // A client that does not read: sends it frames until its socket is full, in the middle of one, and
 // about `bytes` wait.
-static void fill(struct bench *b, struct client *c, size_t bytes)
+static void fill(struct fixture *b, struct client *c, size_t bytes)
 {
 	static char text[9000];
 	const int size = 8192;
 	memset(text, 'x', sizeof(text));
-	assert_int_equal(setsockopt(c->conn->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
-	while (c->conn->out.bytes + sizeof(text) < bytes) {
+	assert_int_equal(setsockopt(c->conn->stream.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
+		0);
+	while (c->conn->stream.out.bytes + sizeof(text) < bytes) {
 		struct frame *f = frame_new(WS_TEXT, bytes_make(text, sizeof(text)));
 		f->type = 0;
 		conn_send(c->conn, f);
-		if (c->conn->blocked == NULL) {
-			bench_turn(b);
+		if (c->conn->stream.blocked == NULL) {
+			fixture_turn(b);
 		}
 	}
-	assert_non_null(c->conn->blocked);
-	assert_int_not_equal(c->conn->out.offset, 0);
+	assert_non_null(c->conn->stream.blocked);
+	assert_int_not_equal(c->conn->stream.out.offset, 0);
 	assert_int_equal(c->conn->state, CONN_OPEN);
 }
 
 static void a_queue_past_its_limit_closes_with_a_frame_that_can_be_read(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
-	fill(&b, &c, BENCH_QUEUE_LIMIT);
+	fill(&b, &c, FIXTURE_QUEUE_LIMIT);
 	while (conn_is_open(c.conn)) {
 		conn_send(c.conn, frame_new(WS_TEXT, bytes_str("one too many")));
 	}
 	// All that waited is dropped but the rest of a frame that has begun, then comes the Close.
-	assert_int_equal(c.conn->out.n, 2);
-	assert_true(counter_get(&b.w->metrics.dropped[CLOSE_SLOW_CONSUMER]) > 5);
+	assert_int_equal(c.conn->stream.out.n, 2);
+	assert_true(
+		counter_get(&worker_clients(b.w)->turn.metrics.dropped[CLOSE_SLOW_CONSUMER]) > 5);
 	unsigned first = 0;
 	for (int i = 0; i < 1000 && first != (FIN | WS_CLOSE); i++) {
-		bench_turn(&b);
+		fixture_turn(&b);
 		first = client_take(&c, &payload);
 		assert_true(first == 0 || first == (FIN | WS_TEXT) || first == (FIN | WS_CLOSE));
 	}
@@ -611,104 +620,105 @@ static void a_queue_past_its_limit_closes_with_a_frame_that_can_be_read(void **s
 	assert_non_null(strstr((const char *)payload.data + 2, "\"reason\":\"slow_consumer\""));
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void no_progress_for_long_closes_too(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
-	fill(&b, &c, BENCH_QUEUE_LIMIT / 4);
-	bench_pass(&b, 29000);
+	fill(&b, &c, FIXTURE_QUEUE_LIMIT / 4);
+	fixture_pass(&b, 29000);
 	client_send(&b, &c, FIN | WS_PONG, bytes_str("")); // it talks, but does not read
 	assert_int_equal(c.conn->state, CONN_OPEN);
-	bench_pass(&b, 1200);
+	fixture_pass(&b, 1200);
 	assert_int_equal(c.conn->state, CONN_CLOSING);
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_SLOW_CONSUMER]), 1);
-	bench_pass(&b, 5100);
-	assert_int_equal(bench_count(&b), 0);
+	assert_int_equal(
+		counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_SLOW_CONSUMER]), 1);
+	fixture_pass(&b, 5100);
+	assert_int_equal(fixture_count(&b), 0);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void what_it_owes_holds_back_a_clients_commands(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
-	fill(&b, &c, BENCH_QUEUE_LIMIT / 2 + 8000);
+	fill(&b, &c, FIXTURE_QUEUE_LIMIT / 2 + 8000);
 	router_forget();
 	client_say(&b, &c, "{\"type\":\"chat\",\"room\":\"r\"}");
-	bench_turn(&b);
+	fixture_turn(&b);
 	assert_null(router_next(NULL));
 	assert_false(c.conn->reading);
-	bench_pass(&b, 20000); // nor is it blamed for a silence that is ours
+	fixture_pass(&b, 20000); // nor is it blamed for a silence that is ours
 	assert_int_equal(c.conn->state, CONN_OPEN);
-	while (c.conn->out.n > 0) {
+	while (c.conn->stream.out.n > 0) {
 		client_take(&c, &payload);
-		bench_turn(&b);
+		fixture_turn(&b);
 	}
-	bench_turn(&b);
+	fixture_turn(&b);
 	assert_non_null(router_next_of(WEIR__LINK__V1__ITEM__KIND_PUBLISH));
 	assert_null(router_next_of(WEIR__LINK__V1__ITEM__KIND_PUBLISH));
-	assert_null(c.conn->blocked); // the second event is gone with the backlog
+	assert_null(c.conn->stream.blocked); // the second event is gone with the backlog
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void silence_while_it_was_not_read_from_does_not_count(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	b.conf->slow_timeout_ms = 600000;
 	client_open(&b, &c);
-	fill(&b, &c, BENCH_QUEUE_LIMIT / 2 + 10000);
+	fill(&b, &c, FIXTURE_QUEUE_LIMIT / 2 + 10000);
 	client_send(&b, &c, FIN | WS_PONG, bytes_str(""));
 	assert_false(c.conn->reading);
-	bench_pass(&b, 60000);
-	while (c.conn->out.n > 0) {
+	fixture_pass(&b, 60000);
+	while (c.conn->stream.out.n > 0) {
 		client_take(&c, &payload);
-		bench_turn(&b);
+		fixture_turn(&b);
 	}
 	assert_true(c.conn->reading);
-	bench_pass(&b, 34000);
+	fixture_pass(&b, 34000);
 	assert_int_equal(c.conn->state, CONN_OPEN);
-	bench_pass(&b, 1500);
-	assert_int_equal(bench_count(&b), 0);
+	fixture_pass(&b, 1500);
+	assert_int_equal(fixture_count(&b), 0);
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void at_most_one_pong_waits_for_a_client_that_does_not_read(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct buf payload = { 0 };
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
-	fill(&b, &c, BENCH_QUEUE_LIMIT / 4);
-	uint32_t n = c.conn->out.n;
+	fill(&b, &c, FIXTURE_QUEUE_LIMIT / 4);
+	uint32_t n = c.conn->stream.out.n;
 	for (int i = 0; i < 50; i++) {
 		char text[2] = { (char)('A' + i), '\0' };
 		client_send(&b, &c, FIN | WS_PING, bytes_str(text));
 	}
-	assert_int_equal(c.conn->out.n, n + 1);
+	assert_int_equal(c.conn->stream.out.n, n + 1);
 	// It gets the first, which was queued, and the last; those between are answered by it.
 	char pongs[8] = "";
 	for (int i = 0; i < 2000 && strlen(pongs) < 2; i++) {
-		bench_turn(&b);
+		fixture_turn(&b);
 		if (client_take(&c, &payload) == (FIN | WS_PONG)) {
 			strncat(pongs, (const char *)payload.data, 1);
 		}
@@ -716,7 +726,7 @@ static void at_most_one_pong_waits_for_a_client_that_does_not_read(void **state)
 	assert_string_equal(pongs, "Ar");
 	buf_fini(&payload);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // ---- the closing handshake
@@ -735,57 +745,58 @@ static void a_clients_close_is_echoed_and_ends_the_connection(void **state)
 		{ "", 0, CLOSE_NORMAL },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
 		struct buf payload = { 0 };
-		bench_init(&b);
+		fixture_init(&b);
 		client_open(&b, &c);
 		client_send(&b, &c, FIN | WS_CLOSE, bytes_make(rows[i].payload, rows[i].len));
 		assert_int_equal(client_take(&c, &payload), FIN | WS_CLOSE);
 		assert_int_equal(payload.len, rows[i].len > 0 ? 2 : 0);
 		assert_memory_equal(payload.data, rows[i].payload, payload.len);
 		assert_false(client_read(&c));
-		assert_int_equal(counter_get(&b.w->metrics.closes[rows[i].reason]), 1);
+		assert_int_equal(
+			counter_get(&worker_clients(b.w)->turn.metrics.closes[rows[i].reason]), 1);
 		buf_fini(&payload);
 		client_close(&c);
-		bench_turn(&b);
-		assert_int_equal(bench_count(&b), 0);
-		bench_fini(&b);
+		fixture_turn(&b);
+		assert_int_equal(fixture_count(&b), 0);
+		fixture_fini(&b);
 	}
 }
 
 static void closing_twice_keeps_the_first_reason(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	conn_close(c.conn, CLOSE_REVOKED);
 	conn_close(c.conn, CLOSE_RESTART);
 	conn_send(c.conn, frame_new(WS_TEXT, bytes_str("too late")));
-	bench_turn(&b);
+	fixture_turn(&b);
 	client_expect_close(&c, 4004);
 	client_expect_nothing(&c);
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_RESTART]), 0);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_RESTART]), 0);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void an_idle_connection_is_small(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	assert_true(sizeof(struct conn) <= 584);
 	assert_null(c.conn->in.data);
-	assert_null(c.conn->blocked);
-	assert_null(c.conn->out.ring);
+	assert_null(c.conn->stream.blocked);
+	assert_null(c.conn->stream.out.ring);
 	assert_null(c.conn->ws.message.data);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 #include <sys/types.h>
 
 #include "proto/link/crypto_mem.h"
-#include "tests/unit/edge_bench.h"
+#include "tests/unit/edge_fixture.h"
 
 // The peer of every connection is 192.0.2.1.
 #define TRUSTED "--trusted-proxies=192.0.2.0/24"
@@ -43,14 +43,14 @@ static void behind_a_header_a_stream_at_every_split_is_as_ever(void **state)
 	buf_append_str(&stream, REQUEST "\r\n");
 	client_frame(&stream, FIN | WS_TEXT, bytes_str("{\"type\":\"ping\"}"));
 	for (size_t split = 1; split < stream.len; split++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init_with(&b, ARGS(BENCH_OPTIONS, TRUSTED, "--proxy-protocol"));
+		fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, TRUSTED, "--proxy-protocol"));
 		client_connect(&b, &c);
 		client_write(&b, &c, stream.data, split);
 		client_write(&b, &c, stream.data + split, stream.len - split);
-		bench_turn(&b); // the header is read by itself, its end too
-		bench_turn(&b);
+		fixture_turn(&b); // the header is read by itself, its end too
+		fixture_turn(&b);
 		client_read(&c);
 		client_skip_head(&c);
 		client_expect(&c, "connected");
@@ -59,7 +59,7 @@ static void behind_a_header_a_stream_at_every_split_is_as_ever(void **state)
 		assert_null(c.conn->in.data);
 		assert_announced("198.51.100.1");
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 	buf_fini(&stream);
 }
@@ -67,9 +67,9 @@ static void behind_a_header_a_stream_at_every_split_is_as_ever(void **state)
 static void a_header_byte_by_byte_is_read(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init_with(&b, ARGS(BENCH_OPTIONS, TRUSTED, "--proxy-protocol"));
+	fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, TRUSTED, "--proxy-protocol"));
 	client_connect(&b, &c);
 	for (size_t i = 0; i < sizeof(HEADER) - 1; i++) {
 		assert_int_equal(c.conn->state, CONN_PROXY);
@@ -80,7 +80,7 @@ static void a_header_byte_by_byte_is_read(void **state)
 	WRITE(&b, &c, REQUEST "\r\n");
 	assert_announced("198.51.100.1");
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void the_client_that_a_trusted_proxy_names_is_announced(void **state)
@@ -99,16 +99,16 @@ static void the_client_that_a_trusted_proxy_names_is_announced(void **state)
 		{ "--demo=no", "X-Forwarded-For: 198.51.100.1\r\n", "192.0.2.1" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init_with(&b, ARGS(BENCH_OPTIONS, rows[i].option));
+		fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, rows[i].option));
 		client_connect(&b, &c);
 		WRITE(&b, &c, REQUEST);
 		client_write_str(&b, &c, rows[i].fields);
 		client_write_str(&b, &c, "\r\n");
 		assert_announced(rows[i].announced);
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 }
 
@@ -126,9 +126,9 @@ static void a_page_of_the_same_host_is_ours_also_if_tls_ends_at_the_proxy(void *
 		{ "--trusted-proxies=10.0.0.0/8", "X-Forwarded-Proto: https\r\n", "HTTP/1.1 403 " },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init_with(&b, ARGS(BENCH_OPTIONS, rows[i].option));
+		fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, rows[i].option));
 		client_connect(&b, &c);
 		WRITE(&b, &c, REQUEST "Origin: https://example.org\r\n");
 		client_write_str(&b, &c, rows[i].fields);
@@ -138,7 +138,7 @@ static void a_page_of_the_same_host_is_ours_also_if_tls_ends_at_the_proxy(void *
 			fail_msg("row %zu: %.*s", i, (int)c.in.len, (const char *)c.in.data);
 		}
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 }
 
@@ -155,33 +155,33 @@ static void what_a_header_says_decides_who_is_believed_then(void **state)
 		{ HEADER_LOCAL, sizeof(HEADER_LOCAL) - 1, "203.0.113.7" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init_with(&b, ARGS(BENCH_OPTIONS, TRUSTED, "--proxy-protocol"));
+		fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, TRUSTED, "--proxy-protocol"));
 		client_connect(&b, &c);
 		client_write(&b, &c, rows[i].header, rows[i].len);
 		WRITE(&b, &c, REQUEST "X-Forwarded-For: 203.0.113.7\r\n\r\n");
-		bench_turn(&b);
+		fixture_turn(&b);
 		assert_announced(rows[i].announced);
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 }
 
 static void a_balancer_may_ask_for_itself(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init_with(&b, ARGS(BENCH_OPTIONS, TRUSTED, "--proxy-protocol"));
+	fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, TRUSTED, "--proxy-protocol"));
 	client_connect(&b, &c);
-	router.status.canary_ms = bench_now_ms;
+	router.status.canary_ms = fixture_now_ms;
 	WRITE(&b, &c, HEADER_LOCAL "GET /ready HTTP/1.1\r\nHost: x\r\n\r\n");
-	bench_turn(&b);
+	fixture_turn(&b);
 	client_read(&c);
 	assert_non_null(strstr(client_text(&c), "HTTP/1.1 200 "));
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // Nothing is answered: what is no header comes from nobody who waits for HTTP.
@@ -202,71 +202,79 @@ static void without_a_good_header_a_connection_is_dropped_and_counted(void **sta
 #undef ROW
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init_with(&b, ARGS(BENCH_OPTIONS, TRUSTED, "--proxy-protocol"));
+		fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, TRUSTED, "--proxy-protocol"));
 		client_connect(&b, &c);
 		client_write(&b, &c, rows[i].start, rows[i].len);
 		assert_dropped(&c);
-		assert_int_equal(bench_count(&b), 0);
-		assert_int_equal(counter_get(&b.w->metrics.handshakes[HANDSHAKE_400]), 1);
+		assert_int_equal(fixture_count(&b), 0);
+		assert_int_equal(
+			counter_get(&worker_clients(b.w)->turn.metrics.handshakes[HANDSHAKE_400]),
+			1);
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 }
 
 static void a_header_that_trickles_is_dropped_in_the_end(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init_with(&b, ARGS(BENCH_OPTIONS, TRUSTED, "--proxy-protocol"));
+	fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, TRUSTED, "--proxy-protocol"));
 	client_connect(&b, &c);
 	for (size_t i = 0; i < 9; i++) {
-		bench_pass(&b, 1000);
+		fixture_pass(&b, 1000);
 		client_write(&b, &c, &HEADER[i], 1); // each byte starts nothing anew
 	}
 	assert_int_equal(c.conn->state, CONN_PROXY);
-	bench_pass(&b, 1100);
+	fixture_pass(&b, 1100);
 	assert_dropped(&c);
-	assert_int_equal(counter_get(&b.w->metrics.handshakes[HANDSHAKE_408]), 1);
-	assert_int_equal(counter_get(&b.w->metrics.closes[CLOSE_HANDSHAKE_TIMEOUT]), 1);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.handshakes[HANDSHAKE_408]),
+		1);
+	assert_int_equal(
+		counter_get(&worker_clients(b.w)->turn.metrics.closes[CLOSE_HANDSHAKE_TIMEOUT]), 1);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_peer_that_goes_before_its_header_ends_is_gone(void **state)
 {
 	(void)state;
 	for (size_t len = 0; len < sizeof(HEADER) - 1; len++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init_with(&b, ARGS(BENCH_OPTIONS, TRUSTED, "--proxy-protocol"));
+		fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, TRUSTED, "--proxy-protocol"));
 		client_connect(&b, &c);
 		client_write(&b, &c, HEADER, len);
 		client_close(&c);
-		bench_turn(&b);
-		bench_turn(&b);
-		assert_int_equal(bench_count(&b), 0);
-		assert_int_equal(counter_get(&b.w->metrics.handshakes[HANDSHAKE_PEER_GONE]), 1);
-		bench_fini(&b);
+		fixture_turn(&b);
+		fixture_turn(&b);
+		assert_int_equal(fixture_count(&b), 0);
+		assert_int_equal(
+			counter_get(
+				&worker_clients(b.w)->turn.metrics.handshakes[HANDSHAKE_PEER_GONE]),
+			1);
+		fixture_fini(&b);
 	}
 }
 
 static void an_edge_that_stops_waits_for_no_header(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init_with(&b, ARGS(BENCH_OPTIONS, TRUSTED, "--proxy-protocol"));
+	fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, TRUSTED, "--proxy-protocol"));
 	client_connect(&b, &c);
 	conn_close(c.conn, CLOSE_RESTART);
-	bench_turn(&b);
+	fixture_turn(&b);
 	assert_dropped(&c);
-	assert_int_equal(bench_count(&b), 0);
-	assert_int_equal(counter_get(&b.w->metrics.handshakes[HANDSHAKE_503]), 1);
+	assert_int_equal(fixture_count(&b), 0);
+	assert_int_equal(counter_get(&worker_clients(b.w)->turn.metrics.handshakes[HANDSHAKE_503]),
+		1);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "common/check.h"
-#include "edge/client/fib.h"
+#include "edge/uplink/fib.h"
 #include "tests/unit/test.h"
 
 struct conn { // all that the fib sees of a connection: an address and a list head

@@ -11,8 +11,9 @@ static struct frame *text_frame(const char *text)
 	return frame_new(WS_TEXT, bytes_str(text));
 }
 
-static void note_sent(const struct frame *f, void *arg)
+static void note_sent(void *arg, const struct frame *f, bool sent)
 {
+	(void)sent;
 	struct buf *log = arg;
 	buf_append(log, f->data + 2, f->len - 2);
 	buf_append_byte(log, ';');

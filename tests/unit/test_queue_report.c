@@ -1,7 +1,8 @@
 // Who has to go when more waits for a worker's clients than it may, and what routers hear of queues.
 #include <signal.h>
 
-#include "tests/unit/edge_bench.h"
+#include "edge/client/queue_report.h"
+#include "tests/unit/edge_fixture.h"
 
 enum {
 	N = 3,
@@ -9,9 +10,9 @@ enum {
 	SHARE = 120000,
 };
 
-static void bench_with_total(struct bench *b, const char *option)
+static void bench_with_total(struct fixture *b, const char *option)
 {
-	bench_init_with(b,
+	fixture_init_with(b,
 		ARGS("--auth=none", "--listen=127.0.0.1:0", "--queue-limit=1MiB", option));
 }
 
@@ -24,73 +25,73 @@ static void add_large(struct client *c)
 }
 
 // Fills its socket, and nothing but a part of one frame is left over.
-static void block(struct bench *b, struct client *c)
+static void block(struct fixture *b, struct client *c)
 {
-	while (c->conn->blocked == NULL) {
+	while (c->conn->stream.blocked == NULL) {
 		add_large(c);
-		bench_turn(b);
+		fixture_turn(b);
 	}
-	assert_true(c->conn->out.bytes <= LARGE + 4);
+	assert_true(c->conn->stream.out.bytes <= LARGE + 4);
 }
 
 // Clients that were blocked one second after another, the first one longest ago.
-static void block_in_turn(struct bench *b, struct client clients[N])
+static void block_in_turn(struct fixture *b, struct client clients[N])
 {
 	for (int i = 0; i < N; i++) {
 		client_open(b, &clients[i]);
 		block(b, &clients[i]);
-		bench_pass(b, 1000);
+		fixture_pass(b, 1000);
 	}
 }
 
-static void finish(struct bench *b, struct client *clients, int n)
+static void finish(struct fixture *b, struct client *clients, int n)
 {
 	for (int i = 0; i < n; i++) {
 		client_close(&clients[i]);
 	}
-	bench_turn(b);
-	assert_int_equal(b->w->backlog.bytes, 0);
-	assert_true(TAILQ_EMPTY(&b->w->backlog.blocked));
-	bench_fini(b);
+	fixture_turn(b);
+	assert_int_equal(worker_clients(b->w)->turn.streams.queued.bytes, 0);
+	assert_true(TAILQ_EMPTY(&worker_clients(b->w)->turn.streams.queued.blocked));
+	fixture_fini(b);
 }
 
 static void who_stands_still_longest_is_closed_first(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[N];
 	bench_with_total(&b, "--queue-total=120000");
 	block_in_turn(&b, clients);
 	// Whoever adds the frame too many is not whoever has to go.
-	while (b.w->backlog.bytes + LARGE + 4 <= SHARE) {
+	while (worker_clients(b.w)->turn.streams.queued.bytes + LARGE + 4 <= SHARE) {
 		add_large(&clients[2]);
-		bench_turn(&b);
+		fixture_turn(&b);
 	}
 	assert_int_equal(clients[0].conn->state, CONN_OPEN);
 	add_large(&clients[2]);
-	bench_turn(&b);
+	fixture_turn(&b);
 	assert_int_equal(clients[0].conn->state, CONN_CLOSING);
 	assert_int_equal(clients[0].conn->reason, CLOSE_SLOW_CONSUMER);
 	assert_int_equal(clients[1].conn->state, CONN_OPEN);
 	assert_int_equal(clients[2].conn->state, CONN_OPEN);
-	assert_true(b.w->backlog.bytes <= SHARE);
+	assert_true(worker_clients(b.w)->turn.streams.queued.bytes <= SHARE);
 	finish(&b, clients, N);
 }
 
 static void who_takes_something_is_not_the_next_to_go(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[N];
 	bench_with_total(&b, "--queue-total=120000");
 	block_in_turn(&b, clients);
 	add_large(&clients[0]);
 	client_read(&clients[0]);
-	bench_turn(&b);
+	fixture_turn(&b);
 	block(&b, &clients[0]);
 	while (clients[1].conn->state == CONN_OPEN) {
 		add_large(&clients[2]);
-		bench_turn(&b);
+		fixture_turn(&b);
 	}
 	assert_int_equal(clients[0].conn->state, CONN_OPEN);
 	assert_int_equal(clients[2].conn->state, CONN_OPEN);
@@ -100,25 +101,25 @@ static void who_takes_something_is_not_the_next_to_go(void **state)
 static void what_is_left_of_who_goes_is_not_counted(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[N];
 	bench_with_total(&b, "--queue-total=120000");
 	block_in_turn(&b, clients);
 	for (int i = 0; i < 4; i++) {
 		add_large(&clients[0]);
 	}
-	bench_turn(&b);
+	fixture_turn(&b);
 	assert_int_equal(clients[0].conn->state, CONN_CLOSING);
-	assert_true(clients[0].conn->out.bytes > 0); // the rest of a frame, and the Close
-	size_t others = clients[1].conn->out.bytes + clients[2].conn->out.bytes;
-	assert_int_equal(b.w->backlog.bytes, others);
+	assert_true(clients[0].conn->stream.out.bytes > 0); // the rest of a frame, and the Close
+	size_t others = clients[1].conn->stream.out.bytes + clients[2].conn->stream.out.bytes;
+	assert_int_equal(worker_clients(b.w)->turn.streams.queued.bytes, others);
 	assert_int_equal(clients[1].conn->state, CONN_OPEN);
 	// It may still read why.
 	struct buf payload = { 0 };
 	unsigned first = 0;
 	for (int i = 0; first != (FIN | WS_CLOSE) && i < 1000; i++) {
 		first = client_take(&clients[0], &payload);
-		bench_turn(&b);
+		fixture_turn(&b);
 	}
 	assert_int_equal(first, FIN | WS_CLOSE);
 	assert_non_null(strstr((const char *)payload.data + 2, "slow_consumer"));
@@ -132,7 +133,7 @@ static void what_is_written_in_the_same_turn_is_never_too_much(void **state)
 	enum {
 		MANY = 50
 	};
-	struct bench b;
+	struct fixture b;
 	struct client clients[MANY];
 	bench_with_total(&b, "--queue-total=50000");
 	for (int i = 0; i < MANY; i++) {
@@ -141,9 +142,9 @@ static void what_is_written_in_the_same_turn_is_never_too_much(void **state)
 	for (int i = 0; i < MANY; i++) {
 		add_large(&clients[i]);
 	}
-	assert_true(b.w->backlog.bytes > (size_t)MANY * LARGE);
-	bench_turn(&b);
-	assert_int_equal(b.w->backlog.bytes, 0);
+	assert_true(worker_clients(b.w)->turn.streams.queued.bytes > (size_t)MANY * LARGE);
+	fixture_turn(&b);
+	assert_int_equal(worker_clients(b.w)->turn.streams.queued.bytes, 0);
 	for (int i = 0; i < MANY; i++) {
 		assert_int_equal(clients[i].conn->state, CONN_OPEN);
 	}
@@ -153,15 +154,15 @@ static void what_is_written_in_the_same_turn_is_never_too_much(void **state)
 static void a_worker_has_its_share(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[N];
 	bench_with_total(&b, "--queue-total=240000");
 	b.edge.n_workers = 2;
 	block_in_turn(&b, clients);
 	while (clients[0].conn->state == CONN_OPEN) {
-		assert_true(b.w->backlog.bytes <= SHARE);
+		assert_true(worker_clients(b.w)->turn.streams.queued.bytes <= SHARE);
 		add_large(&clients[2]);
-		bench_turn(&b);
+		fixture_turn(&b);
 	}
 	finish(&b, clients, N);
 }
@@ -169,14 +170,14 @@ static void a_worker_has_its_share(void **state)
 static void without_the_option_only_the_own_limit_counts(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[N];
 	bench_with_total(&b, "--queue-total=0");
 	block_in_turn(&b, clients);
 	for (int i = 0; i < 3 * 30; i++) {
 		add_large(&clients[i % N]);
 	}
-	bench_turn(&b);
+	fixture_turn(&b);
 	for (int i = 0; i < N; i++) {
 		assert_int_equal(clients[i].conn->state, CONN_OPEN);
 	}
@@ -186,12 +187,12 @@ static void without_the_option_only_the_own_limit_counts(void **state)
 static void a_new_limit_is_kept_from_the_next_turn_on(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[N];
 	bench_with_total(&b, "--queue-total=0");
 	block_in_turn(&b, clients);
 	b.conf->queue_total = 1;
-	bench_turn(&b);
+	fixture_turn(&b);
 	for (int i = 0; i < N; i++) {
 		assert_int_equal(clients[i].conn->state, CONN_CLOSING);
 	}
@@ -212,46 +213,46 @@ static uint64_t next_report(uint64_t *queue_bytes)
 static void routers_hear_of_a_queue_once_a_second_if_it_changed(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[N];
 	uint64_t bytes = 0;
 	bench_with_total(&b, "--queue-total=0");
 	client_open(&b, &clients[0]);
 	client_open(&b, &clients[1]);
 	block(&b, &clients[0]);
-	bench_pass(&b, 100);
+	fixture_pass(&b, 100);
 	assert_int_equal(next_report(&bytes), clients[0].conn->handle);
-	assert_int_equal(bytes, clients[0].conn->out.bytes);
-	bench_pass(&b, 5000);
+	assert_int_equal(bytes, clients[0].conn->stream.out.bytes);
+	fixture_pass(&b, 5000);
 	assert_int_equal(next_report(&bytes), 0);
 	int n = 0;
 	for (int i = 0; i < 15; i++) {
 		add_large(&clients[0]);
-		bench_pass(&b, 200);
+		fixture_pass(&b, 200);
 	}
-	bench_pass(&b, 1000);
+	fixture_pass(&b, 1000);
 	while (next_report(&bytes) == clients[0].conn->handle) {
 		n++;
 	}
 	assert_in_range(n, 3, 5); // in four seconds
-	assert_int_equal(bytes, clients[0].conn->out.bytes);
+	assert_int_equal(bytes, clients[0].conn->stream.out.bytes);
 	finish(&b, clients, 2);
 }
 
 static void routers_hear_that_a_queue_is_empty_again(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[1];
 	uint64_t bytes = 1;
 	bench_with_total(&b, "--queue-total=0");
 	client_open(&b, &clients[0]);
 	block(&b, &clients[0]);
-	bench_pass(&b, 100);
+	fixture_pass(&b, 100);
 	assert_true(next_report(&bytes) != 0 && bytes > 0);
-	while (clients[0].conn->blocked != NULL) {
+	while (clients[0].conn->stream.blocked != NULL) {
 		client_read(&clients[0]);
-		bench_turn(&b);
+		fixture_turn(&b);
 	}
 	assert_int_equal(next_report(&bytes), clients[0].conn->handle);
 	assert_int_equal(bytes, 0);
@@ -261,22 +262,22 @@ static void routers_hear_that_a_queue_is_empty_again(void **state)
 static void a_new_router_hears_it_again_and_none_that_is_away(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[1];
 	uint64_t bytes = 0;
 	bench_with_total(&b, "--queue-total=0");
 	client_open(&b, &clients[0]);
 	router.status.up = false;
-	bench_pass(&b, 200);
+	fixture_pass(&b, 200);
 	block(&b, &clients[0]);
-	bench_pass(&b, 3000);
+	fixture_pass(&b, 3000);
 	assert_int_equal(next_report(&bytes), 0);
 	router.status.up = true;
-	bench_pass(&b, 1100);
+	fixture_pass(&b, 1100);
 	assert_int_equal(next_report(&bytes), clients[0].conn->handle);
 	dispatch_session(&b.dispatch, 2);
-	bench_turn(&b);
-	bench_pass(&b, 1000);
+	fixture_turn(&b);
+	fixture_pass(&b, 1000);
 	assert_int_equal(next_report(&bytes), clients[0].conn->handle);
 	finish(&b, clients, 1);
 }
@@ -285,9 +286,9 @@ static void reports_are_so_many_at_once_and_none_to_a_full_link(void **state)
 {
 	(void)state;
 	enum {
-		MANY = BACKLOG_REPORTS_MAX + 10
+		MANY = QUEUE_REPORTS_MAX + 10
 	};
-	struct bench b;
+	struct fixture b;
 	struct client clients[MANY];
 	uint64_t bytes = 0;
 	bench_with_total(&b, "--queue-total=0");
@@ -297,17 +298,17 @@ static void reports_are_so_many_at_once_and_none_to_a_full_link(void **state)
 		router_forget();
 		block(&b, &clients[i]);
 	}
-	bench_pass(&b, 1000);
+	fixture_pass(&b, 1000);
 	assert_int_equal(next_report(&bytes), 0);
 	router.full = false;
-	bench_pass(&b, 100);
+	fixture_pass(&b, 100);
 	int n = 0;
 	while (next_report(&bytes) != 0) {
 		n++;
 	}
 	router_forget();
-	assert_int_equal(n, BACKLOG_REPORTS_MAX);
-	bench_pass(&b, 1000);
+	assert_int_equal(n, QUEUE_REPORTS_MAX);
+	fixture_pass(&b, 1000);
 	while (next_report(&bytes) != 0) {
 		n++;
 	}
@@ -316,7 +317,7 @@ static void reports_are_so_many_at_once_and_none_to_a_full_link(void **state)
 	for (int i = 0; i < MANY; i++) {
 		client_close(&clients[i]);
 		router_forget();
-		bench_turn(&b);
+		fixture_turn(&b);
 	}
 	finish(&b, clients, 0);
 }

@@ -4,11 +4,11 @@
 
 #include "proto/link/crypto_mem.h"
 #include "proto/names.h"
-#include "tests/unit/edge_bench.h"
+#include "tests/unit/edge_fixture.h"
 
 // ---- what the router says
 
-static void say_joined(struct bench *b, const struct client *c, uint64_t req, const char *room,
+static void say_joined(struct fixture *b, const struct client *c, uint64_t req, const char *room,
 	uint64_t epoch, uint64_t seq, uint32_t recovery)
 {
 	Weir__Link__V1__Joined joined = WEIR__LINK__V1__JOINED__INIT;
@@ -19,10 +19,10 @@ static void say_joined(struct bench *b, const struct client *c, uint64_t req, co
 	joined.seq = seq;
 	joined.members = 1;
 	joined.recovery = recovery;
-	bench_say(b, &LINK_ITEM(JOINED, joined, &joined));
+	fixture_say(b, &LINK_ITEM(JOINED, joined, &joined));
 }
 
-static void say_delivery(struct bench *b, const char *room, uint64_t epoch, uint64_t seq,
+static void say_delivery(struct fixture *b, const char *room, uint64_t epoch, uint64_t seq,
 	const char *type, uint64_t except)
 {
 	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
@@ -33,10 +33,10 @@ static void say_delivery(struct bench *b, const char *room, uint64_t epoch, uint
 	delivery.type = pb_data(bytes_str(type));
 	delivery.body = pb_data(bytes_str("{}"));
 	delivery.except = except;
-	bench_say(b, &LINK_ITEM(DELIVERY, delivery, &delivery));
+	fixture_say(b, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
-static void say_left(struct bench *b, const struct client *c, uint64_t req, const char *room,
+static void say_left(struct fixture *b, const struct client *c, uint64_t req, const char *room,
 	const char *reason)
 {
 	Weir__Link__V1__Left left = WEIR__LINK__V1__LEFT__INIT;
@@ -44,10 +44,10 @@ static void say_left(struct bench *b, const struct client *c, uint64_t req, cons
 	left.req = req;
 	left.room = pb_data(bytes_str(room));
 	left.reason = pb_data(bytes_str(reason));
-	bench_say(b, &LINK_ITEM(LEFT, left, &left));
+	fixture_say(b, &LINK_ITEM(LEFT, left, &left));
 }
 
-static void say_published(struct bench *b, const struct client *c, uint64_t req, uint64_t seq)
+static void say_published(struct fixture *b, const struct client *c, uint64_t req, uint64_t seq)
 {
 	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
 	published.client = c->conn->handle;
@@ -56,19 +56,19 @@ static void say_published(struct bench *b, const struct client *c, uint64_t req,
 	published.seq = seq;
 	published.timestamp_ms = 1;
 	published.members = 2;
-	bench_say(b, &LINK_ITEM(PUBLISHED, published, &published));
+	fixture_say(b, &LINK_ITEM(PUBLISHED, published, &published));
 }
 
-static void say_refused(struct bench *b, const struct client *c, uint64_t req, enum refusal code)
+static void say_refused(struct fixture *b, const struct client *c, uint64_t req, enum refusal code)
 {
 	Weir__Link__V1__Refused refused = WEIR__LINK__V1__REFUSED__INIT;
 	refused.client = c->conn->handle;
 	refused.req = req;
 	refused.code = code;
-	bench_say(b, &LINK_ITEM(REFUSED, refused, &refused));
+	fixture_say(b, &LINK_ITEM(REFUSED, refused, &refused));
 }
 
-static void say_gap(struct bench *b, const char *room, uint64_t epoch, uint64_t from, uint64_t to)
+static void say_gap(struct fixture *b, const char *room, uint64_t epoch, uint64_t from, uint64_t to)
 {
 	Weir__Link__V1__Gap gap = WEIR__LINK__V1__GAP__INIT;
 	gap.room = pb_data(bytes_str(room));
@@ -76,19 +76,19 @@ static void say_gap(struct bench *b, const char *room, uint64_t epoch, uint64_t 
 	gap.from = from;
 	gap.to = to;
 	gap.reason = pb_data(bytes_str("link"));
-	bench_say(b, &LINK_ITEM(GAP, gap, &gap));
+	fixture_say(b, &LINK_ITEM(GAP, gap, &gap));
 }
 
-static void say_kick(struct bench *b, const struct client *c, const char *reason)
+static void say_kick(struct fixture *b, const struct client *c, const char *reason)
 {
 	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
 	kick.client = c->conn->handle;
 	kick.reason = pb_data(bytes_str(reason));
-	bench_say(b, &LINK_ITEM(KICK, kick, &kick));
+	fixture_say(b, &LINK_ITEM(KICK, kick, &kick));
 }
 
 // The client asks; returns the number of its request.
-static uint64_t ask(struct bench *b, struct client *c, const char *json)
+static uint64_t ask(struct fixture *b, struct client *c, const char *json)
 {
 	router_forget();
 	client_say(b, c, json);
@@ -98,14 +98,15 @@ static uint64_t ask(struct bench *b, struct client *c, const char *json)
 }
 
 // The client joins the room, which is at (epoch, seq).
-static void join(struct bench *b, struct client *c, const char *room, uint64_t epoch, uint64_t seq)
+static void join(struct fixture *b, struct client *c, const char *room, uint64_t epoch,
+	uint64_t seq)
 {
 	struct buf json = { 0 };
 	buf_printf(&json, "{\"type\":\"join\",\"room\":\"%s\",\"presence\":false}", room);
 	*buf_reserve(&json, 1) = '\0';
 	uint64_t req = ask(b, c, (const char *)json.data);
 	say_joined(b, c, req, room, epoch, seq, 0);
-	bench_deliver(b);
+	fixture_deliver(b);
 	client_expect(c, "\"type\":\"joined\"");
 	buf_fini(&json);
 }
@@ -115,10 +116,10 @@ static void join(struct bench *b, struct client *c, const char *room, uint64_t e
 static void a_join_is_asked_and_its_answer_repeats_the_id(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	struct bench_said *said;
-	bench_init(&b);
+	struct said *said;
+	fixture_init(&b);
 	client_open(&b, &c);
 	router_forget();
 	client_say(&b, &c,
@@ -129,55 +130,55 @@ static void a_join_is_asked_and_its_answer_repeats_the_id(void **state)
 	assert_true(item->join->client == c.conn->handle && item->join->req == said->req);
 	assert_true(item->join->presence && item->join->has_since && !item->join->automatic);
 	assert_true(item->join->since_epoch == 0xabc && item->join->since_seq == 9);
-	assert_true(said->deadline_ms == bench_now_ms + b.conf->publish_timeout_ms);
+	assert_true(said->deadline_ms == fixture_now_ms + b.conf->publish_timeout_ms);
 	uint64_t req = said->req;
 	say_joined(&b, &c, req, "r", 0xabc, 9, 1);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c,
 		"{\"type\":\"joined\",\"room\":\"r\",\"epoch\":\"abc\",\"seq\":9,"
 		"\"recovered\":true,\"members\":1,\"messages\":[],\"id\":\"j 1\"}");
-	assert_int_equal(c.conn->n_rooms, 1);
-	assert_int_equal(c.conn->n_joining + c.conn->n_recoveries, 0);
+	assert_int_equal(c.conn->account.n_rooms, 1);
+	assert_int_equal(c.conn->account.n_joining + c.conn->account.n_recoveries, 0);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_sender_gets_its_message_before_its_ack(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	join(&b, &c, "r", 1, 4);
 	uint64_t req = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":7,\"n\":1}");
 	say_delivery(&b, "r", 1, 5, "chat", 0);
 	say_published(&b, &c, req, 5);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c, "\"type\":\"chat\"");
 	client_expect(&c, "{\"type\":\"ack\",\"id\":7,\"room\":\"r\",\"epoch\":\"1\",\"seq\":5");
 	assert_int_equal(router.consumed, b.mark);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void without_an_id_there_is_no_ack_but_a_refusal(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	uint64_t req = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\"}");
 	say_published(&b, &c, req, 5);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect_nothing(&c);
 	req = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\"}");
 	say_refused(&b, &c, req, REFUSAL_FORBIDDEN);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c, "\"code\":\"forbidden\"");
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void refusals_become_errors(void **state)
@@ -195,18 +196,18 @@ static void refusals_become_errors(void **state)
 		{ REFUSAL_UNAVAILABLE, "\"outcome\":\"none\"" },
 		{ (enum refusal)99, "\"code\":\"unavailable\"" }, // of a newer router
 	};
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		uint64_t req = ask(&b, &c, "{\"type\":\"leave\",\"room\":\"r\",\"id\":1}");
 		say_refused(&b, &c, req, rows[i].refusal);
-		bench_deliver(&b);
+		fixture_deliver(&b);
 		client_expect(&c, rows[i].part);
 	}
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void what_the_rights_forbid_is_not_asked(void **state)
@@ -221,9 +222,9 @@ static void what_the_rights_forbid_is_not_asked(void **state)
 		"{\"type\":\"direct\",\"to\":\"bob\",\"id\":1}",
 		"{\"type\":\"admin:broadcast\",\"id\":1}",
 	};
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	c.conn->identity.rights = rights_new();
 	assert_true(rights_add_option(c.conn->identity.rights, "join=half"));
@@ -234,15 +235,15 @@ static void what_the_rights_forbid_is_not_asked(void **state)
 		assert_null(router_next(NULL));
 	}
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_connection_may_be_in_so_many_rooms(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	b.conf->max_rooms_per_connection = 3;
 	client_open(&b, &c);
 	join(&b, &c, "a", 1, 0);
@@ -251,22 +252,22 @@ static void a_connection_may_be_in_so_many_rooms(void **state)
 	client_say(&b, &c, "{\"type\":\"join\",\"room\":\"d\"}"); // while that is under way
 	client_expect(&c, "\"code\":\"limit\"");
 	say_refused(&b, &c, req, REFUSAL_FORBIDDEN);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c, "forbidden");
 	join(&b, &c, "d", 1, 0);
 	join(&b, &c, "a", 1, 0); // again, which needs no space
 	client_say(&b, &c, "{\"type\":\"join\",\"room\":\"e\"}");
 	client_expect(&c, "\"code\":\"limit\"");
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_full_queue_to_the_router_is_said_at_once(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	router_forget();
 	router.full = true;
@@ -274,82 +275,82 @@ static void a_full_queue_to_the_router_is_said_at_once(void **state)
 	client_expect(&c, "\"id\":1,\"room\":\"r\",\"outcome\":\"none\"");
 	assert_null(router_next(NULL));
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_request_without_an_answer_ends_at_its_deadline(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	uint64_t first = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
-	bench_pass(&b, 5000);
+	fixture_pass(&b, 5000);
 	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":2}");
 	router.sent_req = first;
-	bench_pass(&b, 4900);
+	fixture_pass(&b, 4900);
 	client_expect_nothing(&c);
-	bench_pass(&b, 100);
+	fixture_pass(&b, 100);
 	client_expect(&c, "\"id\":1,\"room\":\"r\",\"outcome\":\"unknown\"");
 	client_expect_nothing(&c);
-	bench_pass(&b, 5000);
+	fixture_pass(&b, 5000);
 	client_expect(&c, "\"id\":2,\"room\":\"r\",\"outcome\":\"none\"");
 	say_published(&b, &c, first, 5); // nobody waits for it any more
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect_nothing(&c);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_join_answered_too_late_is_a_membership_all_the_same(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	uint64_t req = ask(&b, &c, "{\"type\":\"join\",\"room\":\"r\",\"id\":1}");
 	router.sent_req = req;
-	bench_pass(&b, 10000);
+	fixture_pass(&b, 10000);
 	client_expect(&c, "\"outcome\":\"unknown\"");
 	say_joined(&b, &c, req, "r", 1, 4, 0);
 	say_delivery(&b, "r", 1, 5, "chat", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c,
 		"{\"type\":\"joined\",\"room\":\"r\",\"epoch\":\"1\",\"seq\":4,\"members\":1}");
 	client_expect(&c, "chat");
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void one_recovery_at_a_time_while_the_router_answers(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
-	bench_pass(&b, 100); // sees the link
+	fixture_init(&b);
+	fixture_pass(&b, 100); // sees the link
 	client_open(&b, &c);
 	uint64_t req = ask(&b, &c, "{\"type\":\"history\",\"room\":\"r\",\"id\":1}");
 	router_forget();
 	client_say(&b, &c, "{\"type\":\"history\",\"room\":\"s\",\"id\":2}");
 	assert_null(router_next(NULL));
 	say_refused(&b, &c, req, REFUSAL_LIMIT);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c, "\"id\":1");
-	bench_turn(&b);
+	fixture_turn(&b);
 	assert_non_null(router_next_of(WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST));
 	// Without the router nothing is gained by waiting.
 	router_forget();
 	client_say(&b, &c, "{\"type\":\"ping\"}");
 	client_expect_nothing(&c);
 	router.status.up = false;
-	bench_pass(&b, 100);
-	bench_turn(&b);
+	fixture_pass(&b, 100);
+	fixture_turn(&b);
 	client_expect(&c, "pong");
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // ---- messages
@@ -357,9 +358,9 @@ static void one_recovery_at_a_time_while_the_router_answers(void **state)
 static void a_repeated_message_is_handed_on_once(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	join(&b, &c, "r", 1, 4);
 	say_delivery(&b, "r", 1, 4, "before", 0);
@@ -367,21 +368,21 @@ static void a_repeated_message_is_handed_on_once(void **state)
 	say_delivery(&b, "r", 1, 5, "five again", 0);
 	say_delivery(&b, "r", 1, 6, "six", 0);
 	say_delivery(&b, "other", 1, 1, "not here", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c, "\"type\":\"five\"");
 	client_expect(&c, "\"type\":\"six\"");
 	client_expect_nothing(&c);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_member_gets_what_came_after_it_joined(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client old;
 	struct client fresh;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &old);
 	client_open(&b, &fresh);
 	join(&b, &old, "r", 1, 0);
@@ -391,7 +392,7 @@ static void a_member_gets_what_came_after_it_joined(void **state)
 	say_delivery(&b, "r", 1, 1, "one", 0);
 	say_delivery(&b, "r", 1, 2, "two", 0);
 	say_delivery(&b, "r", 1, 3, "three", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&old, "one");
 	client_expect(&old, "two");
 	client_expect(&old, "three");
@@ -399,16 +400,16 @@ static void a_member_gets_what_came_after_it_joined(void **state)
 	client_expect(&fresh, "three");
 	client_close(&old);
 	client_close(&fresh);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void who_is_left_out_is_left_out_and_ephemeral_ones_have_no_place(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client a;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &a);
 	client_open(&b, &c);
 	join(&b, &a, "r", 1, 3);
@@ -416,7 +417,7 @@ static void who_is_left_out_is_left_out_and_ephemeral_ones_have_no_place(void **
 	say_delivery(&b, "r", 1, 0, "typing", a.conn->handle);
 	say_delivery(&b, "r", 1, 0, "typing", a.conn->handle);
 	say_delivery(&b, "r", 1, 4, "chat", c.conn->handle);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&a, "chat");
 	client_expect_nothing(&a);
 	client_expect(&c, "typing");
@@ -424,16 +425,16 @@ static void who_is_left_out_is_left_out_and_ephemeral_ones_have_no_place(void **
 	client_expect_nothing(&c);
 	client_close(&a);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_gap_is_told_to_those_who_miss_something(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client old;
 	struct client fresh;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &old);
 	client_open(&b, &fresh);
 	join(&b, &old, "r", 1, 2);
@@ -441,7 +442,7 @@ static void a_gap_is_told_to_those_who_miss_something(void **state)
 	say_gap(&b, "r", 1, 3, 9);
 	say_delivery(&b, "r", 1, 9, "in the gap", 0);
 	say_delivery(&b, "r", 1, 10, "after", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&old, "\"type\":\"gap\"");
 	client_expect(&old, "after");
 	client_expect_nothing(&old);
@@ -449,16 +450,16 @@ static void a_gap_is_told_to_those_who_miss_something(void **state)
 	client_expect_nothing(&fresh);
 	client_close(&old);
 	client_close(&fresh);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_gap_leaves_out_what_has_come(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client old;
 	struct client later;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &old);
 	client_open(&b, &later);
 	join(&b, &old, "r", 1, 2);
@@ -466,7 +467,7 @@ static void a_gap_leaves_out_what_has_come(void **state)
 	say_delivery(&b, "r", 1, 4, "four", 0);
 	join(&b, &later, "r", 1, 6);
 	say_gap(&b, "r", 1, 3, 9); // as another worker needs it
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&old, "three");
 	client_expect(&old, "four");
 	client_expect(&old, "\"from\":5,\"to\":9,\"reason\":\"link\"}");
@@ -476,40 +477,40 @@ static void a_gap_leaves_out_what_has_come(void **state)
 	say_gap(&b, "r", 1, 3, 9);
 	say_gap(&b, "r", 2, 10, 12);
 	say_gap(&b, "elsewhere", 1, 10, 12);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect_nothing(&old);
 	client_close(&old);
 	client_close(&later);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_new_epoch_is_told_once_and_counts_from_there(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	join(&b, &c, "r", 1, 50);
 	say_joined(&b, &c, 0, "r", 2, 0, 2);
 	say_delivery(&b, "r", 2, 1, "first of the new", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c,
 		"{\"type\":\"joined\",\"room\":\"r\",\"epoch\":\"2\",\"seq\":0,"
 		"\"recovered\":false,\"members\":1}");
 	client_expect(&c, "first of the new");
 	client_expect_nothing(&c);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_recovery_too_large_for_the_queue_is_none(void **state)
 {
 	(void)state;
-	static uint8_t body[BENCH_QUEUE_LIMIT];
-	struct bench b;
+	static uint8_t body[FIXTURE_QUEUE_LIMIT];
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	uint64_t req = ask(&b, &c,
 		"{\"type\":\"join\",\"room\":\"r\",\"since\":{\"epoch\":\"1\",\"seq\":0}}");
@@ -534,33 +535,33 @@ static void a_recovery_too_large_for_the_queue_is_none(void **state)
 	joined.recovery = 1;
 	joined.n_messages = 1;
 	joined.messages = messages;
-	bench_say(&b, &LINK_ITEM(JOINED, joined, &joined));
-	bench_deliver(&b);
+	fixture_say(&b, &LINK_ITEM(JOINED, joined, &joined));
+	fixture_deliver(&b);
 	client_expect(&c, "\"seq\":1,\"recovered\":false,\"members\":0}");
 	assert_int_equal(c.conn->state, CONN_OPEN);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void nothing_comes_after_left(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	join(&b, &c, "r", 1, 0);
 	uint64_t req = ask(&b, &c, "{\"type\":\"leave\",\"room\":\"r\",\"id\":3}");
 	say_delivery(&b, "r", 1, 1, "last", 0);
 	say_left(&b, &c, req, "r", "");
 	say_delivery(&b, "r", 1, 2, "too late", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c, "last");
 	client_expect(&c, "{\"type\":\"left\",\"room\":\"r\",\"id\":3}");
 	client_expect_nothing(&c);
-	assert_int_equal(c.conn->n_rooms, 0);
+	assert_int_equal(c.conn->account.n_rooms, 0);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_slow_member_ends_in_the_middle_of_a_delivery(void **state)
@@ -570,9 +571,9 @@ static void a_slow_member_ends_in_the_middle_of_a_delivery(void **state)
 		N = 5
 	};
 	static char text[30000];
-	struct bench b;
+	struct fixture b;
 	struct client clients[N];
-	bench_init(&b);
+	fixture_init(&b);
 	memset(text, 'x', sizeof(text) - 1);
 	for (int i = 0; i < N; i++) {
 		client_open(&b, &clients[i]);
@@ -580,20 +581,20 @@ static void a_slow_member_ends_in_the_middle_of_a_delivery(void **state)
 	}
 	// Two of them have no space left for a single message.
 	for (int i = 1; i < N; i += 2) {
-		while (clients[i].conn->out.bytes + sizeof(text) < BENCH_QUEUE_LIMIT) {
+		while (clients[i].conn->stream.out.bytes + sizeof(text) < FIXTURE_QUEUE_LIMIT) {
 			conn_send(clients[i].conn, frame_new(WS_TEXT, bytes_str(text)));
-			if (clients[i].conn->blocked == NULL) {
-				bench_turn(&b);
+			if (clients[i].conn->stream.blocked == NULL) {
+				fixture_turn(&b);
 			}
 		}
-		while (clients[i].conn->out.bytes + 50 < BENCH_QUEUE_LIMIT) {
+		while (clients[i].conn->stream.out.bytes + 50 < FIXTURE_QUEUE_LIMIT) {
 			conn_send(clients[i].conn, frame_new(WS_TEXT, bytes_str("small")));
 		}
 	}
 	router_forget();
 	say_delivery(&b, "r", 1, 1, "a type of a message that is longer than fifty bytes", 0);
 	say_delivery(&b, "r", 1, 2, "next", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	for (int i = 0; i < N; i += 2) {
 		client_expect(&clients[i], "longer");
 		client_expect(&clients[i], "next");
@@ -602,11 +603,11 @@ static void a_slow_member_ends_in_the_middle_of_a_delivery(void **state)
 		assert_int_equal(clients[i].conn->state, CONN_CLOSING);
 		assert_non_null(router_next_of(WEIR__LINK__V1__ITEM__KIND_CLIENT_DOWN));
 	}
-	assert_int_equal(fib_find(&b.w->fib, bytes_str("r"))->n_members, 3);
+	assert_int_equal(fib_find(&worker_clients(b.w)->fib, bytes_str("r"))->n_members, 3);
 	for (int i = 0; i < N; i++) {
 		client_close(&clients[i]);
 	}
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static unsigned count_heard(struct client *clients, unsigned n)
@@ -619,33 +620,33 @@ static unsigned count_heard(struct client *clients, unsigned n)
 	return heard;
 }
 
-// Two members of the crowd are in another room too.
-static void a_crowd_does_not_keep_other_rooms_waiting(void **state)
+// Two members of the large room are in another room too.
+static void a_large_room_does_not_keep_other_rooms_waiting(void **state)
 {
 	(void)state;
 	enum {
-		N = WORKER_CROWD + 30
+		N = SEND_BATCH_MAX + 30
 	};
 	static struct client clients[N];
-	struct bench b;
-	bench_init(&b);
+	struct fixture b;
+	fixture_init(&b);
 	for (unsigned i = 0; i < N; i++) {
 		client_open(&b, &clients[i]);
-		join(&b, &clients[i], "crowd", 1, 0);
+		join(&b, &clients[i], "many", 1, 0);
 		router_forget();
 	}
 	join(&b, &clients[0], "few", 2, 0);
 	join(&b, &clients[N - 1], "few", 2, 0);
-	say_delivery(&b, "crowd", 1, 1, "to-many", 0);
+	say_delivery(&b, "many", 1, 1, "to-many", 0);
 	say_delivery(&b, "few", 2, 1, "to-few", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	for (unsigned i = 0; i < N; i += N - 1) {
 		client_expect(&clients[i], "to-many");
 		client_expect(&clients[i], "to-few");
 		client_expect_nothing(&clients[i]);
 	}
-	assert_int_equal(count_heard(clients, N), WORKER_CROWD);
-	bench_turn(&b);
+	assert_int_equal(count_heard(clients, N), SEND_BATCH_MAX);
+	fixture_turn(&b);
 	assert_int_equal(count_heard(clients, N), N - 2);
 	for (unsigned i = 1; i < N - 1; i++) {
 		client_expect(&clients[i], "to-many");
@@ -654,7 +655,7 @@ static void a_crowd_does_not_keep_other_rooms_waiting(void **state)
 	for (unsigned i = 0; i < N; i++) {
 		client_close(&clients[i]);
 	}
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_kicked_client_reads_why(void **state)
@@ -670,38 +671,38 @@ static void a_kicked_client_reads_why(void **state)
 		{ "of a newer router", 4004 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
-		bench_init(&b);
+		fixture_init(&b);
 		client_open(&b, &c);
 		say_kick(&b, &c, rows[i].reason);
-		bench_deliver(&b);
+		fixture_deliver(&b);
 		client_expect_close(&c, rows[i].code);
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 }
 
 static void answers_for_a_client_that_is_gone_find_nobody(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct client next;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	uint64_t req = ask(&b, &c, "{\"type\":\"join\",\"room\":\"r\",\"id\":1}");
 	say_joined(&b, &c, req, "r", 1, 0, 0);
 	say_delivery(&b, "r", 1, 1, "chat", 0);
 	client_close(&c);
-	bench_turn(&b);
+	fixture_turn(&b);
 	client_open(&b, &next); // in the same slot
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect_nothing(&next);
-	assert_null(fib_find(&b.w->fib, bytes_str("r")));
-	assert_int_equal(pending_count(&b.w->uplinks[0].pending), 0);
+	assert_null(fib_find(&worker_clients(b.w)->fib, bytes_str("r")));
+	assert_int_equal(pending_count(&worker_clients(b.w)->uplinks[0].pending), 0);
 	client_close(&next);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // ---- sessions
@@ -709,14 +710,14 @@ static void answers_for_a_client_that_is_gone_find_nobody(void **state)
 static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	struct bench_said *said;
-	bench_init(&b);
+	struct said *said;
+	fixture_init(&b);
 	client_open(&b, &c);
 	join(&b, &c, "r", 7, 3);
 	say_delivery(&b, "r", 7, 4, "chat", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c, "chat");
 	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":\"sent\"}");
 	uint64_t presence = ask(&b, &c, "{\"type\":\"presence\",\"room\":\"r\",\"id\":\"p\"}");
@@ -724,7 +725,7 @@ static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
 	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":\"waits\"}");
 	router_forget();
 	dispatch_session(&b.dispatch, 2);
-	bench_turn(&b);
+	fixture_turn(&b);
 	assert_int_equal(router.n_snapshots, 1);
 	const link_item *item = router_next(NULL);
 	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_CLIENT_UP);
@@ -744,7 +745,7 @@ static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
 	client_expect(&c, "\"id\":\"sent\",\"room\":\"r\",\"outcome\":\"unknown\"");
 	client_expect_nothing(&c);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // However many rooms a client may be in, no item grows beyond a frame.
@@ -755,22 +756,22 @@ static void a_snapshot_names_many_rooms_in_several_items(void **state)
 		N_ROOMS = 1000,
 		ELEMENT_MAX = 64 << 10
 	};
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	char room[ROOM_NAME_MAX + 1];
 	size_t n = 0;
 	const link_item *item;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	for (int i = 0; i < N_ROOMS; i++) {
 		(void)snprintf(room, sizeof(room), "%0*d", ROOM_NAME_MAX, i);
 		say_joined(&b, &c, 0, room, 7, 3, 0);
-		bench_deliver(&b);
+		fixture_deliver(&b);
 		client_expect(&c, room);
 	}
 	router_forget();
 	dispatch_session(&b.dispatch, 2);
-	bench_turn(&b);
+	fixture_turn(&b);
 	while ((item = router_next_of(WEIR__LINK__V1__ITEM__KIND_REJOIN)) != NULL) {
 		assert_in_range(router.said[router.n_taken - 1].packed.len, 1, ELEMENT_MAX);
 		assert_true(item->rejoin->client == c.conn->handle);
@@ -778,7 +779,7 @@ static void a_snapshot_names_many_rooms_in_several_items(void **state)
 	}
 	assert_int_equal(n, N_ROOMS);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void every_question_is_asked_again_as_it_was(void **state)
@@ -799,23 +800,23 @@ static void every_question_is_asked_again_as_it_was(void **state)
 			WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct fixture b;
 		struct client c;
 		struct buf first = { 0 };
-		bench_init(&b);
+		fixture_init(&b);
 		client_open(&b, &c);
 		router.sent_req = ask(&b, &c, rows[i].json);
 		buf_append_bytes(&first, buf_bytes(&router.said[0].packed));
 		router_forget();
 		dispatch_session(&b.dispatch, 2);
-		bench_turn(&b);
+		fixture_turn(&b);
 		const link_item *item = router_next_of(rows[i].kind);
 		assert_non_null(item);
 		assert_true(bytes_equal(buf_bytes(&router.said[router.n_taken - 1].packed),
 			buf_bytes(&first)));
 		buf_fini(&first);
 		client_close(&c);
-		bench_fini(&b);
+		fixture_fini(&b);
 	}
 }
 
@@ -824,9 +825,9 @@ static void every_question_is_asked_again_as_it_was(void **state)
 static void rooms_that_a_new_token_forbids_are_left(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	uint64_t req = ask(&b, &c, "{\"type\":\"join\",\"room\":\"r\",\"id\":1}");
 	// As if renewed while the join was under way.
@@ -834,56 +835,56 @@ static void rooms_that_a_new_token_forbids_are_left(void **state)
 	assert_true(rights_add_option(c.conn->identity.rights, "join=other"));
 	say_joined(&b, &c, req, "r", 1, 0, 0);
 	say_delivery(&b, "r", 1, 1, "secret", 0);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&c, "\"code\":\"forbidden\"");
 	client_expect_nothing(&c);
-	assert_int_equal(c.conn->n_rooms + c.conn->n_joining, 0);
+	assert_int_equal(c.conn->account.n_rooms + c.conn->account.n_joining, 0);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_token_is_told_to_expire_and_then_does(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	b.conf->jwt_leeway_ms = 2000;
 	b.conf->heartbeat_interval_ms = 600000;
 	b.conf->heartbeat_timeout_ms = 700000;
 	client_open(&b, &c);
 	c.conn->identity.expires_s = clock_wall_ms() / 1000 + 60;
 	conn_rearm(c.conn);
-	bench_pass(&b, 29900);
+	fixture_pass(&b, 29900);
 	client_expect_nothing(&c);
-	bench_pass(&b, 200);
+	fixture_pass(&b, 200);
 	client_expect(&c, "{\"type\":\"token:expiring\",\"in\":30}");
-	bench_pass(&b, 31700);
+	fixture_pass(&b, 31700);
 	assert_int_equal(c.conn->state, CONN_OPEN);
-	bench_pass(&b, 300);
+	fixture_pass(&b, 300);
 	client_expect_close(&c, 4003);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_token_does_not_live_longer_because_the_worker_stood_still(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	b.conf->heartbeat_interval_ms = 600000;
 	b.conf->heartbeat_timeout_ms = 700000;
 	client_open(&b, &c);
 	c.conn->identity.expires_s = clock_wall_ms() / 1000 + 60;
 	conn_rearm(c.conn);
-	bench_now_ms += 100000;
-	bench_pass(&b, 300);
+	fixture_now_ms += 100000;
+	fixture_pass(&b, 300);
 	client_expect(&c, "token:expiring");
-	bench_pass(&b, 100);
+	fixture_pass(&b, 100);
 	client_expect_close(&c, 4003);
 	client_close(&c);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 // ---- the drain
@@ -891,56 +892,65 @@ static void a_token_does_not_live_longer_because_the_worker_stood_still(void **s
 static void a_drain_waits_for_answers_and_then_closes(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	uint64_t req = ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
 	atomic_store(&b.edge.stopping, true);
 	worker_post(b.w);
-	bench_turn(&b);
+	fixture_turn(&b);
 	router_forget();
 	client_say(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":2}"); // not read any more
 	assert_null(router_next(NULL));
-	bench_pass(&b, 1000);
+	fixture_pass(&b, 1000);
 	assert_int_equal(c.conn->state, CONN_OPEN);
 	say_published(&b, &c, req, 5);
-	bench_deliver(&b);
-	bench_pass(&b, 100);
+	fixture_deliver(&b);
+	fixture_pass(&b, 100);
 	client_expect(&c, "\"type\":\"ack\",\"id\":1");
 	client_expect_close(&c, 1012);
 	client_send(&b, &c, FIN | WS_CLOSE, bytes_make("\x03\xf4", 2));
 	assert_int_equal(b.edge.n_working, 1);
 	client_close(&c);
-	bench_turn(&b);
-	bench_pass(&b, 100);
+	fixture_turn(&b);
+	fixture_pass(&b, 100);
 	assert_int_equal(b.edge.n_working, 0);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 static void a_drain_does_not_wait_long(void **state)
 {
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client c;
 	struct client half;
-	bench_init(&b);
+	fixture_init(&b);
 	client_open(&b, &c);
 	client_connect(&b, &half);
-	client_write(&b, &half, bench_request, 20);
+	client_write(&b, &half, fixture_request, 20);
 	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
 	atomic_store(&b.edge.stopping, true);
 	worker_post(b.w);
-	bench_turn(&b);
-	bench_pass(&b, 2000);
+	fixture_turn(&b);
+	fixture_pass(&b, 2000);
 	client_expect_close(&c, 1012);
 	client_read(&half);
 	assert_non_null(strstr(client_text(&half), "HTTP/1.1 503 "));
-	bench_pass(&b, 5200); // nobody answers
+	fixture_pass(&b, 5200); // nobody answers
 	assert_int_equal(b.edge.n_working, 0);
 	client_close(&c);
 	client_close(&half);
-	bench_fini(&b);
+	fixture_fini(&b);
+}
+
+static void say_drain(struct fixture *b, bool active, uint32_t rate)
+{
+	Weir__Link__V1__Drain drain = WEIR__LINK__V1__DRAIN__INIT;
+	drain.active = active;
+	drain.rate = rate;
+	fixture_say(b, &LINK_ITEM(DRAIN, drain, &drain));
+	fixture_deliver(b);
 }
 
 static size_t count_closing(const struct client *clients, size_t n)
@@ -958,24 +968,24 @@ static void a_drain_closes_in_batches_and_can_be_called_off(void **state)
 		CLIENTS = 10
 	};
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	struct client clients[CLIENTS];
-	bench_init(&b);
+	fixture_init(&b);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		client_open(&b, &clients[i]);
 	}
-	drain_begin(b.w, 10000, 20); // 20 a second are 2 a tick
+	say_drain(&b, true, 20); // 20 a second are 2 a tick
 	assert_int_equal(count_closing(clients, CLIENTS), 2);
-	bench_pass(&b, 100);
+	fixture_pass(&b, 100);
 	assert_int_equal(count_closing(clients, CLIENTS), 4);
 	// Whoever is not told yet goes on as before, and who is heard out comes back when it ends.
 	uint64_t req = ask(&b, &clients[9], "{\"type\":\"chat\",\"room\":\"r\",\"id\":1}");
-	bench_pass(&b, 100);
+	fixture_pass(&b, 100);
 	assert_int_equal(count_closing(clients, CLIENTS), 4);
-	drain_end(b.w);
-	bench_pass(&b, 5000);
+	say_drain(&b, false, 0);
+	fixture_pass(&b, 5000);
 	say_published(&b, &clients[9], req, 5);
-	bench_deliver(&b);
+	fixture_deliver(&b);
 	client_expect(&clients[9], "\"type\":\"ack\",\"id\":1");
 	for (size_t i = 4; i < CLIENTS; i++) {
 		assert_int_equal(clients[i].conn->state, CONN_OPEN);
@@ -984,8 +994,8 @@ static void a_drain_closes_in_batches_and_can_be_called_off(void **state)
 	for (size_t i = 0; i < CLIENTS; i++) {
 		client_close(&clients[i]);
 	}
-	bench_turn(&b);
-	bench_fini(&b);
+	fixture_turn(&b);
+	fixture_fini(&b);
 }
 
 static void a_drain_has_told_everybody_when_its_time_is_over(void **state)
@@ -994,24 +1004,24 @@ static void a_drain_has_told_everybody_when_its_time_is_over(void **state)
 		CLIENTS = 200 // more than one batch
 	};
 	(void)state;
-	struct bench b;
+	struct fixture b;
 	static struct client clients[CLIENTS];
-	bench_init(&b);
+	fixture_init(&b);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		client_open(&b, &clients[i]);
 		router_forget();
 	}
-	drain_begin(b.w, 300, 0);
+	say_drain(&b, true, 0);
 	size_t first = count_closing(clients, CLIENTS);
 	assert_true(first > 0 && first < CLIENTS / 2);
-	bench_pass(&b, 300);
+	fixture_pass(&b, 300);
 	assert_int_equal(count_closing(clients, CLIENTS), CLIENTS);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		client_close(&clients[i]);
-		bench_turn(&b);
+		fixture_turn(&b);
 		router_forget();
 	}
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 int main(void)
@@ -1037,7 +1047,7 @@ int main(void)
 		cmocka_unit_test(a_recovery_too_large_for_the_queue_is_none),
 		cmocka_unit_test(nothing_comes_after_left),
 		cmocka_unit_test(a_slow_member_ends_in_the_middle_of_a_delivery),
-		cmocka_unit_test(a_crowd_does_not_keep_other_rooms_waiting),
+		cmocka_unit_test(a_large_room_does_not_keep_other_rooms_waiting),
 		cmocka_unit_test(a_kicked_client_reads_why),
 		cmocka_unit_test(answers_for_a_client_that_is_gone_find_nobody),
 		cmocka_unit_test(a_new_session_gets_a_snapshot_and_the_questions_again),
