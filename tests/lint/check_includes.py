@@ -11,14 +11,37 @@ import sys
 
 import tree
 
-# Folder -> the folders it may include. Edge and router never see each other.
+# Room -> the rooms it may include, beside itself. A file lies in the longest of these that its path begins
+# with. The order is that of the layers: no row names a room below it.
+COMMON = {"common", "common/conf"}
+PROTO = {"proto", "proto/policy", "proto/link"}
 MAY_INCLUDE = {
-    "common": {"common"},
-    "proto": {"common", "proto"},
-    "edge": {"common", "proto", "edge"},
-    "router": {"common", "proto", "router"},
-    "tests": {"common", "proto", "edge", "router", "tests"},
+    "common": set(),
+    "common/conf": {"common"},
+    "proto": {"common"},
+    "proto/policy": {"common", "proto"},
+    "proto/link": COMMON | {"proto"},
+    "edge/ws": {"common"},
+    "edge/codec": {"common", "proto", "proto/policy"},
+    "edge/auth": COMMON | {"proto", "proto/policy"},
+    "edge/tls": COMMON,
+    "edge/http": COMMON | {"edge/ws"},
+    "edge/send": {"common", "edge/ws", "edge/tls"},
+    "edge/uplink": COMMON | PROTO | {"edge/ws", "edge/codec", "edge/auth", "edge/send"},
 }
+EDGE_PARTS = {room for room in MAY_INCLUDE if room.startswith("edge/")}
+MAY_INCLUDE |= {
+    "edge/state": COMMON | PROTO | EDGE_PARTS,
+    "edge/client": COMMON | PROTO | EDGE_PARTS | {"edge/state"},
+    "edge/token": COMMON | PROTO | {"edge/auth", "edge/state"},
+    "edge": COMMON | PROTO | EDGE_PARTS | {"edge/state", "edge/client"},
+    "router/core": COMMON | PROTO,
+    "router/link": COMMON | PROTO | {"router/core"},
+    "router/admin": COMMON | PROTO | {"router/core"},
+    "router/ctl": COMMON | PROTO,
+    "router": COMMON | PROTO | {"router/core", "router/link", "router/admin"},
+}
+MAY_INCLUDE["tests"] = set(MAY_INCLUDE)
 
 # Library headers (by prefix) -> their only includers outside tests/.
 ONLY_INCLUDERS = {
@@ -62,25 +85,33 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTIL
 GENERATED = re.compile(r"^[a-z_]+\.pb-c\.h$")
 
 
-def folder_of(name):
-    return name.split("/")[0]
+def room_of(name):
+    """The row of a file; "" for one that lies outside of all."""
+    folder = os.path.dirname(name)
+    while folder and folder not in MAY_INCLUDE:
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def may_see(room, other):
+    return room == other or other in MAY_INCLUDE[room]
 
 
 def check_quoted(root, name, target):
     """What is wrong with `#include "target"` in file `name`, or None."""
     if GENERATED.match(target):
         # Made from proto/*.proto.
-        return None if "proto" in MAY_INCLUDE[folder_of(name)] else f"may not include {target}"
+        return None if may_see(room_of(name), "proto") else f"may not include {target}"
     if "/" not in target or not os.path.isfile(os.path.join(root, target)):
         return f'"{target}" is no path of a header from the root of the tree'
-    if folder_of(target) not in MAY_INCLUDE[folder_of(name)]:
-        return f"{folder_of(name)}/ may not include {target}"
+    if not may_see(room_of(name), room_of(target)):
+        return f"{room_of(name)}/ may not include {target}"
     return None
 
 
 def check_library(name, target):
     """What is wrong with `#include <target>` in file `name`, or None."""
-    if folder_of(name) == "tests":
+    if room_of(name) == "tests":
         return None
     for prefix, includers in ONLY_INCLUDERS.items():
         if target.startswith(prefix) and name not in includers:

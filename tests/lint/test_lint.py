@@ -5,6 +5,7 @@ import os
 import tempfile
 import unittest
 
+import check_calls
 import check_includes
 import check_text
 
@@ -26,7 +27,8 @@ class Planted(unittest.TestCase):
 class Includes(Planted):
     def setUp(self):
         super().setUp()
-        for folder in ("common", "proto", "edge", "router", "tests/unit"):
+        for room in check_includes.MAY_INCLUDE:
+            folder = "tests/unit" if room == "tests" else room
             self.plant(f"{folder}/x.h", "// Contract.\n#pragma once\n")
 
     def assert_complaint(self, text):
@@ -41,9 +43,9 @@ class Includes(Planted):
                    '#include <jwt.h>\n')
         self.assertEqual(check_includes.check(self.root), [])
 
-    def test_each_forbidden_edge_between_folders_is_noticed(self):
+    def test_each_forbidden_edge_between_rooms_is_noticed(self):
         for folder, allowed in check_includes.MAY_INCLUDE.items():
-            for other in set(check_includes.MAY_INCLUDE) - allowed:
+            for other in set(check_includes.MAY_INCLUDE) - allowed - {folder}:
                 with self.subTest(folder=folder, other=other):
                     target = "tests/unit/x.h" if other == "tests" else f"{other}/x.h"
                     self.plant(f"{folder}/bad.c", f'#include "{target}"\n')
@@ -60,6 +62,15 @@ class Includes(Planted):
     def test_generated_headers_are_not_for_common(self):
         self.plant("common/bad.c", '#include "link.pb-c.h"\n')
         self.assert_complaint("may not include link.pb-c.h")
+
+    def test_no_room_may_include_one_that_may_include_it(self):
+        rows = check_includes.MAY_INCLUDE
+        circles = [(a, b) for a in rows for b in rows[a] if a in rows[b]]
+        self.assertEqual(circles, [])
+
+    def test_a_file_of_a_room_inside_a_room_is_held_to_the_inner_one(self):
+        self.plant("edge/ws/deep/x.c", '#include "edge/client/x.h"\n')
+        self.assert_complaint("edge/ws/ may not include edge/client/x.h")
 
     def test_a_path_not_from_the_root_is_noticed(self):
         self.plant("edge/bad.c", '#include "x.h"\n')
@@ -80,6 +91,27 @@ class Includes(Planted):
     def test_a_source_that_includes_its_own_header_late_is_noticed(self):
         self.plant("edge/x.c", '#include <stdio.h>\n#include "edge/x.h"\n')
         self.assert_complaint('edge/x.c:1: does not include its own header "edge/x.h" first')
+
+
+class Calls(unittest.TestCase):
+    def circles(self, **files):
+        """`a="x y > z"`: a.c defines x and y and needs z."""
+        objects = {name: tuple(set(part.split()) for part in text.split(">"))
+                   for name, text in files.items()}
+        return check_calls.circles(check_calls.uses(objects))
+
+    def test_layers_pass(self):
+        self.assertEqual(self.circles(a="x > y z malloc", b="y > z", c="z >"), [])
+
+    def test_two_that_use_each_other_are_noticed(self):
+        self.assertEqual(self.circles(a="x > y", b="y > x", c="z > x"), [["a", "b"]])
+
+    def test_a_longer_circle_is_noticed_whole(self):
+        self.assertEqual(self.circles(a="w > x", b="x > y", c="y > z", d="z > x", e="v > w"),
+                         [["b", "c", "d"]])
+
+    def test_a_file_that_uses_itself_is_none(self):
+        self.assertEqual(self.circles(a="x > x"), [])
 
 
 class Text(Planted):

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""No file of edge/ or router/ uses one that uses it, directly or by way of others.
+
+    tests/lint/check_calls.py BUILD
+
+What a file uses is what its object leaves undefined and another object of the same program defines, as
+nm(1) says: so a call through a table of functions, which is how a lower layer speaks to a higher one,
+does not count, and nothing has to parse C. A circle means that none of its files can be read, tested
+or replaced without the others.
+"""
+
+import os
+import subprocess
+import sys
+
+LIBRARIES = ("edge", "router")
+
+
+def uses(objects):
+    """{file: files it uses} of {file: (symbols it defines, symbols it needs)}."""
+    owner = {symbol: name for name, (defined, _) in objects.items() for symbol in defined}
+    return {name: {owner[symbol] for symbol in needed if symbol in owner} - {name}
+            for name, (_, needed) in objects.items()}
+
+
+def circles(graph):
+    """The sets of files that reach each other, each sorted (Tarjan's components of more than one)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in graph[node]:
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            component = []
+            while node not in component:
+                component.append(stack.pop())
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return sorted(found)
+
+
+def symbols_of(path):
+    """(defined, undefined) global symbols of an object."""
+    defined, undefined = set(), set()
+    text = subprocess.run(["nm", "--extern-only", path], capture_output=True, check=True, text=True)
+    for line in text.stdout.splitlines():
+        *_, kind, symbol = line.split()
+        (undefined if kind == "U" else defined).add(symbol)
+    return defined, undefined
+
+
+def objects_of(build, library):
+    folder = os.path.join(build, library, f"lib{library}.a.p")
+    return {name[:-len(".o")].replace("_", "/", 1): symbols_of(os.path.join(folder, name))
+            for name in os.listdir(folder) if name.endswith(".c.o")}
+
+
+def check(build):
+    complaints = []
+    for library in LIBRARIES:
+        objects = objects_of(build, library)
+        if not objects:
+            complaints.append(f"{library}: no objects in {build}")
+        for circle in circles(uses(objects)):
+            complaints.append(f"{library}/: a circle of {', '.join(circle)}")
+    return complaints
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    found = check(sys.argv[1])
+    print("\n".join(found) or "ok")
+    sys.exit(1 if found else 0)
