@@ -97,7 +97,11 @@ static void run_deferred(struct loop *loop)
 
 static void run_turn(struct loop *loop)
 {
-	int flags = loop->deferred.n > 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+	// EVLOOP_NONBLOCK alone polls again and again until nothing is ready any more.
+	int flags = EVLOOP_ONCE;
+	if (loop->deferred.n > 0) {
+		flags |= EVLOOP_NONBLOCK;
+	}
 	int result = event_base_loop(loop->base, flags);
 	CHECK(result >= 0);
 	for (size_t i = 0; i < loop->at_turn_end.n; i++) {

@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "common/loop.h"
 #include "tests/unit/test.h"
@@ -49,11 +51,48 @@ static void a_deferred_call_runs_after_the_hooks_of_its_turn(void **state)
 	loop_free(loop);
 }
 
+struct always_ready {
+	struct loop_io io;
+	unsigned n; // calls so far
+};
+
+static void on_always_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct always_ready *ready = arg;
+	(void)fd;
+	(void)what;
+	if (++ready->n == 100) { // or a turn that does not end would hang
+		loop_io_stop(&ready->io);
+	}
+}
+
+static void a_turn_that_does_not_wait_calls_what_is_ready_once(void **state)
+{
+	(void)state;
+	int fds[2];
+	struct always_ready ready = { 0 };
+	unsigned deferred = 0;
+	struct loop *loop = loop_new();
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	loop_io_start(loop, &ready.io, fds[1], LOOP_WRITE, on_always_ready, &ready);
+	for (unsigned turns = 1; turns <= 3; turns++) {
+		loop_defer(loop, count, &deferred);
+		turn(loop);
+		assert_int_equal(ready.n, turns);
+		assert_int_equal(deferred, turns);
+	}
+	loop_io_stop(&ready.io);
+	close(fds[0]);
+	close(fds[1]);
+	loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signal_is_told_until_it_is_stopped_and_then_ignored),
 		cmocka_unit_test(a_deferred_call_runs_after_the_hooks_of_its_turn),
+		cmocka_unit_test(a_turn_that_does_not_wait_calls_what_is_ready_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
