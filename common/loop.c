@@ -31,6 +31,8 @@ struct loop {
 	struct hooks at_turn_end;
 	struct hooks deferred;
 	struct hooks running; // the deferred calls of the turn that is ending
+	bool skip_wait; // in the next turn
+	uint64_t waits;
 	atomic_bool stopping;
 	struct loop_wake *stop_wake;
 };
@@ -95,15 +97,23 @@ static void run_deferred(struct loop *loop)
 	loop->running.n = 0;
 }
 
-static void run_turn(struct loop *loop)
+static void poll_events(struct loop *loop)
 {
 	// EVLOOP_NONBLOCK alone polls again and again until nothing is ready any more.
 	int flags = EVLOOP_ONCE;
-	if (loop->deferred.n > 0) {
+	if (loop->skip_wait || loop->deferred.n > 0) {
 		flags |= EVLOOP_NONBLOCK;
+	} else {
+		loop->waits++;
 	}
+	loop->skip_wait = false;
 	int result = event_base_loop(loop->base, flags);
 	CHECK(result >= 0);
+}
+
+static void run_turn(struct loop *loop)
+{
+	poll_events(loop);
 	for (size_t i = 0; i < loop->at_turn_end.n; i++) {
 		loop->at_turn_end.items[i].fn(loop->at_turn_end.items[i].arg);
 	}
@@ -131,6 +141,16 @@ void loop_at_turn_end(struct loop *loop, loop_fn *fn, void *arg)
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
 {
 	hooks_push(&loop->deferred, fn, arg);
+}
+
+void loop_skip_wait(struct loop *loop)
+{
+	loop->skip_wait = true;
+}
+
+uint64_t loop_waits(const struct loop *loop)
+{
+	return loop->waits;
 }
 
 void loop_io_start(struct loop *loop, struct loop_io *io, int fd, short what, loop_io_fn *fn,

@@ -51,6 +51,85 @@ static void a_deferred_call_runs_after_the_hooks_of_its_turn(void **state)
 	loop_free(loop);
 }
 
+struct deferring {
+	struct loop *loop;
+	unsigned n; // calls so far
+	unsigned again; // of which so many defer the next
+};
+
+static void defer_again(void *arg)
+{
+	struct deferring *d = arg;
+	d->n++;
+	if (d->again > 0) {
+		d->again--;
+		loop_defer(d->loop, defer_again, d);
+	}
+}
+
+static void what_a_deferred_call_defers_runs_in_the_next_turn_without_a_wait(void **state)
+{
+	(void)state;
+	struct loop *loop = loop_new();
+	struct deferring d = { .loop = loop, .again = 1 };
+	turn(loop);
+	uint64_t waits = loop_waits(loop);
+	loop_defer(loop, defer_again, &d);
+	turn(loop);
+	assert_int_equal(d.n, 1);
+	turn(loop);
+	assert_int_equal(d.n, 2);
+	assert_int_equal(loop_waits(loop), waits);
+	turn(loop);
+	assert_int_equal(loop_waits(loop), waits + 1);
+	loop_free(loop);
+}
+
+// Each turn's end has more to do until it has been called `again` times.
+static void go_on_at_turn_end(void *arg)
+{
+	struct deferring *d = arg;
+	d->n++;
+	if (d->again > 0) {
+		d->again--;
+		loop_skip_wait(d->loop);
+	}
+}
+
+static void a_hook_with_work_left_keeps_the_next_turn_from_waiting(void **state)
+{
+	(void)state;
+	struct loop *loop = loop_new();
+	struct deferring d = { .loop = loop, .again = 3 };
+	loop_at_turn_end(loop, go_on_at_turn_end, &d);
+	for (unsigned turns = 1; turns <= 6; turns++) {
+		turn(loop);
+		assert_int_equal(d.n, turns);
+	}
+	assert_int_equal(loop_waits(loop), 3); // the first and the last two
+	loop_free(loop);
+}
+
+static void defer_count(void *arg)
+{
+	struct deferring *d = arg;
+	loop_defer(d->loop, count, &d->n);
+}
+
+static void what_a_hook_defers_runs_in_its_turn_and_the_next_one_waits(void **state)
+{
+	(void)state;
+	struct loop *loop = loop_new();
+	struct deferring d = { .loop = loop };
+	loop_at_turn_end(loop, defer_count, &d);
+	for (unsigned turns = 1; turns <= 3; turns++) {
+		turn(loop);
+		assert_int_equal(d.n, turns);
+		assert_int_equal(loop_waits(loop), turns);
+	}
+	loop_free(loop);
+}
+
 struct always_ready {
 	struct loop_io io;
 	unsigned n; // calls so far
@@ -92,6 +171,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signal_is_told_until_it_is_stopped_and_then_ignored),
 		cmocka_unit_test(a_deferred_call_runs_after_the_hooks_of_its_turn),
+		cmocka_unit_test(what_a_deferred_call_defers_runs_in_the_next_turn_without_a_wait),
+		cmocka_unit_test(a_hook_with_work_left_keeps_the_next_turn_from_waiting),
+		cmocka_unit_test(what_a_hook_defers_runs_in_its_turn_and_the_next_one_waits),
 		cmocka_unit_test(a_turn_that_does_not_wait_calls_what_is_ready_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
