@@ -280,11 +280,6 @@ static void observe_delivery(struct worker *w)
 	}
 }
 
-static void go_on(void *arg)
-{
-	(void)arg; // that it was deferred keeps the next turn from waiting
-}
-
 // Writing can bring up new things to do (a connection broke, or may be read from again) and doing them
 // new things to write. It ends because none of it reads: what is kept of the input is finite.
 static void on_turn_end(void *arg)
@@ -309,7 +304,7 @@ static void on_turn_end(void *arg)
 		queue_relieve(&w->clients); // what is queued now waits for full sockets
 	} while (!TAILQ_EMPTY(&t->deferred) || !TAILQ_EMPTY(&t->streams.dirty));
 	if (!TAILQ_EMPTY(&t->streams.bulk)) {
-		loop_defer(t->loop, go_on, NULL);
+		loop_skip_wait(t->loop);
 	}
 	observe_delivery(w);
 	t->tls_steps = 0;

@@ -620,6 +620,15 @@ static unsigned count_heard(struct client *clients, unsigned n)
 	return heard;
 }
 
+static void open_large_room(struct fixture *b, struct client *clients, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		client_open(b, &clients[i]);
+		join(b, &clients[i], "large", 1, 0);
+		router_forget();
+	}
+}
+
 // Two members of the large room are in another room too.
 static void a_large_room_does_not_keep_other_rooms_waiting(void **state)
 {
@@ -630,14 +639,10 @@ static void a_large_room_does_not_keep_other_rooms_waiting(void **state)
 	static struct client clients[N];
 	struct fixture b;
 	fixture_init(&b);
-	for (unsigned i = 0; i < N; i++) {
-		client_open(&b, &clients[i]);
-		join(&b, &clients[i], "many", 1, 0);
-		router_forget();
-	}
+	open_large_room(&b, clients, N);
 	join(&b, &clients[0], "few", 2, 0);
 	join(&b, &clients[N - 1], "few", 2, 0);
-	say_delivery(&b, "many", 1, 1, "to-many", 0);
+	say_delivery(&b, "large", 1, 1, "to-many", 0);
 	say_delivery(&b, "few", 2, 1, "to-few", 0);
 	fixture_deliver(&b);
 	for (unsigned i = 0; i < N; i += N - 1) {
@@ -653,6 +658,34 @@ static void a_large_room_does_not_keep_other_rooms_waiting(void **state)
 		client_expect_nothing(&clients[i]);
 	}
 	for (unsigned i = 0; i < N; i++) {
+		client_close(&clients[i]);
+	}
+	fixture_fini(&b);
+}
+
+static void no_turn_waits_while_bulk_is_left(void **state)
+{
+	(void)state;
+	enum {
+		N = SEND_BATCH_MAX + 30
+	};
+	static struct client clients[N];
+	struct fixture b;
+	fixture_init(&b);
+	const struct stream_list *bulk = &worker_clients(b.w)->turn.streams.bulk;
+	open_large_room(&b, clients, N);
+	say_delivery(&b, "large", 1, 1, "to-many", 0);
+	fixture_deliver(&b);
+	assert_false(TAILQ_EMPTY(bulk));
+	uint64_t waits = loop_waits(worker_loop(b.w));
+	while (!TAILQ_EMPTY(bulk)) {
+		fixture_turn(&b);
+	}
+	assert_int_equal(loop_waits(worker_loop(b.w)), waits);
+	fixture_turn(&b);
+	assert_int_equal(loop_waits(worker_loop(b.w)), waits + 1);
+	for (unsigned i = 0; i < N; i++) {
+		client_expect(&clients[i], "to-many");
 		client_close(&clients[i]);
 	}
 	fixture_fini(&b);
@@ -1048,6 +1081,7 @@ int main(void)
 		cmocka_unit_test(nothing_comes_after_left),
 		cmocka_unit_test(a_slow_member_ends_in_the_middle_of_a_delivery),
 		cmocka_unit_test(a_large_room_does_not_keep_other_rooms_waiting),
+		cmocka_unit_test(no_turn_waits_while_bulk_is_left),
 		cmocka_unit_test(a_kicked_client_reads_why),
 		cmocka_unit_test(answers_for_a_client_that_is_gone_find_nobody),
 		cmocka_unit_test(a_new_session_gets_a_snapshot_and_the_questions_again),
