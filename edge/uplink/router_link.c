@@ -36,6 +36,7 @@
 #include "common/mem.h"
 #include "edge/uplink/siblings.h"
 #include "edge/uplink/uplink.h"
+#include "proto/link/link_aio.h"
 #include "proto/link/link_conn.h"
 #include "proto/link/link_resume.h"
 #include "proto/link/link_socket.h"

@@ -33,6 +33,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "link.pb-c.h"
+#include "proto/link/link_aio.h"
 #include "proto/link/link_window.h"
 
 enum {
@@ -67,15 +68,6 @@ struct link_conn {
 
 static void on_rx(void *arg);
 static void on_tx(void *arg);
-
-struct nng_aio *link_aio_new(void (*fn)(void *), void *arg)
-{
-	nng_aio *aio;
-	if (nng_aio_alloc(&aio, fn, arg) != 0) {
-		mem_exhausted(); // nothing else makes it fail
-	}
-	return aio;
-}
 
 struct link_conn *link_conn_new(struct nng_stream *stream, int fd, struct loop *loop,
 	size_t body_max, pthread_mutex_t *lock, const struct link_conn_ops *ops, void *arg)

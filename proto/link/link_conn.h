@@ -18,7 +18,6 @@
 
 struct link_conn;
 struct link_window;
-struct nng_aio;
 struct nng_stream;
 
 struct link_conn_ops {
@@ -34,9 +33,6 @@ struct link_conn_ops {
 	// any more once this has returned.
 	void (*on_closed)(void *arg, struct link_conn *conn);
 };
-
-// An aio of NNG's; there is one, or the program ends for want of memory.
-struct nng_aio *link_aio_new(void (*fn)(void *arg), void *arg);
 
 // Takes over `stream` and begins to read once link_conn_start() is called. A frame whose body is over
 // `body_max` bytes (at most LINK_BODY_MAX) closes the connection before it is buffered. With the

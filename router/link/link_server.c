@@ -33,6 +33,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/link/link_aio.h"
 #include "proto/link/link_socket.h"
 #include "proto/link_items.h"
 #include "router/link/edge_hello.h"

@@ -59,6 +59,7 @@ ONLY_INCLUDERS = {
     "liburing.h": {"edge/send/send_batch.c"},
     "nng/": {
         "edge/uplink/router_link.c",
+        "proto/link/link_aio.c",
         "proto/link/link_conn.c",
         "proto/link/link_socket.c",
         "proto/link/link_tls.c",

@@ -7,6 +7,7 @@
 
 #include <nng/nng.h>
 
+#include "proto/link/link_aio.h"
 #include "proto/link/link_conn.h"
 #include "proto/link/link_socket.h"
 #include "proto/link/link_window.h"
