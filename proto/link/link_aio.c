@@ -1,5 +1,5 @@
-// NNG says "no memory" where the rest of the program ends itself for that reason (common/mem.h). This
-// makes it one behaviour, so that no caller has a path for an aio that is not there.
+// NNG says "no memory" where the rest of the program ends itself for that reason (common/mem.h).
+// This makes it one behaviour, so that no caller has a path for an aio that is not there.
 
 #include "proto/link/link_aio.h"
 

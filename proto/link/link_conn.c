@@ -1,22 +1,13 @@
-// The life of an NNG stream has traps (measured on 1.5.2), and this file is where they end:
+// Frames over a transport: bytes come in and become frames, control frames and the unsent part of a
+// window go out. How the bytes move, and on which thread, is the transport's (link_transport.h).
 //
-// - An aio submitted after nng_stream_close() never completes. So nothing is submitted once `closed`
-//   is set, and the flag and the submission are under one mutex.
-// - A TLS stream can lose its close: the receive then never completes, whatever its timeout. So the
-//   owner's watchdog calls link_conn_close(), and freeing cancels both aios.
-// - nng_aio_wait() in a callback deadlocks. So callbacks only mark; the owner frees elsewhere.
-// - A send completes when sendmsg() returned, maybe for a part. So the rest is sent again, and control
-//   frames only come between whole writes, which end at frame boundaries.
+// One write is under way at most, and it may end after a part. So the rest is sent again, and
+// control frames only come between whole writes, which end at frame boundaries. What is gathered
+// while a write runs leaves with the next one, so batches grow with load and an idle link sends at
+// once; there is no timer.
 //
-// One read and one write are under way at most. What is gathered while a write runs leaves with the
-// next one, so batches grow with load and an idle link sends at once; there is no timer.
-//
-// A plain TCP connection is `polled`: NNG made it and ends it, but the owner's loop moves its bytes.
-// NNG hands what comes from its poller to one of its threads, which has to wake the owner's, and hands
-// the end of each write to one too. With a message at a time that was 18 wake-ups from a publisher to
-// the members on two edges, 35 us each on the machine where it was measured, and more than all the
-// rest of the work; polled it is 3. TLS and ipc keep NNG's threads, and so does a stream whose socket
-// is not found.
+// The receive buffer grows with the frame that is coming, within the owner's bound, and shrinks
+// after it: an idle connection keeps RX_CAP_MIN.
 
 #include "proto/link/link_conn.h"
 
@@ -24,16 +15,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
-#include <nng/nng.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/mem.h"
 #include "link.pb-c.h"
-#include "proto/link/link_aio.h"
+#include "proto/link/link_transport.h"
 #include "proto/link/link_window.h"
 
 enum {
@@ -42,20 +29,12 @@ enum {
 };
 
 struct link_conn {
-	nng_stream *stream;
-	nng_aio *rx_aio;
-	nng_aio *tx_aio;
-	struct loop *loop; // borrowed; its thread moves the bytes. NULL: NNG's do
-	int fd; // the stream's; -1 unless polled
-	struct loop_io readable;
-	struct loop_io writable;
-	pthread_mutex_t *lock; // borrowed
+	struct link_transport *transport; // owned
 	const struct link_conn_ops *ops;
 	void *arg;
+	pthread_mutex_t *lock; // borrowed
 	struct link_window *window; // borrowed; NULL until attached
-	bool closed;
-	bool tx_busy;
-	bool rx_ended; // on_closed has been called; only the thread that reads touches it
+	bool tx_busy; // a write is under way
 	struct buf control; // waiting for the next write
 	struct buf control_out; // in the write under way
 	size_t control_sent; // of control_out
@@ -66,16 +45,25 @@ struct link_conn {
 	_Atomic uint64_t last_rx_ms;
 };
 
-static void on_rx(void *arg);
-static void on_tx(void *arg);
+static const struct link_transport_ops transport_ops;
+
+// (locked)
+static bool is_closed(const struct link_conn *conn)
+{
+	return conn->transport->closed;
+}
+
+static void set_room(struct link_conn *conn)
+{
+	conn->transport->room = conn->rx + conn->rx_len;
+	conn->transport->room_len = conn->rx_cap - conn->rx_len;
+}
 
 struct link_conn *link_conn_new(struct nng_stream *stream, int fd, struct loop *loop,
 	size_t body_max, pthread_mutex_t *lock, const struct link_conn_ops *ops, void *arg)
 {
 	struct link_conn *conn = xcalloc(1, sizeof(*conn));
-	conn->stream = stream;
-	conn->fd = fd;
-	conn->loop = fd >= 0 ? loop : NULL;
+	conn->transport = link_transport_new(stream, fd, loop, lock, &transport_ops, conn);
 	conn->body_max = body_max;
 	conn->lock = lock;
 	conn->ops = ops;
@@ -83,8 +71,7 @@ struct link_conn *link_conn_new(struct nng_stream *stream, int fd, struct loop *
 	conn->rx_cap = RX_CAP_MIN;
 	conn->rx = xmalloc(conn->rx_cap);
 	conn->last_rx_ms = clock_mono_ms();
-	conn->rx_aio = link_aio_new(on_rx, conn);
-	conn->tx_aio = link_aio_new(on_tx, conn);
+	set_room(conn);
 	return conn;
 }
 
@@ -96,15 +83,7 @@ void link_conn_free(struct link_conn *conn)
 	pthread_mutex_lock(conn->lock);
 	link_conn_close(conn);
 	pthread_mutex_unlock(conn->lock);
-	if (!conn->rx_ended) {
-		loop_io_stop(&conn->readable);
-		loop_io_stop(&conn->writable);
-	}
-	nng_aio_stop(conn->rx_aio);
-	nng_aio_stop(conn->tx_aio);
-	nng_aio_free(conn->rx_aio);
-	nng_aio_free(conn->tx_aio);
-	nng_stream_free(conn->stream);
+	link_transport_free(conn->transport);
 	buf_fini(&conn->control);
 	buf_fini(&conn->control_out);
 	free(conn->rx);
@@ -112,17 +91,6 @@ void link_conn_free(struct link_conn *conn)
 }
 
 // ---- receiving
-
-// (locked)
-static void submit_rx(struct link_conn *conn)
-{
-	nng_iov iov = {
-		.iov_buf = conn->rx + conn->rx_len,
-		.iov_len = conn->rx_cap - conn->rx_len,
-	};
-	nng_aio_set_iov(conn->rx_aio, 1, &iov);
-	nng_stream_recv(conn->stream, conn->rx_aio);
-}
 
 // Sizes the buffer for the frame whose first bytes are there; a large one is not kept longer than
 // its frame.
@@ -161,79 +129,26 @@ static bool take_frames(struct link_conn *conn)
 	}
 }
 
-// `len` bytes have come into the buffer.
-static bool take_bytes(struct link_conn *conn, size_t len)
-{
-	conn->rx_len += len;
-	atomic_store_explicit(&conn->last_rx_ms, clock_mono_ms(), memory_order_relaxed);
-	return take_frames(conn);
-}
-
-// Nothing more will come. On the thread that reads; the owner may free a polled connection as soon as
-// on_closed() has told it.
-static void end_rx(struct link_conn *conn)
-{
-	loop_io_stop(&conn->readable);
-	loop_io_stop(&conn->writable);
-	if (!conn->rx_ended) {
-		conn->rx_ended = true;
-		conn->ops->on_closed(conn->arg, conn);
-	}
-}
-
-static void on_rx(void *arg)
+static bool on_bytes(void *arg, size_t len)
 {
 	struct link_conn *conn = arg;
-	bool alive =
-		nng_aio_result(conn->rx_aio) == 0 && take_bytes(conn, nng_aio_count(conn->rx_aio));
-	pthread_mutex_lock(conn->lock);
-	if (!alive) {
-		link_conn_close(conn);
-	}
-	alive = !conn->closed;
-	if (alive) {
-		submit_rx(conn);
-	}
-	pthread_mutex_unlock(conn->lock);
-	if (!alive) {
-		end_rx(conn);
-	}
+	conn->rx_len += len;
+	atomic_store_explicit(&conn->last_rx_ms, clock_mono_ms(), memory_order_relaxed);
+	bool going = take_frames(conn);
+	set_room(conn);
+	return going;
 }
 
-static void read_socket(struct link_conn *conn)
+static void on_end(void *arg)
 {
-	ssize_t len =
-		recv(conn->fd, conn->rx + conn->rx_len, conn->rx_cap - conn->rx_len, MSG_DONTWAIT);
-	if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
-		return;
-	}
-	bool alive = len > 0 && take_bytes(conn, (size_t)len);
-	pthread_mutex_lock(conn->lock);
-	if (!alive) {
-		link_conn_close(conn);
-	}
-	alive = !conn->closed;
-	pthread_mutex_unlock(conn->lock);
-	if (!alive) {
-		end_rx(conn);
-	}
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	read_socket(arg);
+	struct link_conn *conn = arg;
+	conn->ops->on_closed(conn->arg, conn);
 }
 
 // ---- sending
 
-enum {
-	TX_IOV_MAX = 3
-};
-
 // (locked) The rest of the control frames under way first, then the window's unsent frames.
-static unsigned unsent_bytes(struct link_conn *conn, struct iovec iov[TX_IOV_MAX])
+static unsigned unsent_bytes(struct link_conn *conn, struct iovec iov[LINK_TRANSPORT_IOV_MAX])
 {
 	unsigned n = 0;
 	if (conn->control_out.len > conn->control_sent) {
@@ -261,23 +176,6 @@ static bool account_tx(struct link_conn *conn, size_t len)
 	return conn->control_sent == conn->control_out.len && window_done;
 }
 
-// (locked) Hands what is unsent to NNG.
-static void submit_tx(struct link_conn *conn)
-{
-	struct iovec unsent[TX_IOV_MAX];
-	nng_iov iov[TX_IOV_MAX];
-	unsigned n = unsent_bytes(conn, unsent);
-	for (unsigned i = 0; i < n; i++) {
-		iov[i].iov_buf = unsent[i].iov_base;
-		iov[i].iov_len = unsent[i].iov_len;
-	}
-	conn->tx_busy = n > 0;
-	if (n > 0) {
-		nng_aio_set_iov(conn->tx_aio, n, iov);
-		nng_stream_send(conn->stream, conn->tx_aio);
-	}
-}
-
 // (locked) Between two writes: the control frames that wait go first.
 static void next_write(struct link_conn *conn)
 {
@@ -288,75 +186,55 @@ static void next_write(struct link_conn *conn)
 	conn->control_sent = 0;
 }
 
-static void on_tx(void *arg)
+// (locked) `len` bytes have left. If that completes a write, the owner adds what has gathered.
+static void progress_tx(struct link_conn *conn, size_t len)
 {
-	struct link_conn *conn = arg;
-	pthread_mutex_lock(conn->lock);
-	bool complete = false;
-	if (nng_aio_result(conn->tx_aio) == 0) {
-		complete = account_tx(conn, nng_aio_count(conn->tx_aio));
-	} else {
-		link_conn_close(conn);
-	}
-	conn->tx_busy = false;
-	if (!conn->closed && complete) {
+	if (account_tx(conn, len) && !is_closed(conn)) {
 		conn->ops->on_drained(conn->arg, conn);
-		link_conn_kick(conn);
-	} else if (!conn->closed) {
-		submit_tx(conn);
+		next_write(conn);
 	}
-	pthread_mutex_unlock(conn->lock);
 }
 
-// (locked) Writes until all is sent or the socket is full.
-static void write_socket(struct link_conn *conn)
+// (locked) Writes until all is sent or the transport takes no more for now.
+static void write_unsent(struct link_conn *conn)
 {
-	struct iovec iov[TX_IOV_MAX];
-	struct msghdr message = { .msg_iov = iov };
-	while (!conn->closed && (message.msg_iovlen = unsent_bytes(conn, iov)) > 0) {
-		ssize_t len = sendmsg(conn->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (len < 0 && errno == EINTR) {
-			continue;
-		}
-		conn->tx_busy = len < 0 && errno == EAGAIN;
-		if (conn->tx_busy) {
+	struct iovec iov[LINK_TRANSPORT_IOV_MAX];
+	unsigned n;
+	while (!conn->tx_busy && !is_closed(conn) && (n = unsent_bytes(conn, iov)) > 0) {
+		ssize_t len = link_transport_write(conn->transport, iov, n);
+		conn->tx_busy = len == -EINPROGRESS || len == -EAGAIN;
+		if (len == -EAGAIN) {
 			conn->ops->on_full(conn->arg, conn);
-			return;
-		}
-		if (len < 0) {
+		} else if (len >= 0) {
+			progress_tx(conn, (size_t)len);
+		} else if (!conn->tx_busy) {
 			link_conn_close(conn);
-		} else if (account_tx(conn, (size_t)len)) {
-			conn->ops->on_drained(conn->arg, conn);
-			next_write(conn);
 		}
 	}
-	conn->tx_busy = false;
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+// (locked)
+static void on_written(void *arg, size_t len)
 {
 	struct link_conn *conn = arg;
-	(void)fd;
-	(void)what;
-	pthread_mutex_lock(conn->lock);
-	write_socket(conn);
-	bool busy = conn->tx_busy;
-	pthread_mutex_unlock(conn->lock);
-	if (!busy) {
-		loop_io_stop(&conn->writable);
+	conn->tx_busy = false;
+	if (len > 0) {
+		progress_tx(conn, len);
 	}
+	write_unsent(conn);
 }
+
+static const struct link_transport_ops transport_ops = {
+	.on_bytes = on_bytes,
+	.on_written = on_written,
+	.on_end = on_end,
+};
 
 void link_conn_kick(struct link_conn *conn)
 {
-	if (conn->tx_busy || conn->closed) {
-		return;
-	}
-	next_write(conn);
-	if (conn->loop != NULL) {
-		write_socket(conn);
-	} else {
-		submit_tx(conn);
+	if (!conn->tx_busy && !is_closed(conn)) {
+		next_write(conn);
+		write_unsent(conn);
 	}
 }
 
@@ -364,43 +242,22 @@ void link_conn_kick(struct link_conn *conn)
 
 void link_conn_start(struct link_conn *conn)
 {
-	pthread_mutex_lock(conn->lock);
-	bool closed = conn->closed;
-	if (!closed && conn->loop != NULL) {
-		loop_io_start(conn->loop, &conn->readable, conn->fd, LOOP_READ, on_readable, conn);
-	} else if (!closed) {
-		submit_rx(conn);
-	}
-	pthread_mutex_unlock(conn->lock);
-	if (closed) {
-		end_rx(conn);
-	}
+	link_transport_start(conn->transport);
 }
 
 void link_conn_wait_writable(struct link_conn *conn)
 {
-	if (conn->tx_busy && !conn->closed) {
-		loop_io_stop(&conn->writable);
-		loop_io_start(conn->loop, &conn->writable, conn->fd, LOOP_WRITE, on_writable, conn);
-	}
+	link_transport_wait_writable(conn->transport);
 }
 
 void link_conn_poll(struct link_conn *conn)
 {
-	if (conn->loop == NULL) {
-		return;
-	}
-	read_socket(conn);
-	pthread_mutex_lock(conn->lock);
-	if (conn->tx_busy) {
-		write_socket(conn);
-	}
-	pthread_mutex_unlock(conn->lock);
+	link_transport_poll(conn->transport);
 }
 
 bool link_conn_is_polled(const struct link_conn *conn)
 {
-	return conn->loop != NULL;
+	return conn->transport->type->is_polled;
 }
 
 void link_conn_set_body_max(struct link_conn *conn, size_t body_max)
@@ -442,15 +299,12 @@ bool link_conn_goaway(struct link_conn *conn, const char *reason)
 
 void link_conn_close(struct link_conn *conn)
 {
-	if (!conn->closed) {
-		conn->closed = true;
-		nng_stream_close(conn->stream);
-	}
+	link_transport_close(conn->transport);
 }
 
 bool link_conn_is_writing(const struct link_conn *conn)
 {
-	return conn->tx_busy && !conn->closed;
+	return conn->tx_busy && !is_closed(conn);
 }
 
 uint64_t link_conn_last_rx_ms(const struct link_conn *conn)

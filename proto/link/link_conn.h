@@ -1,6 +1,6 @@
-// One connection of the link: an NNG byte stream that carries frames. Owns the stream, its two aios
-// and the receive buffer; writes control frames, and the unsent part of a window once one is
-// attached. Knows no handshake and no session.
+// One connection of the link: an NNG byte stream that carries frames. Owns the stream, through the
+// transport that moves its bytes, and the receive buffer; writes control frames, and the unsent
+// part of a window once one is attached. Knows no handshake and no session.
 //
 // Threads. The owner has a mutex; everything marked (locked) is called with it held, and the
 // callbacks that touch the window take it themselves. on_frame and on_closed run one at a time,
@@ -13,43 +13,45 @@
 
 #include "common/bytes.h"
 #include "common/check.h"
-#include "common/loop.h"
 #include "proto/link_frame.h"
 
 struct link_conn;
 struct link_window;
+struct loop;
 struct nng_stream;
 
 struct link_conn_ops {
 	// A frame came; its body is borrowed until the return. False closes the connection.
 	bool (*on_frame)(void *arg, struct link_conn *conn, const struct link_frame *frame);
-	// (locked) All that was handed out has been written: the moment to close a BATCH with what has
-	// gathered; it is written next.
+	// (locked) All that was handed out has been written: the moment to close a BATCH with what
+	// has gathered; it is written next.
 	void (*on_drained)(void *arg, struct link_conn *conn);
-	// (locked) Polled only: the socket takes no more. To be answered by link_conn_wait_writable().
+	// (locked) Polled only: the socket takes no more. To be answered by
+	// link_conn_wait_writable().
 	void (*on_full)(void *arg, struct link_conn *conn);
 	// Nothing more will come. Called once, also after link_conn_close(); the owner then has
-	// link_conn_free() called from a thread that is not NNG's. A polled connection is not touched
-	// any more once this has returned.
+	// link_conn_free() called from a thread that is not NNG's. A polled connection is not
+	// touched any more once this has returned.
 	void (*on_closed)(void *arg, struct link_conn *conn);
 };
 
-// Takes over `stream` and begins to read once link_conn_start() is called. A frame whose body is over
-// `body_max` bytes (at most LINK_BODY_MAX) closes the connection before it is buffered. With the
-// stream's own `fd` (link_socket_of()) the connection is polled on `loop`; -1 leaves it to NNG's threads.
+// Takes over `stream` and begins to read once link_conn_start() is called. A frame whose body is
+// over `body_max` bytes (at most LINK_BODY_MAX) closes the connection before it is buffered. With
+// the stream's own `fd` (link_socket_of()) the connection is polled on `loop`; -1 leaves it to
+// NNG's threads.
 struct link_conn *link_conn_new(struct nng_stream *stream, int fd, struct loop *loop,
 	size_t body_max, pthread_mutex_t *lock, const struct link_conn_ops *ops, void *arg);
 bool link_conn_is_polled(const struct link_conn *conn);
 // If polled, on the loop's thread.
 void link_conn_start(struct link_conn *conn);
-// (locked) Polled, on the loop's thread: has the rest written when there is room. Harmless if there is
-// none.
+// (locked) Polled, on the loop's thread: has the rest written when there is room. Harmless if there
+// is none.
 void link_conn_wait_writable(struct link_conn *conn);
 // Moves what can be moved at once, if polled: for a time in which the loop does not run.
 void link_conn_poll(struct link_conn *conn);
-// Ends both aios and waits for them; on_closed may still run before this returns. Not with the mutex
-// held, not on an NNG thread; if polled, on the loop's thread, after on_closed(), or while the loop
-// does not run. NULL is fine.
+// Ends what is under way; on_closed may still run before this returns. Not with the mutex held, not
+// on an NNG thread; if polled, on the loop's thread, after on_closed(), or while the loop does not
+// run. NULL is fine.
 void link_conn_free(struct link_conn *conn);
 
 // From any thread: changes the bound given to link_conn_new().

@@ -60,9 +60,11 @@ ONLY_INCLUDERS = {
     "nng/": {
         "edge/uplink/router_link.c",
         "proto/link/link_aio.c",
-        "proto/link/link_conn.c",
         "proto/link/link_socket.c",
         "proto/link/link_tls.c",
+        "proto/link/link_transport.c",
+        "proto/link/link_transport_nng.c",
+        "proto/link/link_transport_polled.c",
         "router/admin/admin_server.c",
         "router/link/link_server.c",
         "router/ctl/weirctl.c",

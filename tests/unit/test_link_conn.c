@@ -1,12 +1,14 @@
 // Two ends of a real connection over the loopback: one polled by this thread's loop, or not, and one that
 // NNG's threads move. What a thread of NNG's sees is told by waking the loop.
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <nng/nng.h>
 
+#include "common/loop.h"
 #include "proto/link/link_aio.h"
 #include "proto/link/link_conn.h"
 #include "proto/link/link_socket.h"
