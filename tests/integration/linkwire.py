@@ -14,7 +14,7 @@ import rawhttp
 
 CHALLENGE, HELLO, HELLO_ACK, BATCH, ACK, PING, PONG, GOAWAY = range(1, 9)
 HEAD = struct.Struct("<IBBHQQ")
-MAJOR, MINOR = 1, 1
+MAJOR, MINOR = 1, 2
 WINDOW = 1 << 20
 
 
