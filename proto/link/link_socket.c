@@ -1,11 +1,12 @@
-// NNG does not say which descriptor a stream has, but both of its addresses, and a TCP connection has
-// no other pair of them in this process. So the socket is looked for among the open descriptors, once
-// for each connection of the link and on NNG's thread that has just made it: a new descriptor is the
-// lowest free one, so it most likely lies right below the one that would be given out next. Only else
-// are all looked at, a few hundred nanoseconds each.
+// NNG does not say which descriptor a stream has, but both of its addresses, and no other TCP
+// connection of this process has the same two (a connected UDP socket can have them, hence
+// SO_TYPE). So the socket is looked for among the open descriptors, once for each connection of the
+// link and on NNG's thread that has just made it: a new descriptor is the lowest free one, so it
+// most likely lies right below the one that would be given out next. Only else are all looked at, a
+// few hundred nanoseconds each.
 //
-// The alternatives: sockets of our own for tcp:// (a second way to dial and to listen beside the one
-// that TLS needs), or a newer NNG that takes a descriptor (1.6; Debian 12 has 1.5.2).
+// The alternatives: sockets of our own for tcp:// (a second way to dial and to listen beside the
+// one that TLS needs), or a newer NNG that takes a descriptor (1.7; Debian 12 has 1.5.2).
 
 #include "proto/link/link_socket.h"
 
@@ -38,6 +39,13 @@ static bool same_address(const nng_sockaddr *a, const struct sockaddr_storage *b
 	return false;
 }
 
+static bool is_stream(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
 static bool is_between(int fd, const nng_sockaddr *local, const nng_sockaddr *remote)
 {
 	struct sockaddr_storage addr = { 0 };
@@ -46,7 +54,8 @@ static bool is_between(int fd, const nng_sockaddr *local, const nng_sockaddr *re
 		return false;
 	}
 	len = sizeof(addr);
-	return getpeername(fd, (struct sockaddr *)&addr, &len) == 0 && same_address(remote, &addr);
+	return getpeername(fd, (struct sockaddr *)&addr, &len) == 0 &&
+		same_address(remote, &addr) && is_stream(fd);
 }
 
 // Among the few below the one that is free next. -1: not there.

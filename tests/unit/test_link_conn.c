@@ -1,5 +1,6 @@
 // Two ends of a real connection over the loopback: one polled by this thread's loop, or not, and one that
 // NNG's threads move. What a thread of NNG's sees is told by waking the loop.
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,6 +339,55 @@ static void the_socket_of_a_stream_is_found_among_others(void **state)
 	}
 }
 
+static void tcp_address(nng_stream *stream, const char *option, struct sockaddr_in *in)
+{
+	nng_sockaddr addr;
+	assert_int_equal(nng_stream_get_addr(stream, option, &addr), 0);
+	*in = (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = addr.s_in.sa_port,
+		.sin_addr.s_addr = addr.s_in.sa_addr,
+	};
+}
+
+// A connected UDP socket can have both addresses of a TCP one, since their ports are not shared.
+static int udp_twin(nng_stream *stream)
+{
+	struct sockaddr_in local;
+	struct sockaddr_in remote;
+	tcp_address(stream, NNG_OPT_LOCADDR, &local);
+	tcp_address(stream, NNG_OPT_REMADDR, &remote);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&remote, sizeof(remote)), 0);
+	return fd;
+}
+
+static void a_datagram_socket_of_the_same_addresses_is_not_taken_for_it(void **state)
+{
+	(void)state;
+	enum {
+		N_BETWEEN = 8
+	};
+	nng_stream *streams[2];
+	int between[N_BETWEEN];
+	connect_streams("tcp", streams);
+	int own = link_socket_of(streams[0]);
+	for (int i = 0; i < N_BETWEEN; i++) {
+		between[i] = dup(STDERR_FILENO); // takes the numbers that the listener had
+	}
+	int twin = udp_twin(streams[0]);
+	assert_true(own >= 0 && twin > own); // the newest is looked at first
+	assert_int_equal(link_socket_of(streams[0]), own);
+	close(twin);
+	for (int i = 0; i < N_BETWEEN; i++) {
+		close(between[i]);
+	}
+	nng_stream_free(streams[0]);
+	nng_stream_free(streams[1]);
+}
+
 static void an_ipc_stream_does_not_tell_its_socket(void **state)
 {
 	(void)state;
@@ -359,6 +409,7 @@ int main(void)
 		cmocka_unit_test(an_owner_that_refuses_a_frame_ends_the_connection),
 		cmocka_unit_test(bytes_are_moved_while_the_loop_does_not_run),
 		cmocka_unit_test(the_socket_of_a_stream_is_found_among_others),
+		cmocka_unit_test(a_datagram_socket_of_the_same_addresses_is_not_taken_for_it),
 		cmocka_unit_test(an_ipc_stream_does_not_tell_its_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
