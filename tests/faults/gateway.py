@@ -1,8 +1,9 @@
-"""A router, edges, a proxy in each link and the fleet of clients (fleet.py), as one thing to break."""
+"""A router, edges, perhaps a proxy in each link, and the fleet of clients (fleet.py), as one thing to
+break. Edges listen on ports that are reserved, so that clients who try a dead edge reach nobody."""
 
+import heapq
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -11,19 +12,11 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "integration")]
 
-from harness import DEADLINE_S, SLOW, Cluster, metrics_of, parse_address, wait_until  # noqa: E402
+from harness import (DEADLINE_S, SLOW, Cluster, metrics_of, parse_address,  # noqa: E402
+                     reserve_port, wait_until)
 from proxy import Proxy  # noqa: E402
 
-N_EDGES = 3
-N_ROOMS = 16
-HISTORIES = (20, 500)  # messages of a room: with few there are gaps
-THREADS = (1, 2, 4)  # of an edge
 REST_S = 60 * SLOW  # at most, to come to rest
-LINK_TIMEOUT_S = 3 * SLOW
-ROUTER_OPTIONS = {"listen": "tcp://127.0.0.1:0", "link_timeout": f"{LINK_TIMEOUT_S:g}s",
-                  "history_bytes": "256KiB", "history_age": "1h"}
-EDGE_OPTIONS = {"lobby": "", "queue_limit": "256KiB", "publish_timeout": "5s",
-                "router_grace": "30s", "drain_timeout": "2s", "log_level": "warn"}
 
 
 def now_us():
@@ -33,22 +26,29 @@ def now_us():
 class Gateway:
     """The programs, the proxies and the fleet, as one thing to break."""
 
-    def __init__(self, folder, seed, n_clients):
+    def __init__(self, folder, n_edges, rooms, router=None, edge=None, proxied=True):
+        """`router`, `edge`: their options; `rooms`: those that are talked in."""
         self.folder = folder
         self.events = []
-        rng = random.Random(f"{seed} gateway")
-        self.history = rng.choice(HISTORIES)
-        self.threads = rng.choice(THREADS)
-        self.rooms = [f"room-{i}" for i in range(N_ROOMS)]
-        self.cluster = Cluster(edges=0, edge={**EDGE_OPTIONS, "threads": self.threads},
-                               router={**ROUTER_OPTIONS, "history_messages": self.history})
+        self.rooms = rooms
+        self.fleet = None
+        self.cluster = Cluster(edges=0, edge=edge, router=router)
         self.link_address = parse_address(self.router.link_url.partition("//")[2])
-        self.proxies = [Proxy(self.link_address) for _ in range(N_EDGES)]
-        self.addresses = []
-        for i in range(N_EDGES):
-            self.cluster.start_edge(f"edge-{i}", router=[self.proxies[i].url])
-            self.addresses.append(self.edges[i].address)
-        self.fleet = self.start_fleet(seed, n_clients)
+        self.proxies = [Proxy(self.link_address) for _ in range(n_edges if proxied else 0)]
+        self.addresses = [("127.0.0.1", reserve_port()) for _ in range(n_edges)]
+        try:
+            for i in range(n_edges):
+                self.cluster.start_edge(f"edge-{i}", **self.place_of(i))
+        except BaseException:
+            self.cluster.print_logs()
+            self.cluster.kill_all()
+            raise
+
+    def place_of(self, i):
+        """Where an edge listens, and where it finds the router."""
+        host, port = self.addresses[i]
+        url = self.proxies[i].url if self.proxies else self.router.link_url
+        return {"listen": f"{host}:{port}", "router": [url]}
 
     @property
     def router(self):
@@ -63,22 +63,17 @@ class Gateway:
 
     # ---- the fleet
 
-    def start_fleet(self, seed, n_clients):
-        rng = random.Random(f"{seed} clients")
-        clients = []
-        for i in range(n_clients):
-            allowed = sorted(rng.sample(self.rooms, N_ROOMS // 2))
-            rights = {right: allowed for right in ("join", "publish", "history")}
-            user = f"user-{i // 2}"  # two connections each
-            clients.append({
-                "user": user, "token": self.cluster.token(user, weir=rights), "allowed": allowed,
-                "home": rng.sample(allowed, 3), "sluggish": i % 8 == 0})
-        setup = os.path.join(self.folder, "setup.json")
-        with open(setup, "w", encoding="utf-8") as f:
-            json.dump({"seed": f"{seed} acts", "edges": self.addresses, "rooms": self.rooms,
-                       "recording": self.fleet_recording, "clients": clients}, f)
-        return subprocess.Popen([sys.executable, os.path.join(HERE, "fleet.py"), setup],
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def start_fleet(self, seed, clients, **setup):
+        """`clients`: [{"user", "allowed" rooms, "home" rooms, ...}], as fleet.py takes them."""
+        for client in clients:
+            rights = {right: client["allowed"] for right in ("join", "publish", "history")}
+            client["token"] = self.cluster.token(client["user"], weir=rights)
+        path = os.path.join(self.folder, "setup.json")
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({"seed": seed, "edges": self.addresses, "rooms": self.rooms,
+                       "recording": self.fleet_recording, "clients": clients, **setup}, f)
+        self.fleet = subprocess.Popen([sys.executable, os.path.join(HERE, "fleet.py"), path],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     @property
     def fleet_recording(self):
@@ -99,6 +94,20 @@ class Gateway:
             raise AssertionError("the fleet has died")
         return json.loads(answer)["quiet"]
 
+    def end_fleet(self):
+        """Closes the recording; whatever happens, the process ends."""
+        try:
+            self.order(do="end")
+            self.fleet.wait(DEADLINE_S)
+        finally:
+            self.fleet.kill()
+            self.fleet.communicate()
+
+    def recorded(self):
+        """All events, those of the clients and those of the driver, in the order of their times."""
+        with open(self.fleet_recording, encoding="utf-8") as f:
+            yield from heapq.merge((json.loads(line) for line in f), self.events)
+
     # ---- programs
 
     def end_edge(self, i, number):
@@ -108,9 +117,7 @@ class Gateway:
 
     def start_edge(self, i):
         self.edges[i].wait(DEADLINE_S)
-        host, port = self.addresses[i]
-        self.edges[i] = self.cluster.spawn_edge(
-            f"edge-{i}", router=[self.proxies[i].url], listen=f"{host}:{port}").wait_ready()
+        self.edges[i] = self.cluster.spawn_edge(f"edge-{i}", **self.place_of(i)).wait_ready()
 
     def end_router(self, number):
         self.record("router", "down")
