@@ -8,7 +8,7 @@ nothing that the protocol does not excuse: a calm run and a stormy one are judge
 An event is a list that begins with a time in microseconds (one clock for all processes) and a kind:
 
   open     s client user allowed   a session has begun; `allowed`: its rooms, null for any
-  close    s code                  it has ended, whoever ended it (code null: without a Close frame)
+  close    s code reason           it has ended, whoever ended it (code null: without a Close frame)
   pub      s id room n key echo    asked to publish the text `n`, which names one message for good
   join     s id room since         since: null or [epoch, seq]
   leave    s id room
@@ -182,7 +182,7 @@ class Checker:
     def on_open(self, s, client, user, allowed):
         self.sessions[s] = self.by_client[client] = Session(client, user, allowed)
 
-    def on_close(self, s, _code):
+    def on_close(self, s, _code, _reason=""):
         self.sessions[s].closed = self.now
 
     def ask(self, s, ident, kind, room, details=None):

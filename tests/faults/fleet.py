@@ -8,7 +8,9 @@ them, asks for history, leaves, comes back. Everything it asks and hears is writ
 Orders come as JSON lines on standard input, and some are answered on standard output:
 
   {"do": "run", "rate": N}               act, N times a second in all
-  {"do": "slow", "count": N, "seconds": S, "room": R}   N clients do not read, and R is flooded
+  {"do": "talk", "rate": N}              the same, but all that they do is to publish
+  {"do": "slow", "count": N, "seconds": S, "room": R, "flood": F}
+                                         N clients do not read, and if F, R is flooded
   {"do": "drop", "share": X}             this part of all clients breaks off
   {"do": "quiet", "within": S}           stop acting; answers {"quiet": ""} when all is answered,
                                          joined and delivered, else what is missing
@@ -16,6 +18,8 @@ Orders come as JSON lines on standard input, and some are answered on standard o
   {"do": "end"}                          close the recording
 
 What the clients do is drawn from the seed; when they do it is not, because they wait for answers.
+A client may have an `edge` to connect to at first, `away`: how many seconds (two bounds) it is gone
+after its first connection, and be `patient`: then it waits for as long as a Close tells it to.
 """
 
 import json
@@ -34,6 +38,9 @@ READ_MAX = 65536
 TYPE = "chat"
 LARGE = "x" * 16000
 SLUGGISH_BUFFER = 8192  # of the kernel, of clients that may be told not to read
+PENDING_MAX = 40  # of a client's requests
+AWAY_S = (0.05, 0.6)
+PADS = (0, 0, 0, 0, 50, 200, 2000)  # bytes, of which one is drawn
 decoder = json.JSONDecoder()
 
 
@@ -174,15 +181,21 @@ class Session:
                 self.unsent += client_frame(payload, 10)
                 self.flush()
             elif opcode == 8:
-                self.end(struct.unpack(">H", payload[:2])[0] if payload else 1005)
+                self.on_close(payload)
                 return
 
-    def end(self, code):
+    def on_close(self, payload):
+        reason = payload[2:].decode()
+        if reason:
+            self.client.on_reason(json.loads(reason))
+        self.end(struct.unpack(">H", payload[:2])[0] if payload else 1005, reason)
+
+    def end(self, code, reason=""):
         """It is over; what was not answered is known to be unknown."""
         if self.state == "over":
             return
         if self.state == "open":
-            self.fleet.record("close", self.number, code)
+            self.fleet.record("close", self.number, code, reason)
         self.state = "over"
         if self.interest:
             self.fleet.selector.unregister(self.sock)
@@ -299,7 +312,10 @@ class Client:
         self.token = who["token"]
         self.allowed = who["allowed"]
         self.home = who["home"]
-        self.sluggish = who["sluggish"]
+        self.sluggish = who.get("sluggish", False)
+        self.edge = who.get("edge")
+        self.wait_s = who.get("away", AWAY_S)
+        self.patient = who.get("patient", False)
         self.paused = False
         self.session = None
         self.connect_at = 0.0
@@ -313,6 +329,17 @@ class Client:
         return (s is not None and s.state == "open" and not s.pending and not self.again
                 and not self.paused and self.rooms == set(self.home))
 
+    def may_ask(self):
+        s = self.session
+        return (s is not None and s.state == "open" and not self.paused
+                and len(s.pending) <= PENDING_MAX)
+
+    def pick_edge(self):
+        """The first time its own, if it has one."""
+        number, self.edge = self.edge, None
+        edges = self.fleet.edges
+        return edges[number] if number is not None else self.fleet.rng.choice(edges)
+
     def stands(self, room, epoch, seq):
         known = self.cursors.get(room)
         if known is None or known[0] != epoch or known[1] < seq:
@@ -322,7 +349,7 @@ class Client:
         if self.session is None:
             if now >= self.connect_at:
                 self.connect_at = now + 15
-                self.session = Session(self.fleet, self, self.fleet.pick_edge())
+                self.session = Session(self.fleet, self, self.pick_edge())
             return
         if self.session.state != "open":
             if now >= self.connect_at:  # no greeting for 15 s
@@ -336,10 +363,15 @@ class Client:
         for room in self.home:
             session.join(room, self.cursors.get(room))
 
+    def on_reason(self, reason):
+        if self.patient and "after" in reason:
+            self.wait_s = [ms / 1000 for ms in reason["after"]]
+
     def on_end(self, session):
         self.session = None
         self.rooms = set()
-        self.connect_at = time.monotonic() + self.fleet.rng.uniform(0.05, 0.6)
+        self.connect_at = time.monotonic() + self.fleet.rng.uniform(*self.wait_s)
+        self.wait_s = AWAY_S
         for asked in session.pending.values():
             if asked.get("key") is not None:
                 self.again.append(asked)
@@ -383,6 +415,8 @@ class Fleet:
         self.sessions = 0
         self.n_messages = 0
         self.rate = 0
+        self.deed = self.act
+        self.pads = setup.get("pads", PADS)
         self.owed = 0.0
         self.last = time.monotonic()
         self.floods = []  # (until, room, sender)
@@ -396,9 +430,6 @@ class Fleet:
         self.sessions += 1
         return self.sessions
 
-    def pick_edge(self):
-        return self.rng.choice(self.edges)
-
     def name_message(self, session):
         self.n_messages += 1
         return f"{session.number}.{self.n_messages}"
@@ -407,17 +438,16 @@ class Fleet:
 
     def act(self):
         client = self.rng.choice(self.clients)
-        s = client.session
-        if s is None or s.state != "open" or client.paused or len(s.pending) > 40:
+        if not client.may_ask():
             return
+        s = client.session
         dice = self.rng.random()
         mine = sorted(client.rooms)
         if dice < 0.82:
             room = self.rng.choice(mine if mine and dice < 0.76 else client.allowed)
             keyed = self.rng.random() < 0.3
             n = self.name_message(s)
-            pad = "y" * self.rng.choice([0, 0, 0, 0, 50, 200, 2000])
-            s.publish(room, n, "k" + n if keyed else None, self.rng.random() >= 0.1, pad)
+            s.publish(room, n, "k" + n if keyed else None, self.rng.random() >= 0.1, self.pad())
         elif dice < 0.88:
             before = self.rng.choice([None, None, self.rng.randint(1, 300)])
             s.history(self.rng.choice(client.allowed), before, self.rng.choice([1, 10, 50, 100]))
@@ -430,6 +460,17 @@ class Fleet:
             s.end(None)
         else:
             self.act_forbidden(client, s)
+
+    def pad(self):
+        return "y" * self.rng.choice(self.pads)
+
+    def talk(self):
+        """One who can speak does, so that the rate is kept while others are away."""
+        able = [client for client in self.clients if client.may_ask() and client.rooms]
+        if able:
+            client = self.rng.choice(able)
+            room = self.rng.choice(sorted(client.rooms))
+            client.session.publish(room, self.name_message(client.session), pad=self.pad())
 
     def act_forbidden(self, client, s):
         room = self.rng.choice([r for r in self.rooms if r not in client.allowed])
@@ -454,7 +495,7 @@ class Fleet:
         self.last = now
         while self.owed >= 1:
             self.owed -= 1
-            self.act()
+            self.deed()
         self.flood(now)
         for client in self.clients:
             client.on_tick(now)
@@ -477,14 +518,20 @@ class Fleet:
 
     def do_run(self, rate):
         self.rate = rate
+        self.deed = self.act
 
-    def do_slow(self, count, seconds, room):
+    def do_talk(self, rate):
+        self.rate = rate
+        self.deed = self.talk
+
+    def do_slow(self, count, seconds, room, flood=True):
         sluggish = [c for c in self.clients if c.sluggish and room in c.home]
         for client in self.rng.sample(sluggish, min(count, len(sluggish))):
             client.pause(True)
             self.wakes.append((time.monotonic() + seconds, client))
-        senders = [c for c in self.clients if room in c.home and not c.sluggish]
-        self.floods.append((time.monotonic() + seconds / 2, room, self.rng.choice(senders)))
+        if flood:
+            senders = [c for c in self.clients if room in c.home and not c.sluggish]
+            self.floods.append((time.monotonic() + seconds / 2, room, self.rng.choice(senders)))
 
     def do_drop(self, share):
         for client in self.rng.sample(self.clients, int(len(self.clients) * share)):
