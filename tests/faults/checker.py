@@ -27,6 +27,9 @@ An event is a list that begins with a time in microseconds (one clock for all pr
                                    sums: {metric: [count, value]}, over all programs
   settled                          all faults are mended and all answers should be there
 
+With limit `lossless` nothing may be lost, told or not: for faults of which the protocol promises that
+(a planned restart of the router, a short cut of a link).
+
 An invariant that no event touched is reported as not judged, so that a run that proves nothing
 cannot look like one that does. The alternative, a model of the router that replays every input,
 was rejected: it would have to guess the order in which the router read its links.
@@ -56,13 +59,16 @@ class Limits:
     """What the run was configured with."""
 
     def __init__(self, history_messages=100, kept_bytes=100_000, ghost_s=10, answer_s=20,
-                 growth=0.1, slack=None):
+                 growth=0.1, slack=None, lossless=False):
         self.history_messages = history_messages  # a room's newest so many are kept,
         self.kept_bytes = kept_bytes  # if they come to no more than this
         self.ghost_s = ghost_s  # one who is gone may be listed for this long
         self.answer_s = answer_s  # a request may be unanswered for this long
         self.growth = growth  # the share by which memory may grow
         self.slack = slack or {}  # last word of a memory's name: what never counts as growth
+        # No gap, no request that is `unavailable`; an epoch that ends was heard to its end by its
+        # members, and the next one is heard from its beginning.
+        self.lossless = lossless
 
 
 class Place:
@@ -161,6 +167,7 @@ class Checker:
         self.acked = defaultdict(Acked)  # (room, epoch)
         self.current = {}  # room: epoch of the newest ack
         self.holes = []  # (invariant, time, s, room, epoch, from, to)
+        self.ends = []  # (time, s, room, epoch, seq): where a session stood when an epoch was over
         self.baseline = {}
         self.burst = None
         self.counts = defaultdict(int)
@@ -172,6 +179,11 @@ class Checker:
         if not condition and sum(b[0] == invariant for b in self.breaches) < BREACHES_MAX:
             self.breaches.append((invariant, self.now, " ".join(str(word) for word in words)))
         return condition
+
+    def lose(self, invariant, *words):
+        """What the protocol allows, if it is told; not here, if nothing may be lost."""
+        if self.limits.lossless:
+            self.require(False, invariant, *words)
 
     def feed(self, event):
         self.now = event[0]
@@ -269,6 +281,7 @@ class Checker:
             place.seq = seq
 
     def on_gap(self, s, room, epoch, low, high):
+        self.lose("I1", "session", s, "is told of a gap of", room, epoch, low, high)
         place = self.place_of(s, room, "a gap")
         if place is None:
             return
@@ -294,6 +307,7 @@ class Checker:
                 return
         elif is_news and not messages:
             request = None
+            self.judge_news(s, room, place, epoch, seq)
         else:
             since = [epoch, seq - len(messages or ())] if recovered else None
             request = session.take_late("join", room, recovered is not None, since)
@@ -307,6 +321,13 @@ class Checker:
             if not recovered:
                 self.skip("I1", s, room, place, seq + 1)
         session.places[room] = Place(epoch, seq, self.now)
+
+    def judge_news(self, s, room, place, epoch, seq):
+        """A new epoch ends the old one, of which finish() knows how far it went."""
+        if self.limits.lossless:
+            self.ends.append((self.now, s, room, place.epoch, place.seq))
+        if seq > 0:
+            self.lose("I1", "session", s, "hears of", room, epoch, "from", seq, "on only")
 
     def judge_joined(self, s, request, epoch, seq, recovered, messages):
         room, since = request.room, request.details
@@ -393,6 +414,8 @@ class Checker:
             return
         self.require(code != "forbidden" or not self.sessions[s].may(request.room), "I7",
                      "session", s, "may not", request.kind, request.room)
+        if code == "unavailable":
+            self.lose("I8", "session", s, "gets no answer to", request.kind, request.room, outcome)
         if outcome == "unknown":
             self.sessions[s].late.append(request)
         if request.kind == "pub":
@@ -463,10 +486,18 @@ class Checker:
     # ---- the end
 
     def finish(self):
+        self.judge_ends()
         self.judge_holes()
         self.judge_orders()
         self.judge_publishes()
         return self.breaches
+
+    def judge_ends(self):
+        """Who was there when an epoch ended has heard all that anybody heard or was acked of it."""
+        for time, s, room, epoch, seq in self.ends:
+            last = max([*self.logs[room, epoch], self.acked[room, epoch].before(self.now + 1)])
+            if seq < last:
+                self.holes.append(("I1", time, s, room, epoch, seq + 1, last))
 
     def judge_holes(self):
         spent = defaultdict(int)  # (s, room): unseen messages assumed to be its own

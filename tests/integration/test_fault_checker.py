@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from checker import INVARIANTS, SECOND, Checker, Limits, report  # noqa: E402
 
 LIMITS = Limits(history_messages=5, ghost_s=10, answer_s=20, growth=0.1, slack={"rss": 100})
+LOSSLESS = Limits(history_messages=5, lossless=True)
 
 
 def published(seq, n, *listeners, epoch="E1", room="tea", sender=None, ident=None, key=None,
@@ -49,9 +50,9 @@ def new_router():
             ["joined", 2, None, "tea", "E2", 0, False, None]]
 
 
-def judge(events, pause=0.001):
+def judge(events, pause=0.001, limits=LIMITS):
     """Feeds the events, `pause` seconds apart; one that is a number lets so many seconds pass."""
-    checker = Checker(LIMITS)
+    checker = Checker(limits)
     now = 0.0
     for event in events:
         if isinstance(event, (int, float)):
@@ -499,6 +500,65 @@ class Planted(unittest.TestCase):
                     self.assert_found("I10", events + [["burst", "end", same]])
                 else:
                     self.assert_found("I10", events + [["burst", "end", {name: [count, 8]}]])
+
+
+class Lossless(unittest.TestCase):
+    """Of a fault that loses nothing, what else would be excused is a breach."""
+
+    def assert_found(self, invariant, events):
+        """It is a breach here, and none where something may be lost."""
+        self.assertEqual(judge(events).breaches, [])
+        found = {one[0] for one in judge(events, limits=LOSSLESS).breaches}
+        self.assertEqual(found, {invariant})
+
+    def acked_by(self, s, *listeners, echo=True):
+        return conversation() + published(5, "m5", *listeners, sender=s, echo=echo)
+
+    def after(self, events, seqs=(0, 0)):
+        """A new router; each member is told where it begins, and hears the rest."""
+        events = events + [["router", "down"], ["router", "up"]]
+        events += [["joined", s, None, "tea", "E2", seq, False, None] for s, seq in zip((1, 2), seqs)]
+        return events + published(max(seqs) + 1, "y", 1, 2, epoch="E2", sender=2) + [["settled"]]
+
+    def test_a_new_epoch_when_all_of_the_old_one_was_heard(self):
+        for events in (self.acked_by(1, 1, 2), self.acked_by(1, 2, echo=False)):
+            checker = judge(self.after(events), limits=LOSSLESS)
+            self.assertEqual(checker.breaches, [])
+
+    def test_who_comes_later_or_has_gone_misses_nothing(self):
+        events = self.acked_by(1, 1, 2) + [["close", 2, None, ""]] + opened(3) + joined(3, 5)
+        events += [["router", "down"], ["router", "up"]]
+        events += [["joined", s, None, "tea", "E2", 0, False, None] for s in (1, 3)]
+        events += published(1, "y", 1, 3, epoch="E2", sender=1) + [["settled"]]
+        self.assertEqual(judge(events, limits=LOSSLESS).breaches, [])
+
+    def test_i1_the_old_epoch_was_acked_further_than_a_member_heard(self):
+        for events in (self.acked_by(1, 1), self.acked_by(1, echo=False)):
+            self.assert_found("I1", self.after(events))
+
+    def test_i1_the_ack_comes_when_a_member_knows_of_the_new_epoch(self):
+        *events, ack = self.acked_by(1, 1)
+        events += [["router", "down"], ["router", "up"],
+                   ["joined", 2, None, "tea", "E2", 0, False, None], ack,
+                   ["joined", 1, None, "tea", "E2", 0, False, None]]
+        events += published(1, "y", 1, 2, epoch="E2", sender=2)
+        self.assert_found("I1", events + [["settled"]])
+
+    def test_i1_the_old_epoch_was_heard_further_by_another_member(self):
+        events = self.acked_by(1, 1)[:-1]
+        self.assert_found("I1", self.after(events))
+
+    def test_i1_a_new_epoch_does_not_begin_at_its_beginning(self):
+        self.assert_found("I1", self.after(conversation(), seqs=(3, 3)))
+
+    def test_i1_a_gap(self):
+        events = self.acked_by(1, 1) + [["gap", 2, "tea", "E1", 5, 5], ["settled"]]
+        self.assert_found("I1", events)
+
+    def test_i8_a_request_that_is_unavailable(self):
+        for outcome in ("none", "unknown"):
+            self.assert_found("I8", conversation() + [["pub", 1, "x", "tea", "x", None, True],
+                                                      ["error", 1, "x", "unavailable", outcome]])
 
 
 class Report(unittest.TestCase):
