@@ -13,6 +13,7 @@
 #include "edge/client/clients.h"
 #include "edge/codec/codec_json.h"
 #include "edge/state/settings.h"
+#include "proto/reasons.h"
 
 enum {
 	BAD_MESSAGES_MAX = 20, // in a row
@@ -240,7 +241,7 @@ static void leave_forbidden_rooms(struct conn *c)
 				&(struct client_event){
 					.kind = EVENT_LEFT,
 					.room = room,
-					.reason = bytes_str("forbidden"),
+					.reason = bytes_str(left_reason_name(LEFT_FORBIDDEN)),
 				});
 			c->account.n_rooms--;
 			fib_leave(&cl->fib, member);

@@ -407,7 +407,7 @@ static bool on_goaway(struct router_link *link, struct bytes body)
 		return false;
 	}
 	struct bytes reason = pb_bytes(goaway->reason);
-	bool planned = bytes_equal_str(reason, "restarting");
+	bool planned = bytes_equal_str(reason, goaway_reason_name(GOAWAY_RESTARTING));
 	if (planned) {
 		log_info("link_goaway", LOG_STR("router", link->options.url),
 			LOG_BYTES("reason", reason));
@@ -415,7 +415,7 @@ static bool on_goaway(struct router_link *link, struct bytes body)
 		log_warn("link_goaway", LOG_STR("router", link->options.url),
 			LOG_BYTES("reason", reason));
 	}
-	bool lagged = bytes_equal_str(reason, "lagged");
+	bool lagged = bytes_equal_str(reason, goaway_reason_name(GOAWAY_LAGGED));
 	pthread_mutex_lock(&link->lock);
 	link->slow_redial = !planned && !lagged;
 	link->planned_until_ms = planned ? clock_mono_ms() + PLANNED_MAX_MS : 0;
@@ -733,7 +733,7 @@ static void say_goodbye(struct router_link *link)
 		bool writing = ready && link_conn_is_writing(link->conn);
 		bool waiting = ready && link->queued_bytes > 0;
 		if (ready && !writing && !waiting && !said) {
-			said = link_conn_goaway(link->conn, "leaving");
+			said = link_conn_goaway(link->conn, GOAWAY_LEAVING);
 			writing = true;
 		} else if (ready && !writing) {
 			pump_and_kick(link);

@@ -284,12 +284,12 @@ bool link_conn_control(struct link_conn *conn, enum link_frame_type type, uint64
 	return true;
 }
 
-bool link_conn_goaway(struct link_conn *conn, const char *reason)
+bool link_conn_goaway(struct link_conn *conn, enum goaway_reason reason)
 {
 	Weir__Link__V1__Goaway goaway = WEIR__LINK__V1__GOAWAY__INIT;
 	struct buf body = { 0 };
-	goaway.reason.len = strlen(reason);
-	goaway.reason.data = (uint8_t *)reason;
+	goaway.reason.len = strlen(goaway_reason_name(reason));
+	goaway.reason.data = (uint8_t *)goaway_reason_name(reason);
 	uint8_t *at = buf_reserve(&body, weir__link__v1__goaway__get_packed_size(&goaway));
 	body.len += weir__link__v1__goaway__pack(&goaway, at);
 	bool queued = link_conn_control(conn, LINK_GOAWAY, 0, buf_bytes(&body));

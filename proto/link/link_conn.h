@@ -14,6 +14,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "proto/link_frame.h"
+#include "proto/reasons.h"
 
 struct link_conn;
 struct link_window;
@@ -63,7 +64,7 @@ void link_conn_attach(struct link_conn *conn, struct link_window *window);
 bool link_conn_control(struct link_conn *conn, enum link_frame_type type, uint64_t ack,
 	struct bytes body);
 // (locked) The same for a GOAWAY, which says why the connection is about to be closed.
-bool link_conn_goaway(struct link_conn *conn, const char *reason);
+bool link_conn_goaway(struct link_conn *conn, enum goaway_reason reason);
 // (locked) Writes what is unsent, unless a write is under way (then it follows).
 void link_conn_kick(struct link_conn *conn);
 // (locked) Closes the stream; on_closed follows. Idempotent.

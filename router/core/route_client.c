@@ -116,7 +116,7 @@ static void leave_forbidden_rooms(const struct route_request *rq)
 	while (m != NULL) {
 		struct membership *next = LIST_NEXT(m, in_client);
 		if (!route_may(rq->client, RIGHT_JOIN, room_name(m->room))) {
-			route_send_left(rq, room_name(m->room), "forbidden");
+			route_send_left(rq, room_name(m->room), LEFT_FORBIDDEN);
 			route_leave(rq->r, m, rq->now_ms);
 		} else if (m->presence &&
 			!route_may(rq->client, RIGHT_PRESENCE, room_name(m->room))) {

@@ -39,13 +39,13 @@ void route_refuse(const struct route_request *rq, enum refusal code)
 	route_send(rq->r, rq->edge, &LINK_ITEM(REFUSED, refused, &refused));
 }
 
-void route_send_left(const struct route_request *rq, struct bytes room, const char *reason)
+void route_send_left(const struct route_request *rq, struct bytes room, enum left_reason reason)
 {
 	Weir__Link__V1__Left left = WEIR__LINK__V1__LEFT__INIT;
 	left.client = rq->client->handle;
 	left.req = rq->req;
 	left.room = pb_data(room);
-	left.reason = pb_data(bytes_str(reason));
+	left.reason = pb_data(bytes_str(left_reason_name(reason)));
 	route_send(rq->r, rq->edge, &LINK_ITEM(LEFT, left, &left));
 }
 

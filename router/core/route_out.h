@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "proto/reasons.h"
 #include "router/core/route.h"
 
 struct route_request;
@@ -16,8 +17,8 @@ void route_send(struct route *r, struct table_edge *edge, const link_item *item)
 
 // Answers the request, and counts the refusal.
 void route_refuse(const struct route_request *rq, enum refusal code);
-// The request's client is no longer a member; `reason` NULL: it asked for that.
-void route_send_left(const struct route_request *rq, struct bytes room, const char *reason);
+// The request's client is no longer a member.
+void route_send_left(const struct route_request *rq, struct bytes room, enum left_reason reason);
 // Asks the edge to close a client that the tables need not know.
 void route_kick_handle(struct route *r, struct table_edge *edge, uint64_t handle,
 	struct bytes reason);

@@ -117,14 +117,14 @@ struct seq_range { // both inclusive
 
 // The members of a room on this edge have missed these messages.
 static void send_gap(struct route *r, struct table_edge *edge, const struct table_room *room,
-	const struct seq_range *missed, const char *reason)
+	const struct seq_range *missed, enum gap_reason reason)
 {
 	Weir__Link__V1__Gap gap = WEIR__LINK__V1__GAP__INIT;
 	gap.room = pb_data(room_name(room));
 	gap.epoch = room->epoch;
 	gap.from = missed->from;
 	gap.to = missed->to;
-	gap.reason = pb_data(bytes_str(reason));
+	gap.reason = pb_data(bytes_str(gap_reason_name(reason)));
 	route_send(r, edge, &LINK_ITEM(GAP, gap, &gap));
 }
 
@@ -311,7 +311,7 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 	if (refusal != REFUSAL_NONE) {
 		counter_add(&rq->r->counters.rejected[refusal], 1);
 		route_send_left(rq, pb_bytes(place->room),
-			refusal == REFUSAL_FORBIDDEN ? "forbidden" : NULL);
+			refusal == REFUSAL_FORBIDDEN ? LEFT_FORBIDDEN : LEFT_UNSAID);
 		return;
 	}
 	struct table_room *room = joining.room;
@@ -358,7 +358,7 @@ static void skip_trimmed(struct route *r, const struct table_room *room, struct 
 	if (re->replay_from < resume) {
 		send_gap(r, re->edge, room,
 			&(struct seq_range){ .from = re->replay_from, .to = resume - 1 },
-			first > 0 ? "trimmed" : "link");
+			first > 0 ? GAP_TRIMMED : GAP_LINK);
 		re->replay_from = resume;
 	}
 }
@@ -470,7 +470,7 @@ int route_on_leave(struct route_request *rq, const link_item *item)
 		route_refuse(rq, REFUSAL_NOT_MEMBER);
 		return 0;
 	}
-	route_send_left(rq, name, NULL);
+	route_send_left(rq, name, LEFT_UNSAID);
 	route_leave(rq->r, m, rq->now_ms);
 	return 0;
 }

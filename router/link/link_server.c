@@ -245,7 +245,7 @@ static void send_control(struct peer *peer, enum link_frame_type type, struct by
 }
 
 // The last word to a peer; the caller closes it.
-static void send_goaway(struct peer *peer, const char *reason)
+static void send_goaway(struct peer *peer, enum goaway_reason reason)
 {
 	pthread_mutex_lock(&peer->lock);
 	link_conn_goaway(peer->conn, reason);
@@ -372,7 +372,7 @@ static void cut_off(struct link_server *server, struct edge_link *edge)
 	log_warn("edge_lagged", LOG_STR("edge", edge->name));
 	struct peer *peer = peer_of(server, edge);
 	if (peer != NULL) {
-		send_goaway(peer, "lagged");
+		send_goaway(peer, GOAWAY_LAGGED);
 		close_peer(peer);
 	}
 }
@@ -424,7 +424,7 @@ static void malformed(struct link_server *server, struct edge_link *edge)
 	log_error("edge_malformed", LOG_STR("edge", edge->name));
 	edge->lagged = true;
 	if (peer != NULL) {
-		send_goaway(peer, "protocol");
+		send_goaway(peer, GOAWAY_PROTOCOL);
 		close_peer(peer);
 	}
 }
@@ -501,14 +501,14 @@ void link_server_append(void *arg, struct table_edge *table, struct bytes elemen
 
 // ---- hello
 
-static void refuse(struct peer *peer, const char *goaway, struct bytes name)
+static void refuse(struct peer *peer, enum goaway_reason reason, struct bytes name)
 {
 	uint32_t suppressed;
 	if (log_limit_pass(&peer->server->refusal_log, clock_mono_ms(), &suppressed)) {
-		log_warn("edge_refused", LOG_STR("reason", goaway), LOG_BYTES("edge", name),
-			LOG_UINT("suppressed", suppressed));
+		log_warn("edge_refused", LOG_STR("reason", goaway_reason_name(reason)),
+			LOG_BYTES("edge", name), LOG_UINT("suppressed", suppressed));
 	}
-	send_goaway(peer, goaway);
+	send_goaway(peer, reason);
 	close_peer(peer);
 }
 
@@ -591,7 +591,7 @@ static bool welcome(struct peer *peer, const struct edge_hello *said,
 	bool same = edge != NULL && memcmp(edge->boot, hello->boot.data, LINK_BOOT_LEN) == 0;
 	if (edge != NULL && !same) {
 		if (clock_mono_ms() - edge->heard_ms < server->options.link_timeout_ms) {
-			refuse(peer, "duplicate_name", pb_bytes(hello->name));
+			refuse(peer, GOAWAY_DUPLICATE_NAME, pb_bytes(hello->name));
 			return true;
 		}
 		purge_edge(server, edge, "replaced");
@@ -645,17 +645,17 @@ static void on_hello(struct peer *peer, struct bytes packed)
 	memcpy(nonces.router, peer->nonce, sizeof(peer->nonce));
 	const struct link_keys *keys = server->options.keys;
 	if (!link_verify(packed, LINK_ROLE_EDGE, keys->keys, keys->n, &nonces, &key_index, &body)) {
-		refuse(peer, "bad_key", bytes_make(NULL, 0));
+		refuse(peer, GOAWAY_BAD_KEY, bytes_make(NULL, 0));
 		buf_fini(&body);
 		return;
 	}
 	struct edge_hello hello;
 	if (!edge_hello_unpack(&hello, buf_bytes(&body))) {
-		refuse(peer, "protocol", bytes_make(NULL, 0));
+		refuse(peer, GOAWAY_PROTOCOL, bytes_make(NULL, 0));
 	} else if (!link_version_fits(hello.message->major, hello.message->minor)) {
-		refuse(peer, "version", pb_bytes(hello.message->name));
+		refuse(peer, GOAWAY_VERSION, pb_bytes(hello.message->name));
 	} else if (!link_keys_fit(keys, key_index, pb_bytes(hello.message->name))) {
-		refuse(peer, "bad_key", pb_bytes(hello.message->name));
+		refuse(peer, GOAWAY_BAD_KEY, pb_bytes(hello.message->name));
 	} else {
 		struct bytes key = keys->n > 0 ? keys->keys[key_index] : bytes_make(NULL, 0);
 		if (!welcome(peer, &hello, &nonces, key)) {
@@ -762,7 +762,7 @@ static void on_peer_frame(struct peer *peer, const struct link_frame *frame)
 		if (frame->type == LINK_HELLO && peer->hello.len == 0) {
 			on_hello(peer, frame->body);
 		} else {
-			refuse(peer, "protocol", bytes_make(NULL, 0));
+			refuse(peer, GOAWAY_PROTOCOL, bytes_make(NULL, 0));
 		}
 		return;
 	}
@@ -991,7 +991,7 @@ void link_server_free(struct link_server *server)
 	free_listener(server);
 	LIST_FOREACH (peer, &server->peer_list, in_server) {
 		if (peer->edge != NULL) {
-			send_goaway(peer, "restarting");
+			send_goaway(peer, GOAWAY_RESTARTING);
 		}
 	}
 	poll(NULL, 0, TICK_MS); // for the last words to leave
