@@ -61,5 +61,12 @@ bool http_head_list_next(const struct http_head *head, const char *name,
 MUST_CHECK bool http_authority_split(struct bytes authority, struct bytes *host, uint16_t *port);
 // Letter case ignored.
 bool http_token_equal(struct bytes a, const char *b);
-// "OK", "Bad Request" ...
+
+// Every status that our programs send, with the text beside it; ends with a row of code 0.
+struct http_status {
+	int code;
+	const char *text;
+};
+extern const struct http_status http_statuses[];
+// "OK", "Bad Request" ... The status must have a row.
 const char *http_status_text(int status);
