@@ -218,7 +218,7 @@ static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tl
 	policy.tls = c->stream.tls != NULL || by_tls;
 	int status = http_upgrade_check(head, &policy, &request, &t->decoded);
 	if (status != 101) {
-		refuse_http(c, status, http_status_text(status));
+		refuse_http(c, status, request.why);
 		return;
 	}
 	accept_upgrade(c, &request);

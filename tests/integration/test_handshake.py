@@ -109,6 +109,16 @@ class Handshake(HandshakeTestCase):
                 response = self.ask(self.handshake(replaced(name, value)))
                 self.assertIn(response.status, (400, 426))
 
+    def test_a_refusal_says_in_a_line_what_is_wrong(self):
+        for status, fields, why in (
+                (400, replaced("Connection", "close"), b"Connection does not name upgrade\n"),
+                (400, handshake_fields(subprotocols=["x"]),
+                 b"none of the offered subprotocols is spoken here\n"),
+                (426, replaced("Sec-WebSocket-Version", "8"),
+                 b"only WebSocket version 13 is spoken here\n")):
+            with self.subTest(why=why):
+                self.assertEqual(self.assert_refused(status, self.handshake(fields)).body, why)
+
     def test_other_versions_of_http_are_refused(self):
         response = self.ask(self.handshake(version="HTTP/1.0"))
         self.assertIn(response.status, (400, 426))
