@@ -277,7 +277,8 @@ static void on_stop_signal(void *arg)
 {
 	struct program *p = arg;
 	if (atomic_exchange(&p->edge.stopping, true)) {
-		_exit(0); // asked twice: at once
+		loop_stop(p->loop); // asked twice: at once
+		return;
 	}
 	log_info("stopping", LOG_UINT("connections", atomic_load(&p->edge.n_open)));
 	notify_stopping(&p->notify);

@@ -63,6 +63,20 @@ class Shutdown(TestCase):
         edge.wait()
         self.assertLess(time.monotonic() - started, 5 * rawhttp.SLOW)
 
+    def test_who_was_not_told_yet_when_an_edge_ends_at_once_is_told_then(self):
+        cluster = self.start_cluster(edges=1, edge={"drain_timeout": "60s"})
+        edge, client = cluster.edges[0], cluster.connect()
+        cluster.router.signal(signal.SIGSTOP)  # a drain waits for the answers of the router
+        client.send({"type": "chat", "room": "tea", "id": "m"})
+        client.ask_for("pong", type="ping")
+        edge.signal(signal.SIGTERM)
+        edge.wait_for_line(" stopping ")
+        edge.signal(signal.SIGTERM)
+        said = client.expect_close(1001, "going_away")
+        self.assertTrue(said["reconnect"])
+        cluster.router.signal(signal.SIGCONT)
+        self.assertEqual(edge.wait(), 0)
+
     def test_clients_that_do_not_read_do_not_keep_an_edge_from_ending(self):
         cluster = self.start_cluster(edges=1, edge={"drain_timeout": "2s"})
         edge = cluster.edges[0]
