@@ -7,7 +7,7 @@
 static const struct {
 	const char *code;
 	const char *message;
-} errors[] = {
+} errors[ERROR_COUNT] = {
 	[ERROR_NONE] = { "", "" },
 	[ERROR_INVALID_MESSAGE] = { "invalid_message", "Invalid message format" },
 	[ERROR_UNKNOWN_TYPE] = { "unknown_type", "Unknown message type" },
@@ -21,13 +21,13 @@ static const struct {
 
 const char *client_error_code(enum client_error error)
 {
-	CHECK(error < ARRAY_LEN(errors));
+	CHECK(error < ERROR_COUNT);
 	return errors[error].code;
 }
 
 const char *client_error_message(enum client_error error)
 {
-	CHECK(error < ARRAY_LEN(errors));
+	CHECK(error < ERROR_COUNT);
 	return errors[error].message;
 }
 

@@ -35,6 +35,7 @@ enum client_error {
 	ERROR_LIMIT,
 	ERROR_RATE_LIMITED,
 	ERROR_UNAVAILABLE,
+	ERROR_COUNT,
 };
 const char *client_error_code(enum client_error error);
 const char *client_error_message(enum client_error error);
@@ -43,6 +44,7 @@ enum outcome { // of an ERROR_UNAVAILABLE
 	OUTCOME_NOT_SAID,
 	OUTCOME_NONE,
 	OUTCOME_UNKNOWN,
+	OUTCOME_COUNT,
 };
 
 // One client message. Spans borrow from the message and from the scratch buffer given to decode.
@@ -79,6 +81,7 @@ enum event_kind {
 	EVENT_GAP,
 	EVENT_PONG,
 	EVENT_ERROR,
+	EVENT_COUNT,
 };
 
 struct event_message { // one entry of a history

@@ -276,7 +276,7 @@ static void encode_pong(struct buf *out, const struct client_event *event)
 
 static void encode_error(struct buf *out, const struct client_event *event)
 {
-	static const char *const outcomes[] = {
+	static const char *const outcomes[OUTCOME_COUNT] = {
 		[OUTCOME_NOT_SAID] = "",
 		[OUTCOME_NONE] = "none",
 		[OUTCOME_UNKNOWN] = "unknown",
@@ -292,7 +292,7 @@ static void encode_error(struct buf *out, const struct client_event *event)
 static const struct {
 	const char *type;
 	void (*encode)(struct buf *out, const struct client_event *event);
-} encoders[] = {
+} encoders[EVENT_COUNT] = {
 	[EVENT_CONNECTED] = { "connected", encode_connected },
 	[EVENT_JOINED] = { "joined", encode_joined },
 	[EVENT_LEFT] = { "left", encode_left },
@@ -322,7 +322,7 @@ void codec_json_encode(struct buf *out, const struct client_event *event)
 		put_message(out, event->room, event->epoch, &message);
 		return;
 	}
-	CHECK(event->kind < ARRAY_LEN(encoders) && encoders[event->kind].encode != NULL);
+	CHECK(event->kind < EVENT_COUNT && encoders[event->kind].encode != NULL);
 	begin(out, bytes_str(encoders[event->kind].type));
 	encoders[event->kind].encode(out, event);
 	buf_append_byte(out, '}');
