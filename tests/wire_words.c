@@ -1,0 +1,121 @@
+// Prints every word that the product sends to say what happened, one a line behind the name of its
+// set: it asks the tables that the product itself asks. integration/test_protocol_pages.py compares
+// the pages of proto/ with them. Events are printed as the codec renders them, with every member
+// they may have.
+
+#include <stdio.h>
+
+#include "common/http_head.h"
+#include "common/mem.h"
+#include "edge/codec/close_reason.h"
+#include "edge/codec/codec.h"
+#include "proto/reasons.h"
+
+static void print_closes(void)
+{
+	for (unsigned i = CLOSE_NONE + 1; i < CLOSE_REASON_COUNT; i++) {
+		uint8_t payload[CLOSE_PAYLOAD_MAX];
+		size_t len = close_reason_payload((enum close_reason)i, payload);
+		printf("close %u %.*s\n", close_reason_rule((enum close_reason)i)->code,
+			(int)len - 2, (const char *)payload + 2);
+	}
+}
+
+static void print_statuses(void)
+{
+	for (const struct http_status *row = http_statuses; row->code != 0; row++) {
+		printf("status %d\n", row->code);
+	}
+}
+
+static void print_errors(void)
+{
+	for (unsigned i = ERROR_NONE + 1; i < ERROR_COUNT; i++) {
+		printf("error %s %s\n", client_error_code((enum client_error)i),
+			client_error_message((enum client_error)i));
+	}
+}
+
+static void print_reasons(void)
+{
+	for (unsigned i = 0; i < GOAWAY_REASON_COUNT; i++) {
+		printf("goaway %s\n", goaway_reason_name((enum goaway_reason)i));
+	}
+	for (unsigned i = 0; i < GAP_REASON_COUNT; i++) {
+		printf("gap %s\n", gap_reason_name((enum gap_reason)i));
+	}
+	for (unsigned i = LEFT_UNSAID + 1; i < LEFT_REASON_COUNT; i++) {
+		printf("left %s\n", left_reason_name((enum left_reason)i));
+	}
+}
+
+static void print_commands(void)
+{
+	const struct codec_options options = { 0 };
+	for (unsigned i = 0; i < TYPE_COUNT; i++) {
+		const char *name = type_name((enum known_type)i);
+		enum command_kind kind;
+		enum client_error error = codec_type_check(&options, bytes_str(name), &kind);
+		if (error == ERROR_NONE && kind != COMMAND_PUBLISH) {
+			printf("command %s\n", name);
+		} else if (error != ERROR_NONE) {
+			printf("event %s\n", name);
+		}
+	}
+}
+
+static void print_event(enum event_kind kind, enum outcome outcome)
+{
+	static const char *const roles[] = { "r" };
+	const struct bytes word = bytes_str("w");
+	const struct event_message message = { .type = word, .body = bytes_str("{}"), .seq = 1 };
+	const struct event_user user = { word, word, 1 };
+	const struct client_event event = {
+		.kind = kind,
+		.id = bytes_str("1"),
+		.room = word,
+		.type = word,
+		.from = word,
+		.user = word,
+		.username = word,
+		.epoch = 1,
+		.seq = 1,
+		.timestamp_ms = 1,
+		.body = bytes_str("{}"),
+		.members = 1,
+		.has_members = true,
+		.duplicate = true,
+		.has_recovered = true,
+		.reason = word,
+		.error = ERROR_UNAVAILABLE,
+		.outcome = outcome,
+		.roles = roles,
+		.n_roles = 1,
+		.expires_s = 1,
+		.messages = &message,
+		.n_messages = 1,
+		.has_messages = true,
+		.present = &user,
+		.n_present = 1,
+	};
+	struct buf out = { 0 };
+	codec_json.encode(&out, &event);
+	printf("message %.*s\n", (int)out.len, (const char *)out.data);
+	buf_fini(&out);
+}
+
+int main(void)
+{
+	print_closes();
+	print_statuses();
+	print_errors();
+	print_reasons();
+	print_commands();
+	for (unsigned i = 0; i < EVENT_COUNT; i++) {
+		print_event((enum event_kind)i, OUTCOME_NOT_SAID);
+	}
+	for (unsigned i = OUTCOME_NOT_SAID + 1; i < OUTCOME_COUNT; i++) {
+		print_event(EVENT_ERROR, (enum outcome)i);
+	}
+	return 0;
+}
