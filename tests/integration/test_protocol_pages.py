@@ -1,5 +1,5 @@
-"""The pages of proto/ name every word that the programs send, and no other: they are compared with the
-tables in the code, which `wire-words` prints."""
+"""The pages of proto/ name every word that the programs send, and no other: they are compared with
+the tables in the code, which `wire-words` prints."""
 
 import collections
 import json
@@ -118,6 +118,26 @@ class ClientPage(PageTestCase):
             with self.subTest(message=name):
                 # `type` is everywhere, and `id` in every answer.
                 self.assertEqual(members - told[name] - {"type", "id"}, set())
+
+
+class LinkPage(PageTestCase):
+    page = "proto/link.md"
+
+    def test_reasons_of_goaway(self):
+        rows = re.findall(r"^\| `(\w+)` \| (?:router|edge) \|", read(self.page), re.MULTILINE)
+        self.assert_same(rows, self.sent["goaway"])
+
+    def test_types_of_frames(self):
+        listed = re.search(r"enum link_frame_type \{(.*?)\tLINK_TYPE_END",
+                           read("proto/link_frame.h"), re.DOTALL)[1]
+        names = re.findall(r"LINK_(\w+)(?: = 1)?,\n", listed)
+        told = re.findall(r"^\| (\d+) \| (\w+) \|", read(self.page), re.MULTILINE)
+        self.assert_same(told, [(str(i), name) for i, name in enumerate(names, 1)])
+
+    def test_schemes_of_urls(self):
+        known = re.findall(r'"([\w+]+)://"', read("common/conf/conf_check.c"))
+        beginning = read(self.page).split("```", 1)[0]
+        self.assert_same(re.findall(r"`([\w+]+)://`", beginning), known)
 
 
 class Figures(ClusterTestCase):
