@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from harness import EDGE_BIN, ROOT, ROUTER_BIN
+from harness import EDGE_BIN, ROOT, ROUTER_BIN, ClusterTestCase, metrics_of
 
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 CASES = range(1, 135)
@@ -116,6 +116,19 @@ class Documents(unittest.TestCase):
         self.assertTrue(names_a_test("documents::each_case_has_one_row"))
         for reference in ("documents::no_such_test", "no_such_file::x", "unit/map::no_such_test"):
             self.assertFalse(names_a_test(reference))
+
+
+class Metrics(ClusterTestCase):
+    n_edges = 1
+
+    def test_metrics_that_documents_name_are_on_the_pages(self):
+        figures = set()
+        for process in (self.cluster.router, self.cluster.edges[0]):
+            figures |= {sample.split("{")[0] for sample in metrics_of(process.ops)}
+        for name in documents():
+            for metric in set(re.findall(r"\b(?:weir|websocket)_[a-z_]+", read(name))):
+                with self.subTest(document=name, metric=metric):
+                    self.assertIn(metric, figures)
 
 
 if __name__ == "__main__":
