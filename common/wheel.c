@@ -6,8 +6,9 @@
 // whatever they like, the gathered entries included, and an entry that sets itself again into the
 // past fires once per advance and not once per tick passed.
 //
-// Rejected: a heap, or libevent's timers. Each frame of each connection moves a deadline; that must
-// be a few stores. What it costs, a resolution of a tick, no timeout here can feel.
+// Rejected: a heap, or libevent's timers. Each connection has a deadline all its life, and an entry
+// here is 24 bytes, where an event of libevent is 128 and its heap has a pointer more. What it
+// costs, a resolution of a tick, does not matter to any timeout here.
 
 #include "common/wheel.h"
 

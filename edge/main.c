@@ -104,7 +104,7 @@ static int fail_at(const struct program *p, struct fault *fault)
 	return result;
 }
 
-// Parses `text` and names it in the message if it cannot be used.
+// Says that the address `text` of that option cannot be used, and why; `error` is a negative errno.
 static int fail_address(struct program *p, const char *option, const char *text, int error)
 {
 	char *what = xasprintf("%s: %s", text, strerror(-error));

@@ -5,8 +5,10 @@
 // for members of a room is rendered here and sent to every worker, because the room tables are the
 // workers' and asking them would take a lock a message.
 //
-// A batch is all or nothing: records are gathered aside and put into the inboxes only when its last
-// item was understood, so a malformed one leaves no trace and the link may be cut and resumed.
+// For clients a batch is all or nothing: records are gathered aside and put into the inboxes only
+// when its last item was understood, so the link may be cut and resumed after a malformed one.
+// Revocations and the list of edges go into no inbox: they are in force when their item is read,
+// whatever follows, and taking them twice changes nothing. An unknown item is counted each time.
 
 #include "edge/uplink/dispatch.h"
 

@@ -1,6 +1,7 @@
 // One mutex guards everything here but what is the main loop's alone (timers, the dialler's life).
-// Callbacks of NNG take it for moments, never while the owner's ops run, so a worker that flushes
-// waits for a copy into the window at most.
+// It is never held while the owner's ops run. A worker that flushes copies its items into the
+// window under it; if the link is polled (tcp://), sendmsg() is called under it too, without
+// blocking, until all is sent or the socket is full. So another worker waits for that long at most.
 //
 // The states tell what the next frame may be:
 //
@@ -10,8 +11,9 @@
 //     READY     BATCH, ACK, PING, PONG, GOAWAY
 //     ENDING    the connection is closed and waits for the main loop to free it
 //
-// A connection is only freed on the main loop, after the loop that polls it has let go, and the next is only dialled after that: at most one
-// exists, so a late callback of an old one cannot touch the window of the new one.
+// A connection is only freed on the main loop, after the loop that polls it has let go, and the
+// next is only dialled after that: at most one exists, so a late callback of an old one cannot
+// touch the window of the new one.
 //
 // Items are put into the window only while a connection is READY and no write is under way: what is
 // in the window has been handed to the kernel or is about to be, so "was it sent" has an answer, and
