@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs clang-format, clang-tidy or cppcheck over the tree: run_tool.py NAME BUILD_FOLDER.
+"""Runs clang-format, clang-tidy, cppcheck or cc over the tree: run_tool.py NAME BUILD_FOLDER.
 
 Files are checked in parallel, and a file that passed is not checked again until it, any header,
 the tool or its settings change (stamps under BUILD_FOLDER/lint). Exits 77 if the tool is missing.
@@ -78,11 +78,22 @@ def cppcheck_jobs(root, build):
         ]
 
 
+def header_jobs(root, build):
+    """Compiles each header alone, and so finds what its includers happen to include before it."""
+    for name in tree.c_files(root, (".h",)):
+        yield name, [
+            "cc", "-fsyntax-only", "-std=c11", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE",
+            "-I.", f"-isystem{os.path.join(build, 'proto')}",
+            "-include", name, "-x", "c", os.devnull,
+        ]
+
+
 # Name -> (jobs, files beside the sources that a verdict depends on).
 TOOLS = {
     "clang-format": (format_jobs, [".clang-format"]),
     "clang-tidy": (tidy_jobs, [".clang-tidy"]),
     "cppcheck": (cppcheck_jobs, []),
+    "cc": (header_jobs, []),
 }
 
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The checkers checked: each rule is broken once in a tree of its own and must be noticed."""
 
+import contextlib
+import io
 import os
 import tempfile
 import unittest
@@ -8,6 +10,7 @@ import unittest
 import check_calls
 import check_includes
 import check_text
+import run_tool
 
 
 class Planted(unittest.TestCase):
@@ -112,6 +115,21 @@ class Calls(unittest.TestCase):
 
     def test_a_file_that_uses_itself_is_none(self):
         self.assertEqual(self.circles(a="x > x"), [])
+
+
+class Headers(Planted):
+    def check(self):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            return run_tool.run("cc", self.root, os.path.join(self.root, "build")), printed
+
+    def test_a_header_that_needs_another_before_it_is_noticed(self):
+        self.plant("edge/x.h", "#pragma once\n#include <stddef.h>\n\nsize_t x_len(void);\n")
+        self.assertEqual(self.check()[0], 0)
+        self.plant("edge/y.h", "#pragma once\n\nsize_t y_len(void);\n")
+        result, printed = self.check()
+        self.assertEqual(result, 1)
+        self.assertIn("edge/y.h:3", printed.getvalue())
 
 
 class Text(Planted):
