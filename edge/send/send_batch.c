@@ -4,7 +4,8 @@
 // the kernel's hands between two turns, and the order of a connection's bytes is that of our calls.
 //
 // Measured with a bare program, 160 bytes to sockets of the loopback in turn, CPU of the sender: 500
-// to a batch 3.1 us each, against 6.9 by writev(); 5 to a batch 10.6 against 15.4.
+// to a batch 3.1 us each, against 6.9 by writev(); 5 to a batch 10.6 against 15.4. In an edge's whole
+// work the gain shows for large rooms with few messages only (tests/bench/RESULTS.md).
 //
 // Rejected: zero-copy sends (a completion later, for messages far too small), and receiving through
 // the ring too (a registered buffer or a completion a connection, where idle ones cost nothing now).

@@ -18,6 +18,7 @@ import certs  # noqa: E402
 import harness  # noqa: E402
 import pkeys  # noqa: E402, F401 (for `run`)
 
+NO_IO_URING = os.path.join(HERE, "..", "integration", "no_io_uring.py")
 NODE_FOLDER = os.path.join(harness.BUILD, "bench")
 PATIENCE_S = 60
 ATTEMPTS = 3
@@ -52,12 +53,13 @@ class Weir:
 
     protocol = "weir"
 
-    def __init__(self, tls=False, key=None, **options):
-        """`options` are the edges'; with a jwt_key of their own, `key` is the file of the HMAC key."""
+    def __init__(self, tls=False, key=None, io_uring=True, **options):
+        """`options` are the edges'; with a jwt_key of their own, `key` is the file of the HMAC key.
+        Without `io_uring` the kernel refuses it to the edges."""
         how = {"threads": 1, "drain_timeout": "1s", **options}
         self.cluster = harness.Cluster(
             edges=0 if tls else 2, router={"listen": "tcp://127.0.0.1:0", "rate_fanout": "0"},
-            edge=how)
+            edge=how, edge_wrap=() if io_uring else (sys.executable, NO_IO_URING))
         if tls:
             files = self._certificate()
             for name in ("edge-1", "edge-2"):
