@@ -147,8 +147,7 @@ static void handshakes_past_the_budget_wait_for_the_next_turn(void **state)
 		for (size_t i = 0; i < N; i++) {
 			answered += tls_answered(&c[i]) ? 1 : 0;
 		}
-		assert_int_equal(answered,
-			turn * TURN_TLS_STEPS < N ? turn * TURN_TLS_STEPS : N);
+		assert_int_equal(answered, turn * TURN_TLS_STEPS < N ? turn * TURN_TLS_STEPS : N);
 	}
 	for (size_t i = 0; i < N; i++) {
 		tls_close(&c[i]);
