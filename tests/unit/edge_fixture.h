@@ -3,6 +3,7 @@
 #pragma once
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -198,6 +199,7 @@ static inline void fixture_init_with(struct fixture *b, const char *const *optio
 {
 	fixture_now_ms = 1000000;
 	log_set_level(LOG_ERROR);
+	signal(SIGPIPE, SIG_IGN); // as the program does
 	router_forget();
 	link_arena_fini(&router.arena);
 	memset(&router, 0, sizeof(router));

@@ -1,5 +1,4 @@
 // Who has to go when more waits for a worker's clients than it may, and what routers hear of queues.
-#include <signal.h>
 
 #include "edge/client/queue_report.h"
 #include "tests/unit/edge_fixture.h"
@@ -337,6 +336,5 @@ int main(void)
 		cmocka_unit_test(a_new_router_hears_it_again_and_none_that_is_away),
 		cmocka_unit_test(reports_are_so_many_at_once_and_none_to_a_full_link),
 	};
-	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
