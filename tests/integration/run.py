@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the integration tests: run.py [-j N] [-k PATTERN] [--junit FILE] [FILE-OR-CLASS ...].
+"""Runs the integration tests: run.py [-j N] [-k PATTERN] [--quick] [--junit FILE] [FILE-OR-CLASS ...].
 
 Each test class runs in a process of its own, several at a time; what a class prints is shown only
 if one of its tests fails. A class that does not end, or dies, counts as one failure.
@@ -18,6 +18,7 @@ import unittest
 from xml.etree import ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+QUICK_S = 1.5  # classes that expect to take longer are not for --quick
 CLASS_TIMEOUT_S = 180 * float(os.environ.get("TEST_SLOW", "1"))
 
 
@@ -148,6 +149,7 @@ def main():
     parser = argparse.ArgumentParser(description="run the integration tests")
     parser.add_argument("-j", type=int, default=2 * (os.cpu_count() or 1), help="processes")
     parser.add_argument("-k", metavar="PATTERN", help="only tests whose id contains this")
+    parser.add_argument("--quick", action="store_true", help="leave out what takes long")
     parser.add_argument("--junit", metavar="FILE", help="write results here")
     parser.add_argument("--inner", help=argparse.SUPPRESS)
     parser.add_argument("--result", help=argparse.SUPPRESS)
@@ -160,6 +162,8 @@ def main():
     weights = {}
     for test in chosen(discover(), args.names, args.k):
         weights[class_name(test)] = getattr(test, "expected_seconds", 1)
+    if args.quick:
+        weights = {name: seconds for name, seconds in weights.items() if seconds <= QUICK_S}
     everything = []
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
         order = sorted(weights, key=lambda name: -weights[name])

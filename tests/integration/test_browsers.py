@@ -200,11 +200,11 @@ class BrowserTests:
 
 
 class Chromium(ChromiumBrowser, BrowserTests, TestCase):
-    pass
+    expected_seconds = 8
 
 
 class Firefox(FirefoxBrowser, BrowserTests, TestCase):
-    pass
+    expected_seconds = 15
 
 
 if __name__ == "__main__":

@@ -143,6 +143,7 @@ class ProxyProtocol(ProxyTestCase):
 
 
 class Deadline(ProxyTestCase):
+    expected_seconds = 2
     edge_options = {**ProxyProtocol.edge_options, "handshake_timeout": "500ms"}
 
     def test_a_header_must_come_in_time(self):

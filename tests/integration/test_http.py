@@ -27,6 +27,7 @@ ROUTER_METRICS = {
 
 
 class Pages(ClusterTestCase):
+    expected_seconds = 6
     n_edges = 1
 
     def addresses(self):

@@ -21,6 +21,7 @@ STATUS = {"name", "version", "uptime", "edges", "rooms", "members", "published",
 
 
 class Weirctl(ClusterTestCase):
+    expected_seconds = 2
     router_options = {"name": "test-router"}
 
     def rows(self, *words):
@@ -239,6 +240,8 @@ class Weirctl(ClusterTestCase):
 
 
 class WithoutARouter(TestCase):
+    expected_seconds = 12
+
     def test_a_router_that_stands_still_is_unreachable_in_time(self):
         cluster = self.start_cluster(edges=0)
         cluster.router.signal(signal.SIGSTOP)
