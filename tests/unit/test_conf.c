@@ -6,6 +6,7 @@
 
 #include "common/conf/conf.h"
 #include "tests/unit/conf_args.h"
+#include "tests/unit/temp.h"
 
 struct sample {
 	char *string;
@@ -77,14 +78,14 @@ static const struct conf_spec spec = {
 
 // A folder with one file in it, for each test anew.
 struct folder {
-	char path[64];
-	char file[96];
+	char path[TEMP_PATH_MAX];
+	char file[TEMP_PATH_MAX + 8];
 };
 
 static int enter_folder(void **state)
 {
 	struct folder *f = test_calloc(1, sizeof(*f));
-	snprintf(f->path, sizeof(f->path), "/tmp/test-conf-XXXXXX");
+	temp_template(f->path, "test-conf");
 	assert_non_null(mkdtemp(f->path));
 	snprintf(f->file, sizeof(f->file), "%s/file", f->path);
 	*state = f;

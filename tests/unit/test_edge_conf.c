@@ -7,6 +7,7 @@
 #include "edge/state/edge_conf.h"
 #include "proto/policy/rights.h"
 #include "tests/unit/conf_args.h"
+#include "tests/unit/temp.h"
 
 static void has_the_documented_defaults(void **state)
 {
@@ -248,7 +249,8 @@ static void what_it_prints_it_reads_again(void **state)
 	(void)state;
 	struct edge_conf c;
 	struct edge_conf again;
-	char path[] = "/tmp/test-edge-conf-XXXXXX";
+	char path[TEMP_PATH_MAX];
+	temp_template(path, "test-edge-conf");
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	FILE *out = fdopen(fd, "w");

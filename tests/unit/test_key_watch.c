@@ -5,11 +5,12 @@
 
 #include "common/check.h"
 #include "edge/auth/key_watch.h"
+#include "tests/unit/temp.h"
 #include "tests/unit/test.h"
 
-static char folder[] = "/tmp/weir-watch-XXXXXX";
-static char path[64];
-static char other[64];
+static char folder[TEMP_PATH_MAX];
+static char path[TEMP_PATH_MAX + 32];
+static char other[TEMP_PATH_MAX + 32];
 static struct loop *loop;
 static struct key_watch watch;
 static unsigned n_changes;
@@ -75,7 +76,7 @@ static void a_file_put_in_its_place_is_a_change(void **state)
 static void a_link_that_leads_elsewhere_is_a_change(void **state)
 {
 	(void)state;
-	char link[80];
+	char link[TEMP_PATH_MAX + 8];
 	snprintf(link, sizeof(link), "%s/link", folder);
 	assert_int_equal(symlink(path, link), 0);
 	key_watch_stop(&watch);
@@ -149,6 +150,7 @@ int main(void)
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_path_is_no_file, set_up, tear_down),
 	};
+	temp_template(folder, "weir-watch");
 	CHECK(mkdtemp(folder) != NULL);
 	snprintf(path, sizeof(path), "%s/file", folder);
 	snprintf(other, sizeof(other), "%s/other", folder);

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/notify.h"
+#include "tests/unit/temp.h"
 #include "tests/unit/test.h"
 
 enum {
@@ -15,8 +16,8 @@ enum {
 
 // A supervisor: a bound socket, under the name that `variable` got.
 struct supervisor {
-	char folder[32];
-	char path[64];
+	char folder[TEMP_PATH_MAX];
+	char path[TEMP_PATH_MAX + 8];
 	int fd;
 };
 
@@ -45,7 +46,7 @@ static void set_environment(const char *socket, const char *usec, const char *pi
 
 static void start_supervisor(struct supervisor *s)
 {
-	snprintf(s->folder, sizeof(s->folder), "/tmp/weir-notify-XXXXXX");
+	temp_template(s->folder, "weir-notify");
 	assert_non_null(mkdtemp(s->folder));
 	snprintf(s->path, sizeof(s->path), "%s/socket", s->folder);
 	s->fd = bind_to(s->path);

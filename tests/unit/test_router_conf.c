@@ -8,6 +8,7 @@
 #include "proto/admin_path.h"
 #include "router/router_conf.h"
 #include "tests/unit/conf_args.h"
+#include "tests/unit/temp.h"
 
 // So that no test makes folders for the socket.
 #define ADMIN "--admin=ipc:///run/weir/test.sock"
@@ -148,11 +149,12 @@ static void the_admin_socket_is_where_only_we_can_be(void **state)
 	if (access("/run/weir", F_OK) == 0) {
 		skip(); // a service of this machine has its own
 	}
-	char root[] = "/tmp/test-admin-XXXXXX";
-	char folder[64];
-	char expected[96];
+	char root[TEMP_PATH_MAX];
+	char folder[TEMP_PATH_MAX + 8];
+	char expected[TEMP_PATH_MAX + 32];
 	const char *why;
 	struct stat st;
+	temp_template(root, "test-admin");
 	assert_non_null(mkdtemp(root));
 	assert_int_equal(setenv("XDG_RUNTIME_DIR", root, 1), 0);
 	snprintf(folder, sizeof(folder), "%s/weir", root);
@@ -178,7 +180,7 @@ static void the_admin_socket_is_where_only_we_can_be(void **state)
 	assert_string_not_equal(url != NULL ? url : "", expected);
 	free(url);
 	assert_int_equal(chmod(folder, 0700), 0);
-	char moved[64];
+	char moved[TEMP_PATH_MAX + 8];
 	snprintf(moved, sizeof(moved), "%s/moved", root);
 	assert_int_equal(rename(folder, moved), 0);
 	assert_int_equal(symlink(moved, folder), 0);

@@ -263,7 +263,7 @@ char *token_make_with(const char *alg, EVP_PKEY *pkey, const char *header, const
 
 void key_dir_init(struct key_dir *dir)
 {
-	snprintf(dir->path, sizeof(dir->path), "/tmp/weir-keys-XXXXXX");
+	temp_template(dir->path, "weir-keys");
 	CHECK(mkdtemp(dir->path) != NULL);
 }
 

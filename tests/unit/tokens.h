@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 
 #include "common/bytes.h"
+#include "tests/unit/temp.h"
 
 // Unpadded base64url. Owned by the caller, as all texts from here.
 char *token_encode(struct bytes data);
@@ -32,7 +33,7 @@ char *token_seal_with(const char *alg, EVP_PKEY *pkey, const char *text);
 
 // A folder of files for one test program.
 struct key_dir {
-	char path[64];
+	char path[TEMP_PATH_MAX];
 };
 void key_dir_init(struct key_dir *dir);
 void key_dir_fini(struct key_dir *dir); // with all that is in it
