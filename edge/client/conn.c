@@ -26,6 +26,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "edge/client/conn_deadline.h"
 #include "edge/client/conn_parts.h"
 #include "edge/client/turn.h"
 #include "edge/codec/codec_json.h"
@@ -34,15 +35,8 @@
 #include "edge/tls/transport.h"
 
 enum {
-	CLOSE_TIMEOUT_MS = 5000,
-	LINGER_TIMEOUT_MS = 2000,
-	MESSAGE_TIMEOUT_MS = 30000, // for all fragments of one message
-	EXPIRY_NOTICE_MS = 30000,
 	PINGS_PER_S = 20,
 	PINGS_BURST = 100,
-	// Beside the message types, for frames that no counter is for.
-	FRAME_CONTROL = UINT32_MAX,
-	FRAME_PONG = UINT32_MAX - 1,
 };
 
 // ---- the state table
@@ -60,10 +54,6 @@ static size_t upgrade_input(struct conn *c, uint8_t *data, size_t len);
 static size_t open_input(struct conn *c, uint8_t *data, size_t len);
 static size_t closing_input(struct conn *c, uint8_t *data, size_t len);
 static size_t ignore_input(struct conn *c, uint8_t *data, size_t len);
-static uint64_t upgrade_deadline(const struct conn *c);
-static uint64_t open_deadline(const struct conn *c);
-static uint64_t closing_deadline(const struct conn *c);
-static uint64_t linger_deadline(const struct conn *c);
 static void upgrade_timer(struct conn *c);
 static void open_timer(struct conn *c);
 
@@ -72,35 +62,35 @@ static const struct state_rule rules[CONN_STATE_COUNT] = {
 		.name = "proxy",
 		.next = 1 << CONN_UPGRADE | 1 << CONN_DEAD,
 		.input = ignore_input, // reads by itself, see conn_ops.on_proxy_readable()
-		.deadline = upgrade_deadline,
+		.deadline = conn_request_deadline,
 		.on_timer = upgrade_timer,
 	},
 	[CONN_UPGRADE] = {
 		.name = "upgrade",
 		.next = 1 << CONN_OPEN | 1 << CONN_LINGER | 1 << CONN_DEAD,
 		.input = upgrade_input,
-		.deadline = upgrade_deadline,
+		.deadline = conn_request_deadline,
 		.on_timer = upgrade_timer,
 	},
 	[CONN_OPEN] = {
 		.name = "open",
 		.next = 1 << CONN_CLOSING | 1 << CONN_DEAD,
 		.input = open_input,
-		.deadline = open_deadline,
+		.deadline = conn_open_deadline,
 		.on_timer = open_timer,
 	},
 	[CONN_CLOSING] = {
 		.name = "closing",
 		.next = 1 << CONN_LINGER | 1 << CONN_DEAD,
 		.input = closing_input,
-		.deadline = closing_deadline,
+		.deadline = conn_closing_deadline,
 		.on_timer = conn_destroy,
 	},
 	[CONN_LINGER] = {
 		.name = "linger",
 		.next = 1 << CONN_DEAD,
 		.input = ignore_input,
-		.deadline = linger_deadline,
+		.deadline = conn_linger_deadline,
 		.on_timer = conn_destroy,
 	},
 	[CONN_DEAD] = { .name = "dead", .input = ignore_input },
@@ -221,7 +211,7 @@ void conn_send_error(struct conn *c, enum client_error error, enum outcome outco
 		});
 }
 
-static void push_waiting_pong(struct conn *c)
+void conn_push_pong(struct conn *c)
 {
 	if (c->pong != NULL && !c->pong_queued) {
 		c->pong_queued = true;
@@ -230,42 +220,7 @@ static void push_waiting_pong(struct conn *c)
 	}
 }
 
-// ---- what the stream tells
-
-static struct conn *conn_of(struct stream *s)
-{
-	return CONTAINER_OF(s, struct conn, stream);
-}
-
-static void on_stream_turn(struct stream_group *group)
-{
-	turn_touch(CONTAINER_OF(group, struct turn, streams));
-}
-
-static void on_stream_frame(void *stream, const struct frame *f, bool sent)
-{
-	struct conn *c = conn_of(stream);
-	struct edge_metrics *m = &turn_of(c)->metrics;
-	if (f->type == FRAME_PONG) {
-		c->pong_queued = false;
-	} else if (f->type < m->n_types) {
-		counter_add(sent ? &m->sent[f->type] : &m->dropped[c->reason], 1);
-	}
-}
-
-static void on_stream_full(struct stream *s)
-{
-	conn_rearm(conn_of(s));
-}
-
-static void on_stream_free(struct stream *s, size_t reported)
-{
-	struct conn *c = conn_of(s);
-	turn_of(c)->conn_ops->on_queue_empty(c, reported);
-}
-
-// Goes on with an end that waited for the queue to empty.
-static void step_ending(struct conn *c)
+void conn_step_ending(struct conn *c)
 {
 	if (stream_has_output(&c->stream)) {
 		return;
@@ -283,28 +238,6 @@ static void step_ending(struct conn *c)
 		conn_destroy(c);
 	}
 }
-
-static void on_stream_flushed(struct stream *s)
-{
-	struct conn *c = conn_of(s);
-	push_waiting_pong(c);
-	step_ending(c);
-	conn_review_input(c);
-}
-
-static void on_stream_broken(struct stream *s)
-{
-	conn_close(conn_of(s), CLOSE_PEER_GONE);
-}
-
-const struct stream_ops conn_stream_ops = {
-	.on_turn = on_stream_turn,
-	.on_frame = on_stream_frame,
-	.on_full = on_stream_full,
-	.on_free = on_stream_free,
-	.on_flushed = on_stream_flushed,
-	.on_broken = on_stream_broken,
-};
 
 // ---- the end
 
@@ -490,7 +423,7 @@ static void on_tls_failure(struct conn *c, bool opening)
 	if (opening && c->state == CONN_UPGRADE) {
 		counter_add(&turn_of(c)->metrics.handshakes[HANDSHAKE_TLS], 1);
 		conn_set_state(c, CONN_LINGER);
-		step_ending(c);
+		conn_step_ending(c);
 	} else {
 		on_eof(c);
 	}
@@ -576,11 +509,6 @@ static size_t upgrade_input(struct conn *c, uint8_t *data, size_t len)
 	return turn_of(c)->conn_ops->on_request(c, data, len);
 }
 
-static uint64_t upgrade_deadline(const struct conn *c)
-{
-	return c->state_ms + conf_of(c)->handshake_timeout_ms;
-}
-
 static void upgrade_timer(struct conn *c)
 {
 	conn_close(c, CLOSE_HANDSHAKE_TIMEOUT);
@@ -604,7 +532,7 @@ static void on_ping(struct conn *c, struct bytes payload)
 	frame_unref(c->pong);
 	c->pong = frame_new(WS_PONG, payload);
 	c->pong->type = FRAME_PONG;
-	push_waiting_pong(c);
+	conn_push_pong(c);
 }
 
 // The peer ends the connection: its code is echoed.
@@ -670,61 +598,12 @@ static size_t closing_input(struct conn *c, uint8_t *data, size_t len)
 	struct ws_event event = ws_session_next(&c->ws, limits_of(c), data, len, &used);
 	if (event.kind == WS_EVENT_CLOSE || event.kind == WS_EVENT_FAIL) {
 		c->close_seen = true;
-		step_ending(c);
+		conn_step_ending(c);
 	}
 	return used;
 }
 
-static uint64_t closing_deadline(const struct conn *c)
-{
-	return c->state_ms + CLOSE_TIMEOUT_MS;
-}
-
-static uint64_t linger_deadline(const struct conn *c)
-{
-	return c->state_ms + LINGER_TIMEOUT_MS;
-}
-
 // ---- time
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-// When a wall-clock time comes, in the worker's.
-static uint64_t at_wall_time(const struct conn *c, int64_t wall_ms)
-{
-	int64_t left = wall_ms - clock_wall_ms();
-	return turn_client_ms(turn_of(c)) + (left > 0 ? (uint64_t)left : 0);
-}
-
-static uint64_t expiry_deadline(const struct conn *c)
-{
-	int64_t expires_ms = c->identity.expires_s * 1000;
-	return at_wall_time(c,
-		c->expiry_told ? expires_ms + (int64_t)conf_of(c)->jwt_leeway_ms
-			       : expires_ms - EXPIRY_NOTICE_MS);
-}
-
-static uint64_t open_deadline(const struct conn *c)
-{
-	const struct edge_conf *conf = conf_of(c);
-	uint64_t at = c->ping_ms;
-	if (c->reading) {
-		at = earlier(at, c->rx_ms + conf->heartbeat_timeout_ms);
-	}
-	if (c->message_ms != 0) {
-		at = earlier(at, c->message_ms + MESSAGE_TIMEOUT_MS);
-	}
-	if (c->stream.blocked != NULL) {
-		at = earlier(at, c->stream.progress_ms + conf->slow_timeout_ms);
-	}
-	if (c->identity.expires_s != 0) {
-		at = earlier(at, expiry_deadline(c));
-	}
-	return at;
-}
 
 static void tell_expiry(struct conn *c)
 {
@@ -741,7 +620,7 @@ static void open_timer(struct conn *c)
 {
 	const struct edge_conf *conf = conf_of(c);
 	uint64_t now = turn_client_ms(turn_of(c));
-	bool expires = c->identity.expires_s != 0 && expiry_deadline(c) <= now;
+	bool expires = c->identity.expires_s != 0 && conn_expiry_deadline(c) <= now;
 	if (expires && c->expiry_told) {
 		conn_close(c, CLOSE_TOKEN_EXPIRED);
 	} else if (c->reading && c->rx_ms + conf->heartbeat_timeout_ms <= now) {
