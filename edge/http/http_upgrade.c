@@ -267,10 +267,8 @@ static int hex_value(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-// Replaces `out` by the decoded text. False for an escape that is malformed or means NUL.
-static bool percent_decode(struct bytes text, struct buf *out)
+bool http_percent_decode(struct bytes text, struct buf *out)
 {
-	buf_reset(out, SIZE_MAX);
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.data[i];
 		if (c == '%') {
@@ -296,7 +294,8 @@ static int check_query(struct upgrade *u)
 	struct bytes token = { 0 };
 	bool has_token = false;
 	// Everything must decode, also what nobody here reads.
-	if (!percent_decode(rest, u->scratch)) {
+	buf_reset(u->scratch, SIZE_MAX);
+	if (!http_percent_decode(rest, u->scratch)) {
 		return refuse(u, 400, "malformed escape in the query");
 	}
 	while (rest.len > 0) {
@@ -320,7 +319,8 @@ static int check_query(struct upgrade *u)
 		return 0;
 	}
 	if (memchr(token.data, '%', token.len) != NULL) {
-		CHECK(percent_decode(token, u->scratch));
+		buf_reset(u->scratch, SIZE_MAX);
+		CHECK(http_percent_decode(token, u->scratch));
 		token = buf_bytes(u->scratch);
 	}
 	return add_token(u, token);
