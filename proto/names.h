@@ -14,6 +14,8 @@ enum {
 	MESSAGE_MAX = 512 << 10, // the most that max-message may be, so of a message's body
 	KEY_MAX = 64,
 	CLIENT_ID_MAX = 40,
+	HISTORY_LIMIT_DEFAULT = 50, // messages of one page
+	HISTORY_LIMIT_MAX = 100,
 };
 
 // 1-128 bytes of UTF-8 without control characters.

@@ -26,8 +26,6 @@ static const char personal_prefix[] = "user:";
 
 enum {
 	ID_MAX = 64,
-	HISTORY_LIMIT_DEFAULT = 50,
-	HISTORY_LIMIT_MAX = 100,
 	NAMES_MAX = 16, // compared in place; an object with more takes the slow way
 };
 

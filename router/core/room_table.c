@@ -221,6 +221,7 @@ void room_table_client_update(struct table_client *client, const struct client_f
 	client->issued_s = facts->issued_s;
 	client->admin = facts->admin;
 	client->compressed = facts->compressed;
+	client->no_sender = facts->no_sender;
 }
 
 struct table_client *room_table_client_add(struct room_table *t, struct table_edge *edge,

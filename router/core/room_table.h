@@ -73,6 +73,7 @@ struct table_client {
 	bool admin;
 	bool compressed;
 	bool replaced; // the caller's: told to go, for a newer one
+	bool no_sender; // of the HTTP API
 	const char **roles; // ends with NULL; owned: one block that holds the texts below as well
 	const char *id;
 	const char *username; // NULL if none
@@ -178,6 +179,7 @@ struct client_facts {
 	struct rights *rights; // a reference that the table takes over; NULL: the edge's defaults
 	bool admin;
 	bool compressed;
+	bool no_sender;
 	int64_t since_ms;
 	struct bytes jti; // of its token; empty: none
 	int64_t issued_s; // 0: not said

@@ -113,6 +113,7 @@ static const struct item_row rows[] = {
 	REQUEST(BROADCAST, Broadcast, route_on_broadcast),
 	REQUEST(PRESENCE_REQUEST, PresenceRequest, route_on_presence),
 	REQUEST(HISTORY_REQUEST, HistoryRequest, route_on_history),
+	REQUEST(DISCONNECT, Disconnect, route_on_disconnect),
 };
 
 static uint64_t field_at(const link_item *item, size_t offset)

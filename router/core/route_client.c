@@ -133,7 +133,7 @@ static uint64_t count_connections(const struct table_user *user, struct table_cl
 	struct table_client *client;
 	*oldest = NULL;
 	LIST_FOREACH (client, &user->clients, in_user) {
-		if (client->replaced || client->edge->going) {
+		if (client->replaced || client->no_sender || client->edge->going) {
 			continue;
 		}
 		n++;
@@ -187,11 +187,12 @@ int route_on_client_up(struct route_request *rq, const link_item *item)
 		.n_roles = up->n_roles,
 		.admin = up->admin,
 		.compressed = up->compressed,
+		.no_sender = up->no_sender,
 		.since_ms = up->since_ms,
 		.jti = pb_bytes(up->jti),
 		.issued_s = up->issued_s,
 	};
-	if (known == NULL && !make_room(rq, up->client, facts.user)) {
+	if (known == NULL && !up->no_sender && !make_room(rq, up->client, facts.user)) {
 		return 0;
 	}
 	if (!client_up_rights(up, &facts.rights)) {
@@ -230,5 +231,29 @@ int route_on_client_stats(struct route_request *rq, const link_item *item)
 int route_on_edge_state(struct route_request *rq, const link_item *item)
 {
 	rq->edge->draining = item->edge_state->draining;
+	return 0;
+}
+
+int route_on_disconnect(struct route_request *rq, const link_item *item)
+{
+	const struct table_user *user =
+		room_table_user_find(&rq->r->table, pb_bytes(item->disconnect->user));
+	Weir__Link__V1__Disconnected done = WEIR__LINK__V1__DISCONNECTED__INIT;
+	if (!rq->client->admin) {
+		route_refuse(rq, REFUSAL_FORBIDDEN);
+		return 0;
+	}
+	const struct table_client *client;
+	if (user != NULL) {
+		LIST_FOREACH (client, &user->clients, in_user) {
+			if (!client->no_sender && !client->edge->going) {
+				route_kick(rq->r, client, bytes_str("revoked"));
+				done.closed++;
+			}
+		}
+	}
+	done.client = rq->client->handle;
+	done.req = rq->req;
+	route_send(rq->r, rq->edge, &LINK_ITEM(DISCONNECTED, disconnected, &done));
 	return 0;
 }

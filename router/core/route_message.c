@@ -24,6 +24,12 @@ static void send_published(const struct route_request *rq, const struct route_re
 	route_send(rq->r, rq->edge, &LINK_ITEM(PUBLISHED, published, &published));
 }
 
+// What a message says of where it came from.
+static struct bytes sender_of(const struct table_client *client)
+{
+	return client->no_sender ? bytes_make(NULL, 0) : bytes_str(client->id);
+}
+
 // Appends the delivery to each edge with members; returns how many connections it reaches.
 static uint32_t deliver(struct route *r, struct table_room *room,
 	const struct route_message *message, const struct route_result *result)
@@ -37,7 +43,7 @@ static uint32_t deliver(struct route *r, struct table_room *room,
 	delivery.body = pb_data(message->body);
 	const struct table_client *from = message->from;
 	if (from != NULL) {
-		delivery.from = pb_data(bytes_str(from->id));
+		delivery.from = pb_data(sender_of(from));
 		delivery.user = pb_data(user_name(from->user));
 		delivery.username = pb_data(bytes_str(from->username));
 	}
@@ -101,7 +107,7 @@ static void keep(struct route *r, struct table_room *room, const struct route_me
 		.body = message->body,
 	};
 	if (from != NULL) {
-		kept.from = bytes_str(from->id);
+		kept.from = sender_of(from);
 		kept.user = user_name(from->user);
 		kept.username = bytes_str(from->username);
 	}
@@ -210,7 +216,7 @@ void route_broadcast(struct route *r, const struct route_message *message, int64
 	delivery.type = pb_data(message->type);
 	delivery.body = pb_data(message->body);
 	if (message->from != NULL) {
-		delivery.from = pb_data(bytes_str(message->from->id));
+		delivery.from = pb_data(sender_of(message->from));
 		delivery.user = pb_data(user_name(message->from->user));
 		delivery.username = pb_data(bytes_str(message->from->username));
 	}

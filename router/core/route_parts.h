@@ -30,6 +30,7 @@ void route_check_revoked(struct route *r, const struct table_client *client);
 int route_on_client_up(struct route_request *rq, const link_item *item);
 int route_on_client_down(struct route_request *rq, const link_item *item);
 int route_on_client_stats(struct route_request *rq, const link_item *item);
+int route_on_disconnect(struct route_request *rq, const link_item *item);
 int route_on_edge_state(struct route_request *rq, const link_item *item);
 int route_on_join(struct route_request *rq, const link_item *item);
 int route_on_leave(struct route_request *rq, const link_item *item);

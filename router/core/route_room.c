@@ -18,7 +18,6 @@ enum {
 	PRESENCE_USERS_MAX = 1000, // listed in one answer
 	PRESENCE_BYTES_MAX = 256 << 10, // of their names
 	RECOVERY_BYTES_MAX = 512 << 10, // of the messages in one answer
-	HISTORY_LIMIT_MAX = 100,
 	MESSAGE_OVERHEAD = 64, // of one message in an answer, besides its texts
 };
 
