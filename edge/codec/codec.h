@@ -22,6 +22,7 @@ enum command_kind {
 	COMMAND_AUTH,
 	COMMAND_PING,
 	COMMAND_BROADCAST,
+	COMMAND_DISCONNECT, // of the HTTP API; `room` is the user
 };
 
 // Codes and messages of protocol section 3; one table in codec.c.
@@ -81,6 +82,7 @@ enum event_kind {
 	EVENT_GAP,
 	EVENT_PONG,
 	EVENT_ERROR,
+	EVENT_DISCONNECTED, // of the HTTP API; `members` connections were closed
 	EVENT_COUNT,
 };
 

@@ -423,6 +423,8 @@ static enum client_error take_command(const struct codec_options *options, struc
 			: ERROR_INVALID_MESSAGE;
 	case COMMAND_PING:
 		return ERROR_NONE;
+	case COMMAND_DISCONNECT:
+		break; // not a client's to send
 	}
 	return ERROR_INVALID_MESSAGE;
 }

@@ -288,6 +288,11 @@ static void encode_error(struct buf *out, const struct client_event *event)
 	put_string_if_any(out, "outcome", bytes_str(outcomes[event->outcome]));
 }
 
+static void encode_disconnected(struct buf *out, const struct client_event *event)
+{
+	put_uint(out, "closed", event->members);
+}
+
 // By kind; the type of a published message is its own.
 static const struct {
 	const char *type;
@@ -305,6 +310,7 @@ static const struct {
 	[EVENT_GAP] = { "gap", encode_gap },
 	[EVENT_PONG] = { "pong", encode_pong },
 	[EVENT_ERROR] = { "error", encode_error },
+	[EVENT_DISCONNECTED] = { "disconnected", encode_disconnected },
 };
 
 void codec_json_encode(struct buf *out, const struct client_event *event)

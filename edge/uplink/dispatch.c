@@ -176,6 +176,8 @@ static uint64_t client_of(const link_item *item)
 		return item->history->client;
 	case WEIR__LINK__V1__ITEM__KIND_KICK:
 		return item->kick->client;
+	case WEIR__LINK__V1__ITEM__KIND_DISCONNECTED:
+		return item->disconnected->client;
 	default:
 		return 0;
 	}

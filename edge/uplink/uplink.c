@@ -117,6 +117,16 @@ static void add_history(struct link_outbox *outbox, const struct request *r, uin
 		by);
 }
 
+static void add_disconnect(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	Weir__Link__V1__Disconnect disconnect = WEIR__LINK__V1__DISCONNECT__INIT;
+	disconnect.client = r->conn;
+	disconnect.req = req;
+	disconnect.user = pb_data(r->room);
+	link_outbox_add_request(outbox, &LINK_ITEM(DISCONNECT, disconnect, &disconnect), req, by);
+}
+
 static void add_request(struct link_outbox *outbox, const struct request *r, uint64_t req,
 	uint64_t by)
 {
@@ -139,6 +149,9 @@ static void add_request(struct link_outbox *outbox, const struct request *r, uin
 		break;
 	case REQUEST_HISTORY:
 		add_history(outbox, r, req, by);
+		break;
+	case REQUEST_DISCONNECT:
+		add_disconnect(outbox, r, req, by);
 		break;
 	}
 }
@@ -233,6 +246,7 @@ static void add_client_up(struct link_outbox *outbox, const struct announcement 
 	up.since_ms = facts->since_ms;
 	up.codec = pb_data(bytes_str(facts->codec));
 	up.compressed = facts->compressed;
+	up.no_sender = facts->no_sender;
 	up.jti = pb_data(bytes_str(identity->jti));
 	up.issued_s = identity->issued_s;
 	link_outbox_add_fact(outbox, &LINK_ITEM(CLIENT_UP, client_up, &up));

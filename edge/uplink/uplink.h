@@ -23,6 +23,7 @@ enum request_kind {
 	REQUEST_BROADCAST,
 	REQUEST_PRESENCE,
 	REQUEST_HISTORY,
+	REQUEST_DISCONNECT, // `room` is the user
 };
 
 // One request; what a kind does not use is ignored. Borrows everything.
@@ -80,6 +81,7 @@ struct announcement {
 	int64_t since_ms; // Unix time of its opening
 	const char *codec; // name
 	bool compressed;
+	bool no_sender; // its messages carry no `from`
 	const struct fib_member_list *rooms;
 };
 
