@@ -3,6 +3,8 @@
 
 #include "edge/metrics_page.h"
 
+#include <stdio.h>
+
 #include "common/log.h"
 #include "edge/client/worker.h"
 #include "edge/state/edge.h"
@@ -67,6 +69,26 @@ static void write_rejected(struct buf *out, const struct edge_metrics *m)
 	}
 }
 
+// Only what has happened: a column for each route and status would be mostly zeros.
+static void write_api(struct buf *out, const struct edge_metrics *m)
+{
+	const char *name = "weir_edge_api_requests_total";
+	metrics_head(out, name, "counter", "Requests of the HTTP API, by route and status.");
+	for (unsigned r = 0; r < API_ROUTE_COUNT; r++) {
+		for (size_t i = 0; i < API_STATUSES; i++) {
+			uint64_t n = counter_get(&m->api[r][i]);
+			char labels[64];
+			snprintf(labels, sizeof(labels), "route=\"%s\",status=\"%d\"",
+				api_route_name((enum api_route)r), edge_metrics_api_status(i));
+			if (n > 0) {
+				metrics_sample(out, name, labels, n);
+			}
+		}
+	}
+	metrics_histogram(out, "weir_edge_api_seconds",
+		"From a whole request of the HTTP API to its answer.", &m->api_seconds);
+}
+
 static void write_links(struct buf *out, const struct edge *edge)
 {
 	const char *name = "weir_edge_router_up";
@@ -120,6 +142,7 @@ void metrics_page_write(const struct edge *edge, struct buf *out)
 	write_close_reasons(out, "weir_edge_dropped_total",
 		"Messages not sent because the connection ended, by its reason.", sum.dropped);
 	write_rejected(out, &sum);
+	write_api(out, &sum);
 	write_links(out, edge);
 	metrics_simple(out, "weir_log_dropped_total", "counter", "Log lines lost to a full ring.",
 		log_dropped());

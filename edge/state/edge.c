@@ -113,6 +113,7 @@ int edge_init(struct edge *edge, struct settings *startup, struct fault *fault)
 	};
 	pack_locks_init(&edge->pack_locks);
 	address_limits_init(&edge->addresses);
+	api_rates_init(&edge->api_rates);
 	revoked_init(&edge->revoked, edge_token_life_ms(edge));
 	for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
 		siblings_init(&edge->siblings[i]);
@@ -140,6 +141,7 @@ void edge_fini(struct edge *edge)
 	if (edge->startup != NULL) {
 		revoked_fini(&edge->revoked);
 		pack_locks_fini(&edge->pack_locks);
+		api_rates_fini(&edge->api_rates);
 		for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
 			siblings_fini(&edge->siblings[i]);
 		}

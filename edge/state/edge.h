@@ -12,6 +12,7 @@
 #include "common/metrics.h"
 #include "edge/codec/codec.h"
 #include "edge/http/address_limits.h"
+#include "edge/http/api_rates.h"
 #include "edge/http/client_addr.h"
 #include "edge/send/pack.h"
 #include "edge/state/settings.h"
@@ -45,6 +46,7 @@ struct edge {
 	struct pack_locks pack_locks;
 	struct trusted_proxies trusted;
 	struct address_limits addresses;
+	struct api_rates api_rates;
 	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id
 	size_t possible_connections; // as descriptors allow
 

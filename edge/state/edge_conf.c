@@ -160,6 +160,8 @@ static const struct conf_option options[] = {
 		.help = "new connections from one address, or IPv6 /64; 0: any" },
 	{ "max-rooms-per-connection", CONF_UINT, FIELD(max_rooms_per_connection), RELOADABLE,
 		.def = "100", .help = "rooms that a connection may be in; 0: any" },
+	{ "api-rate", CONF_RATE, FIELD(api_rate), RELOADABLE, .def = "1000/s burst 2000",
+		.help = "requests of the HTTP API of a user on this edge; 0: any" },
 	{ "rate-messages", CONF_RATE, FIELD(rate_messages), RELOADABLE, .def = "50/s burst 100",
 		.help = "messages of a connection in a time; 0: any" },
 	{ "rate-bytes", CONF_RATE, FIELD(rate_bytes), RELOADABLE,

@@ -59,6 +59,7 @@ void edge_metrics_init(struct edge_metrics *m, size_t n_types)
 	};
 	histogram_init(&m->duration, duration_bounds, ARRAY_LEN(duration_bounds));
 	histogram_init(&m->delivery, delivery_bounds, ARRAY_LEN(delivery_bounds));
+	histogram_init(&m->api_seconds, delivery_bounds, ARRAY_LEN(delivery_bounds));
 }
 
 void edge_metrics_fini(struct edge_metrics *m)
@@ -88,4 +89,27 @@ void edge_metrics_add(struct edge_metrics *into, const struct edge_metrics *from
 	add_array(&into->queue_bytes, &from->queue_bytes, 1);
 	histogram_merge(&into->duration, &from->duration);
 	histogram_merge(&into->delivery, &from->delivery);
+	for (size_t i = 0; i < API_ROUTE_COUNT; i++) {
+		add_array(into->api[i], from->api[i], API_STATUSES);
+	}
+	histogram_merge(&into->api_seconds, &from->api_seconds);
+}
+
+// The last one is for a status that is in none of the others.
+static const int api_statuses[API_STATUSES] = { 200, 204, 400, 401, 403, 404, 405, 408, 411, 413,
+	414, 415, 422, 429, 431, 503, 505 };
+
+int edge_metrics_api_status(size_t column)
+{
+	CHECK(column < API_STATUSES);
+	return api_statuses[column];
+}
+
+void edge_metrics_count_api(struct edge_metrics *m, enum api_route route, int status)
+{
+	size_t column = 0;
+	while (column + 1 < API_STATUSES && api_statuses[column] != status) {
+		column++;
+	}
+	counter_add(&m->api[route][column], 1);
 }

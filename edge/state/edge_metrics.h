@@ -6,6 +6,7 @@
 #include "common/metrics.h"
 #include "edge/codec/close_reason.h"
 #include "edge/codec/codec.h"
+#include "edge/http/api_route.h"
 
 enum handshake_result {
 	HANDSHAKE_OK,
@@ -31,6 +32,10 @@ const char *handshake_result_name(enum handshake_result result);
 // The result called like the status; HANDSHAKE_400 for one that has no row.
 enum handshake_result handshake_result_of(int status);
 
+enum {
+	API_STATUSES = 20, // that the API answers with
+};
+
 struct edge_metrics {
 	struct counter connections; // now open
 	struct counter *received; // owned; by message type
@@ -45,8 +50,14 @@ struct edge_metrics {
 	struct counter queue_bytes; // now waiting
 	struct histogram duration;
 	struct histogram delivery;
+	struct counter api[API_ROUTE_COUNT][API_STATUSES]; // requests, by edge_metrics_api_status()
+	struct histogram api_seconds;
 };
 void edge_metrics_init(struct edge_metrics *m, size_t n_types);
 void edge_metrics_fini(struct edge_metrics *m);
 // Adds all of `from`, which has the same number of types.
 void edge_metrics_add(struct edge_metrics *into, const struct edge_metrics *from);
+// Counts a request of the API that was answered with `status`.
+void edge_metrics_count_api(struct edge_metrics *m, enum api_route route, int status);
+// The status of a column of `api`; 0: there is none.
+int edge_metrics_api_status(size_t column);
