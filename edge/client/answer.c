@@ -25,7 +25,7 @@ static struct uplink *uplink_of(struct clients *cl, const struct inbox_record *r
 static struct conn *find_conn(const struct clients *cl, uint64_t handle)
 {
 	struct conn *c = conn_table_find(&cl->turn.conns, handle);
-	return c != NULL && conn_is_open(c) ? c : NULL;
+	return c != NULL && conn_takes_answers(c) ? c : NULL;
 }
 
 static struct bytes entry_id(const struct pending_entry *entry)
@@ -291,6 +291,10 @@ static void on_presence(struct clients *cl, struct uplink *up, const Weir__Link_
 // An answer that would not fit the client's queue is refused rather than the death of the client.
 static void send_history(struct conn *c, const struct client_event *event)
 {
+	if (!conn_is_open(c)) {
+		conn_send_event(c, event); // one of the API reads its own answer or nobody does
+		return;
+	}
 	struct frame *f = turn_render(turn_of(c), event);
 	if (fits_queue(c, f)) {
 		conn_send(c, f);
@@ -318,6 +322,22 @@ static void on_history(struct clients *cl, struct uplink *up, const Weir__Link__
 				.has_messages = true,
 			});
 		free(messages);
+	}
+	settle(cl, up, entry);
+}
+
+static void on_disconnected(struct clients *cl, struct uplink *up,
+	const Weir__Link__V1__Disconnected *m)
+{
+	struct pending_entry *entry = pending_find(&up->pending, m->req);
+	struct conn *c = find_conn(cl, m->client);
+	if (entry != NULL && c != NULL) {
+		conn_send_event(c,
+			&(struct client_event){
+				.kind = EVENT_DISCONNECTED,
+				.id = entry_id(entry),
+				.members = m->closed,
+			});
 	}
 	settle(cl, up, entry);
 }
@@ -387,6 +407,9 @@ void answer_item(struct clients *cl, const struct inbox_record *record)
 		break;
 	case WEIR__LINK__V1__ITEM__KIND_HISTORY:
 		on_history(cl, up, item->history);
+		break;
+	case WEIR__LINK__V1__ITEM__KIND_DISCONNECTED:
+		on_disconnected(cl, up, item->disconnected);
 		break;
 	case WEIR__LINK__V1__ITEM__KIND_KICK:
 		on_kick(cl, item->kick);

@@ -35,6 +35,7 @@
 #include "edge/tls/transport.h"
 
 enum {
+	API_IDLE_MS = 75000, // a connection that has no request
 	PINGS_PER_S = 20,
 	PINGS_BURST = 100,
 };
@@ -51,10 +52,12 @@ struct state_rule {
 };
 
 static size_t upgrade_input(struct conn *c, uint8_t *data, size_t len);
+static size_t api_input(struct conn *c, uint8_t *data, size_t len);
 static size_t open_input(struct conn *c, uint8_t *data, size_t len);
 static size_t closing_input(struct conn *c, uint8_t *data, size_t len);
 static size_t ignore_input(struct conn *c, uint8_t *data, size_t len);
 static void upgrade_timer(struct conn *c);
+static void api_timer(struct conn *c);
 static void open_timer(struct conn *c);
 
 static const struct state_rule rules[CONN_STATE_COUNT] = {
@@ -67,10 +70,17 @@ static const struct state_rule rules[CONN_STATE_COUNT] = {
 	},
 	[CONN_UPGRADE] = {
 		.name = "upgrade",
-		.next = 1 << CONN_OPEN | 1 << CONN_LINGER | 1 << CONN_DEAD,
+		.next = 1 << CONN_OPEN | 1 << CONN_API | 1 << CONN_LINGER | 1 << CONN_DEAD,
 		.input = upgrade_input,
 		.deadline = conn_request_deadline,
 		.on_timer = upgrade_timer,
+	},
+	[CONN_API] = {
+		.name = "api",
+		.next = 1 << CONN_API | 1 << CONN_OPEN | 1 << CONN_LINGER | 1 << CONN_DEAD,
+		.input = api_input,
+		.deadline = conn_request_deadline,
+		.on_timer = api_timer,
 	},
 	[CONN_OPEN] = {
 		.name = "open",
@@ -169,7 +179,9 @@ static void queue_frame(struct conn *c, struct frame *f, bool bulk)
 		frame_unref(f);
 		return;
 	}
-	if (c->compressed) {
+	if (c->events) {
+		f = turn_of(c)->conn_ops->to_event(c, f);
+	} else if (c->compressed) {
 		struct frame *deflated = packer_run(&turn_of(c)->packer, f);
 		frame_unref(f);
 		f = deflated;
@@ -192,7 +204,9 @@ void conn_send_bulk(struct conn *c, struct frame *f)
 
 void conn_send_event(struct conn *c, const struct client_event *event)
 {
-	if (conn_is_open(c)) {
+	if (c->state == CONN_API) {
+		turn_of(c)->conn_ops->on_api_event(c, event);
+	} else if (conn_is_open(c)) {
 		conn_send(c, turn_render(turn_of(c), event));
 	}
 }
@@ -247,6 +261,7 @@ static void conn_free(void *arg)
 	CHECK(!c->is_deferred);
 	ws_session_fini(&c->ws);
 	buf_fini(&c->in);
+	turn_of(c)->conn_ops->api_free(c->api);
 	frame_unref(c->pong);
 	identity_fini(&c->identity);
 	stream_fini(&c->stream);
@@ -259,6 +274,9 @@ void conn_destroy(struct conn *c)
 	if (c->state == CONN_DEAD) {
 		return;
 	}
+	if (c->state == CONN_API && c->was_open) {
+		defer(c);
+	}
 	conn_set_state(c, CONN_DEAD);
 	if (c->counted) {
 		edge_release(t->edge, &c->address, t->mono_ms);
@@ -268,6 +286,16 @@ void conn_destroy(struct conn *c)
 	atomic_fetch_sub_explicit(&t->edge->n_sockets, 1, memory_order_relaxed);
 	conn_table_remove(&t->conns, c->handle);
 	loop_defer(t->loop, conn_free, c);
+}
+
+void conn_enter_open(struct conn *c)
+{
+	struct turn *t = turn_of(c);
+	c->was_open = true;
+	c->opened_ms = turn_client_ms(t);
+	c->ping_ms = turn_client_ms(t) + conf_of(c)->heartbeat_interval_ms;
+	counter_add(&t->metrics.connections, 1);
+	atomic_fetch_add_explicit(&t->edge->n_open, 1, memory_order_relaxed);
 }
 
 // Counts and tells the end of an open connection, once.
@@ -295,7 +323,12 @@ static void close_open(struct conn *c, enum close_reason reason, struct bytes pa
 	if (reason == CLOSE_SLOW_CONSUMER) {
 		stream_drop(&c->stream, true);
 	}
-	push_control(c, WS_CLOSE, payload);
+	if (c->events) {
+		turn_of(c)->conn_ops->push_event_close(c, reason);
+		c->close_seen = true;
+	} else {
+		push_control(c, WS_CLOSE, payload);
+	}
 	conn_set_state(c, CONN_CLOSING);
 }
 
@@ -304,6 +337,8 @@ void conn_close(struct conn *c, enum close_reason reason)
 	const struct close_rule *rule = close_reason_rule(reason);
 	if (is_upgrading(c)) {
 		turn_of(c)->conn_ops->on_abandoned(c, reason);
+	} else if (c->state == CONN_API && rule->code != 0) {
+		turn_of(c)->conn_ops->on_api_close(c);
 	} else if (rule->code == 0) {
 		if (conn_is_open(c)) {
 			c->reason = (uint8_t)reason;
@@ -327,7 +362,9 @@ static bool input_is_held(const struct conn *c)
 
 static bool wants_input(const struct conn *c)
 {
-	return c->state != CONN_DEAD && !c->eof && !(conn_is_open(c) && input_is_held(c));
+	bool held = (conn_is_open(c) && input_is_held(c)) ||
+		(c->state == CONN_API && turn_of(c)->conn_ops->api_is_busy(c));
+	return c->state != CONN_DEAD && !c->eof && !held;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
@@ -348,14 +385,23 @@ static void set_reading(struct conn *c, bool on)
 	}
 }
 
+void conn_resume_input(struct conn *c)
+{
+	if (c->in.len > 0) {
+		defer(c);
+	} else {
+		conn_review_input(c);
+	}
+}
+
 void conn_review_input(struct conn *c)
 {
 	if (c->state == CONN_DEAD) {
 		return;
 	}
 	bool wants = wants_input(c);
-	if (wants && c->in.len > 0 && !is_upgrading(c)) {
-		defer(c); // what is kept comes first
+	if (wants && c->in.len > 0 && conn_is_open(c)) {
+		defer(c); // what is kept comes first; elsewhere it is an incomplete request
 	} else {
 		set_reading(c, wants);
 	}
@@ -485,7 +531,7 @@ void conn_run_deferred(struct conn *c)
 {
 	c->is_deferred = false;
 	TAILQ_REMOVE(&turn_of(c)->deferred, c, in_deferred);
-	if (c->was_open && !conn_is_open(c)) {
+	if (c->was_open && !conn_takes_answers(c)) {
 		c->was_open = false;
 		turn_of(c)->conn_ops->on_left(c);
 	}
@@ -512,6 +558,31 @@ static size_t upgrade_input(struct conn *c, uint8_t *data, size_t len)
 static void upgrade_timer(struct conn *c)
 {
 	conn_close(c, CLOSE_HANDSHAKE_TIMEOUT);
+}
+
+// ---- the HTTP API
+
+static size_t api_input(struct conn *c, uint8_t *data, size_t len)
+{
+	size_t used = turn_of(c)->conn_ops->on_api_input(c, data, len);
+	if (used == 0 && c->in.len == 0 && c->state == CONN_API) {
+		c->state_ms = turn_client_ms(turn_of(c)); // a request begins to arrive
+		conn_rearm(c);
+	}
+	return used;
+}
+
+// A request has its time to arrive; a connection without one may stay for a while, and one whose request
+// is being answered for as long as that takes.
+static void api_timer(struct conn *c)
+{
+	uint64_t now = turn_client_ms(turn_of(c));
+	bool busy = turn_of(c)->conn_ops->api_is_busy(c);
+	if (!busy && (c->in.len > 0 || c->rx_ms + API_IDLE_MS <= now)) {
+		turn_of(c)->conn_ops->on_api_timeout(c);
+	} else {
+		c->state_ms = now;
+	}
 }
 
 // ---- the WebSocket
@@ -562,6 +633,9 @@ static const struct ws_limits *limits_of(const struct conn *c)
 
 static size_t open_input(struct conn *c, uint8_t *data, size_t len)
 {
+	if (c->events) {
+		return len; // it has nothing to say
+	}
 	if (input_is_held(c)) {
 		return 0;
 	}
@@ -623,7 +697,7 @@ static void open_timer(struct conn *c)
 	bool expires = c->identity.expires_s != 0 && conn_expiry_deadline(c) <= now;
 	if (expires && c->expiry_told) {
 		conn_close(c, CLOSE_TOKEN_EXPIRED);
-	} else if (c->reading && c->rx_ms + conf->heartbeat_timeout_ms <= now) {
+	} else if (c->reading && !c->events && c->rx_ms + conf->heartbeat_timeout_ms <= now) {
 		conn_close(c, CLOSE_HEARTBEAT);
 	} else if (c->message_ms != 0 && c->message_ms + MESSAGE_TIMEOUT_MS <= now) {
 		conn_close(c, CLOSE_POLICY);
@@ -635,7 +709,11 @@ static void open_timer(struct conn *c)
 	}
 	if (conn_is_open(c) && c->ping_ms <= now) {
 		c->ping_ms = now + conf->heartbeat_interval_ms;
-		push_control(c, WS_PING, bytes_make(NULL, 0));
+		if (c->events) {
+			turn_of(c)->conn_ops->push_event_ping(c);
+		} else {
+			push_control(c, WS_PING, bytes_make(NULL, 0));
+		}
 	}
 }
 

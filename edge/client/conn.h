@@ -28,11 +28,13 @@
 #include "edge/ws/ws_session.h"
 #include "proto/names.h"
 
+struct api;
 struct tls_stream;
 
 enum conn_state {
 	CONN_PROXY, // its PROXY header is arriving; with option proxy-protocol only
 	CONN_UPGRADE, // its request head is arriving
+	CONN_API, // requests of the HTTP API
 	CONN_OPEN, // a client like any other
 	CONN_CLOSING, // a Close frame is on its way; waits for the peer's
 	CONN_LINGER, // nothing more to say: writes what is left, ends its side, waits for the peer's end
@@ -48,6 +50,18 @@ struct conn_ops {
 	size_t (*on_request)(struct conn *c, uint8_t *data, size_t len);
 	void (*on_abandoned)(struct conn *c, enum close_reason reason); // both: it is to end
 	void (*on_message)(struct conn *c, struct bytes message); // CONN_OPEN
+	// CONN_API: uses a whole request of the input, or nothing; takes what a command came to; the
+	// request did not arrive in time; the connection is to end; a request is being answered.
+	size_t (*on_api_input)(struct conn *c, uint8_t *data, size_t len);
+	void (*on_api_event)(struct conn *c, const struct client_event *event);
+	void (*on_api_timeout)(struct conn *c);
+	void (*on_api_close)(struct conn *c);
+	bool (*api_is_busy)(const struct conn *c);
+	void (*api_free)(struct api *api); // NULL is fine
+	// A reader of events: what it gets instead of a frame (takes over its reference), a ping, a Close.
+	struct frame *(*to_event)(struct conn *c, struct frame *f);
+	void (*push_event_ping)(struct conn *c);
+	void (*push_event_close)(struct conn *c, enum close_reason reason);
 	void (*on_left)(struct conn *c); // it was open; at the end of the turn in which it ended
 	void (*on_queue_empty)(struct conn *c, size_t reported); // open; see struct blocked
 };
@@ -75,18 +89,21 @@ struct conn {
 	uint8_t reason; // enum close_reason
 	uint8_t n_bad; // messages in a row that were refused as malformed; conn_command's
 	uint8_t n_rate_refusals; // in a row; conn_command's
-	bool reading; // read_io is active
-	bool is_deferred; // on the turn's list of those with something to do at its end
-	bool was_open; // its memberships and its announcement are still to be withdrawn
-	bool close_seen; // the peer's Close has come, or none can come any more
-	bool shut; // our side of the TCP connection is ended
-	bool eof; // the peer's side is
-	bool pong_queued;
-	bool expiry_told;
-	bool leaving; // a drain hears it out; nothing more is read
 	bool counted; // against the limits of `address`
 	uint8_t admission; // enum admission
-	bool compressed; // agreed on, both ways
+	bool reading : 1; // read_io is active
+	bool is_deferred : 1; // on the turn's list of those with something to do at its end
+	bool was_open : 1; // its memberships and its announcement are still to be withdrawn
+	bool close_seen : 1; // the peer's Close has come, or none can come any more
+	bool shut : 1; // our side of the TCP connection is ended
+	bool eof : 1; // the peer's side is
+	bool pong_queued : 1;
+	bool expiry_told : 1;
+	bool leaving : 1; // a drain hears it out; nothing more is read
+	bool compressed : 1; // agreed on, both ways
+	bool events : 1; // a reader of server-sent events
+	bool many_rooms : 1; // of more than one room
+	struct api *api; // owned; CONN_API only
 	struct ws_session ws;
 	struct buf in; // input kept over: an incomplete head, or what must wait
 	struct frame *pong; // owned; waits for the one before it to leave
@@ -121,12 +138,18 @@ static inline bool conn_is_open(const struct conn *c)
 	return c->state == CONN_OPEN;
 }
 
+// True if answers of routers are for it.
+static inline bool conn_takes_answers(const struct conn *c)
+{
+	return c->state == CONN_OPEN || c->state == CONN_API;
+}
+
 // Queues a frame, taking over one reference; it leaves at the end of the turn. Nothing is sent to a
 // connection that is not open.
 void conn_send(struct conn *c, struct frame *f);
 // The same for a frame that goes to many: it may wait behind what others get, see stream.h.
 void conn_send_bulk(struct conn *c, struct frame *f);
-// Renders and queues one event (not EVENT_MESSAGE).
+// Renders and queues one event (not EVENT_MESSAGE); one of the API takes it as it is.
 void conn_send_event(struct conn *c, const struct client_event *event);
 // Refuses a client's message: an `error` event, and its counter.
 void conn_send_error(struct conn *c, enum client_error error, enum outcome outcome, struct bytes id,

@@ -73,7 +73,10 @@ struct announcement client_announcement(const struct conn *c, char id[CLIENT_ID_
 		.address = conn_address(c, address),
 		.identity = &c->identity,
 		.since_ms = conn_since_wall_ms(c),
-		.codec = codec_json.name,
+		.codec = c->events             ? "sse"
+			: c->state == CONN_API ? "http"
+					       : codec_json.name,
+		.no_sender = c->state == CONN_API,
 		.compressed = c->compressed,
 		.rooms = &c->account.rooms,
 	};
@@ -224,6 +227,16 @@ static void run_ping(struct conn *c, const struct command *command)
 		});
 }
 
+static void run_disconnect(struct conn *c, const struct command *command)
+{
+	if (!c->identity.admin) {
+		refuse(c, command, ERROR_FORBIDDEN);
+		return;
+	}
+	struct request request = { .kind = REQUEST_DISCONNECT };
+	(void)ask_for(c, command, &request);
+}
+
 // ---- a new token
 
 // Takes the client out of the rooms that its new token does not allow, or lets it hear no more of who
@@ -302,7 +315,13 @@ static command_fn *const runners[] = {
 	[COMMAND_AUTH] = run_auth,
 	[COMMAND_PING] = run_ping,
 	[COMMAND_BROADCAST] = run_broadcast,
+	[COMMAND_DISCONNECT] = run_disconnect,
 };
+
+void conn_run_command(struct conn *c, const struct command *command)
+{
+	runners[command->kind](c, command);
+}
 
 static bool within_rates(struct conn *c, size_t len)
 {
@@ -351,5 +370,5 @@ void conn_command(struct conn *c, struct bytes message)
 		refuse(c, &command, error);
 		return;
 	}
-	runners[command.kind](c, &command);
+	conn_run_command(c, &command);
 }

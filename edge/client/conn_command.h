@@ -7,10 +7,14 @@
 #include "edge/uplink/uplink.h"
 #include "proto/names.h"
 
+struct command;
 struct conn;
 
 // One message of an open connection, valid UTF-8 if it came as text.
 void conn_command(struct conn *c, struct bytes message);
+
+// One command, whoever decoded it. What it comes to is an event of the connection, now or later.
+void conn_run_command(struct conn *c, const struct command *command);
 
 // Tells the routers who it is, also when it has renewed its token.
 void client_announce(struct conn *c);

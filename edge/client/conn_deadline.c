@@ -49,7 +49,7 @@ uint64_t conn_open_deadline(const struct conn *c)
 {
 	const struct edge_conf *conf = &turn_of(c)->settings->conf;
 	uint64_t at = c->ping_ms;
-	if (c->reading) {
+	if (c->reading && !c->events) {
 		at = earlier(at, c->rx_ms + conf->heartbeat_timeout_ms);
 	}
 	if (c->message_ms != 0) {

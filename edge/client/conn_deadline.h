@@ -10,7 +10,7 @@ enum {
 	MESSAGE_TIMEOUT_MS = 30000, // for all fragments of one message
 };
 
-// A request of a handshake is to be there by then.
+// A request, of a handshake or of the HTTP API, is to be there by then.
 uint64_t conn_request_deadline(const struct conn *c);
 // The earliest of what an open connection waits for: its next ping, silence, an incomplete message, no
 // progress of a slow reader, its token's end.

@@ -16,6 +16,10 @@ enum {
 void conn_set_state(struct conn *c, enum conn_state state);
 // Closes the descriptor; the rest goes when the turn is over.
 void conn_destroy(struct conn *c);
+// From here on it is a client: counted.
+void conn_enter_open(struct conn *c);
+// A request is answered: what was kept of the input may be the next one.
+void conn_resume_input(struct conn *c);
 // Goes on with an end that waited for the queue to empty.
 void conn_step_ending(struct conn *c);
 // Queues the Pong that waits, once the one before it has left.

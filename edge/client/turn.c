@@ -56,6 +56,8 @@ void turn_fini(struct turn *t)
 	stream_group_fini(&t->streams);
 	packer_fini(&t->packer);
 	ws_inflater_free(t->packed_limits.inflater);
+	frame_unref(t->event_of);
+	frame_unref(t->event);
 	buf_fini(&t->out);
 	buf_fini(&t->decoded);
 	edge_metrics_fini(&t->metrics);

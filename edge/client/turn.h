@@ -61,6 +61,8 @@ struct turn {
 	struct buf out; // an event or an answer being rendered
 	struct buf decoded; // what decoding a message or a head needs
 	struct edge_metrics metrics;
+	struct frame *event_of; // owned reference; the last frame made an event, and the event
+	struct frame *event;
 	struct log_limit proxy_log;
 	uint64_t next_number;
 	unsigned tls_steps; // taken in this turn
