@@ -13,9 +13,11 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/auth/auth.h"
+#include "edge/client/api.h"
 #include "edge/client/conn_command.h"
 #include "edge/client/conn_parts.h"
 #include "edge/client/turn.h"
+#include "edge/http/api_route.h"
 #include "edge/http/client_addr.h"
 #include "edge/http/http_page.h"
 #include "edge/http/http_upgrade.h"
@@ -174,12 +176,7 @@ static void send_connected(struct conn *c)
 // From here on it is a client: counted, announced, greeted.
 static void enter_open(struct conn *c, bool autojoin)
 {
-	struct turn *t = turn_of(c);
-	c->was_open = true;
-	c->opened_ms = turn_client_ms(t);
-	c->ping_ms = turn_client_ms(t) + t->settings->conf.heartbeat_interval_ms;
-	counter_add(&t->metrics.connections, 1);
-	atomic_fetch_add_explicit(&t->edge->n_open, 1, memory_order_relaxed);
+	conn_enter_open(c);
 	send_connected(c);
 	client_announce(c);
 	if (autojoin) {
@@ -270,6 +267,12 @@ size_t conn_on_request(struct conn *c, uint8_t *data, size_t len)
 	const struct trusted_proxies *trusted = &turn_of(c)->edge->trusted;
 	bool by_tls = client_came_by_tls(trusted, c->address, &head);
 	take_address(c, client_addr_find(trusted, c->address, &head));
+	if (api_path_is(head.path)) {
+		if (is_admitted(c)) {
+			api_begin(c);
+		}
+		return c->state == CONN_API ? 0 : len; // the request is read again there
+	}
 	if (!answer_page(c, &head)) {
 		try_upgrade(c, &head, by_tls);
 	}

@@ -21,12 +21,14 @@
 #include "common/watchdog.h"
 #include "edge/client/accept.h"
 #include "edge/client/answer.h"
+#include "edge/client/api.h"
 #include "edge/client/clients.h"
 #include "edge/client/conn_command.h"
 #include "edge/client/conn_upgrade.h"
 #include "edge/client/drain.h"
 #include "edge/client/fanout.h"
 #include "edge/client/queue_report.h"
+#include "edge/client/sse.h"
 #include "edge/state/settings.h"
 #include "edge/uplink/inbox.h"
 
@@ -184,7 +186,7 @@ static bool next_announced(void *arg, struct announcement *facts)
 	struct conn *c;
 	do {
 		c = conn_table_walk(&snapshot->worker->clients.turn.conns, &snapshot->cursor);
-	} while (c != NULL && !(conn_is_open(c) && c->was_open));
+	} while (c != NULL && !(conn_takes_answers(c) && c->was_open));
 	if (c != NULL) {
 		*facts = client_announcement(c, snapshot->id, snapshot->address);
 	}
@@ -317,6 +319,15 @@ static const struct conn_ops conn_ops = {
 	.on_request = conn_on_request,
 	.on_abandoned = conn_on_abandoned,
 	.on_message = conn_command,
+	.on_api_input = api_on_input,
+	.on_api_event = api_on_event,
+	.on_api_timeout = api_on_timeout,
+	.on_api_close = api_on_close,
+	.api_is_busy = api_is_busy,
+	.api_free = api_free,
+	.to_event = sse_frame,
+	.push_event_ping = sse_push_ping,
+	.push_event_close = sse_push_close,
 	.on_left = client_on_left,
 	.on_queue_empty = queue_forget,
 };
