@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import unittest
+import urllib.request
 
 from harness import EDGE_BIN, ROOT, ROUTER_BIN, ClusterTestCase, metrics_of
 
@@ -123,6 +124,8 @@ class Metrics(ClusterTestCase):
 
     def test_metrics_that_documents_name_are_on_the_pages(self):
         figures = set()
+        host, port = self.cluster.edges[0].address
+        urllib.request.urlopen(f"http://{host}:{port}/v1/openapi.json").close()
         for process in (self.cluster.router, self.cluster.edges[0]):
             figures |= {sample.split("{")[0] for sample in metrics_of(process.ops)}
         for name in documents():
