@@ -5,6 +5,12 @@
 // most likely lies right below the one that would be given out next. Only else are all looked at, a
 // few hundred nanoseconds each.
 //
+// What may be done with the socket depends on what NNG does with it (link_transport_polled.c). The
+// two files that decide this are the same, byte for byte, from 1.5.2 to 1.11; with any other NNG no
+// socket is found, and its threads move the bytes. Asking the header at compile time, as
+// admin_server.c does for a fault of 1.5's, would not do: a distribution can replace the library
+// alone.
+//
 // The alternatives: sockets of our own for tcp:// (a second way to dial and to listen beside the
 // one that TLS needs), or a newer NNG that takes a descriptor (1.7; Debian 12 has 1.5.2).
 
@@ -22,8 +28,20 @@
 #include <nng/nng.h>
 
 enum {
-	NEAR = 16
+	NEAR = 16,
+	NNG_MAJOR_READ = 1,
+	NNG_MINOR_FIRST = 5,
+	NNG_MINOR_LAST = 11,
 };
+
+// Of the library that runs, which need not be the one that this was compiled with.
+static bool source_was_read(const char *version)
+{
+	char *rest;
+	unsigned long major = strtoul(version, &rest, 10);
+	unsigned long minor = *rest == '.' ? strtoul(rest + 1, NULL, 10) : 0;
+	return major == NNG_MAJOR_READ && minor >= NNG_MINOR_FIRST && minor <= NNG_MINOR_LAST;
+}
 
 static bool same_address(const nng_sockaddr *a, const struct sockaddr_storage *b)
 {
@@ -96,7 +114,8 @@ int link_socket_of(struct nng_stream *stream)
 {
 	nng_sockaddr local = { 0 };
 	nng_sockaddr remote = { 0 };
-	if (nng_stream_get_addr(stream, NNG_OPT_LOCADDR, &local) != 0 ||
+	if (!source_was_read(nng_version()) ||
+		nng_stream_get_addr(stream, NNG_OPT_LOCADDR, &local) != 0 ||
 		nng_stream_get_addr(stream, NNG_OPT_REMADDR, &remote) != 0) {
 		return -1;
 	}

@@ -4,8 +4,9 @@
 // publisher to the members on two edges, 35 us each on the machine where it was measured, and more
 // than all the rest of the work; polled it is 3.
 //
-// NNG does not offer this. It is sound while six things hold. They were read in the sources of NNG
-// 1.5.2, 1.10.1 and 1.11 (posix_tcpconn.c, posix_pollq_epoll.c):
+// NNG does not offer this. It is sound while six things hold. They were read in posix_tcpconn.c and
+// posix_pollq_epoll.c of NNG, which are the same from 1.5.2 to 1.11; link_socket_of() finds no
+// socket with any other:
 //
 // 1. No aio is ever submitted on the stream. With one, NNG would read or write as well, and two
 //    readers would share the bytes at random.

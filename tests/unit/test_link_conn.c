@@ -16,6 +16,14 @@
 #include "proto/link/link_window.h"
 #include "tests/unit/test.h"
 
+// In place of NNG's own.
+static const char *version = "1.5.2";
+
+const char *nng_version(void)
+{
+	return version;
+}
+
 struct end {
 	struct link_conn *conn;
 	pthread_mutex_t lock;
@@ -388,6 +396,38 @@ static void a_datagram_socket_of_the_same_addresses_is_not_taken_for_it(void **s
 	nng_stream_free(streams[1]);
 }
 
+static void only_streams_of_a_version_whose_source_was_read_are_polled(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *version;
+		bool polled;
+	} rows[] = {
+		{ "1.5.0", true },
+		{ "1.5.2", true },
+		{ "1.10.1", true },
+		{ "1.11.0", true },
+		{ "1.11", true },
+		{ "1.4.9", false },
+		{ "1.12.0", false },
+		{ "1.111.0", false },
+		{ "1", false },
+		{ "0.5.0", false },
+		{ "2.5.0", false },
+		{ "2.0.0-alpha.7", false },
+		{ "", false },
+	};
+	nng_stream *streams[2];
+	connect_streams("tcp", streams);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		version = rows[i].version;
+		assert_true((link_socket_of(streams[0]) >= 0) == rows[i].polled);
+	}
+	version = "1.5.2";
+	nng_stream_free(streams[0]);
+	nng_stream_free(streams[1]);
+}
+
 static void an_ipc_stream_does_not_tell_its_socket(void **state)
 {
 	(void)state;
@@ -410,6 +450,7 @@ int main(void)
 		cmocka_unit_test(bytes_are_moved_while_the_loop_does_not_run),
 		cmocka_unit_test(the_socket_of_a_stream_is_found_among_others),
 		cmocka_unit_test(a_datagram_socket_of_the_same_addresses_is_not_taken_for_it),
+		cmocka_unit_test(only_streams_of_a_version_whose_source_was_read_are_polled),
 		cmocka_unit_test(an_ipc_stream_does_not_tell_its_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
