@@ -1,5 +1,6 @@
-// Two ends of a real connection over the loopback: one polled by this thread's loop, or not, and one that
-// NNG's threads move. What a thread of NNG's sees is told by waking the loop.
+// Two ends of a real connection over the loopback: one polled by this thread's loop, or not, and
+// one that NNG's threads move. What a thread of NNG's sees is told by waking the loop.
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -289,6 +290,48 @@ static void an_owner_that_refuses_a_frame_ends_the_connection(void **state)
 	}
 }
 
+// A reset reaches NNG's poller too, which then shuts the socket down under the loop.
+static void a_reset_ends_the_connection_once(void **state)
+{
+	(void)state;
+	const struct linger reset = { .l_onoff = 1 };
+	for (int polled = 0; polled < 2; polled++) {
+		struct pair *p = pair_new(polled);
+		int fd = link_socket_of(p->streams[1]);
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+		start(p);
+		link_conn_free(p->ends[1].conn);
+		p->ends[1].conn = NULL;
+		await_end(p);
+		pair_free(p);
+	}
+}
+
+static void a_connection_can_be_freed_while_its_socket_is_full(void **state)
+{
+	(void)state;
+	for (int polled = 0; polled < 2; polled++) {
+		struct pair *p = pair_new(polled);
+		struct link_window window;
+		link_window_init(&window);
+		shrink_send_buffer(p->streams[0]);
+		link_conn_start(p->ends[0].conn);
+		pthread_mutex_lock(&p->ends[0].lock);
+		link_conn_attach(p->ends[0].conn, &window);
+		add_batches(&window, 30);
+		link_conn_kick(p->ends[0].conn);
+		pthread_mutex_unlock(&p->ends[0].lock);
+		assert_true(is_writing(&p->ends[0]));
+		link_conn_free(p->ends[0].conn);
+		p->ends[0].conn = NULL;
+		assert_true(p->ends[0].n_closed <= 1);
+		loop_stop(p->loop);
+		loop_run(p->loop); // and the loop knows nothing of it any more
+		link_window_fini(&window);
+		pair_free(p);
+	}
+}
+
 static void bytes_are_moved_while_the_loop_does_not_run(void **state)
 {
 	(void)state;
@@ -302,6 +345,8 @@ static void bytes_are_moved_while_the_loop_does_not_run(void **state)
 	while (p->ends[0].n_closed == 0) {
 		link_conn_poll(p->ends[0].conn);
 	}
+	link_conn_poll(p->ends[0].conn);
+	assert_int_equal(p->ends[0].n_closed, 1);
 	pair_free(p);
 }
 
@@ -376,21 +421,24 @@ static void a_datagram_socket_of_the_same_addresses_is_not_taken_for_it(void **s
 {
 	(void)state;
 	enum {
-		N_BETWEEN = 8
+		N_BELOW = 64
 	};
 	nng_stream *streams[2];
-	int between[N_BETWEEN];
+	int below[N_BELOW];
+	int n = 1;
 	connect_streams("tcp", streams);
 	int own = link_socket_of(streams[0]);
-	for (int i = 0; i < N_BETWEEN; i++) {
-		between[i] = dup(STDERR_FILENO); // takes the numbers that the listener had
+	assert_true(own >= 0);
+	below[0] = udp_twin(streams[0]);
+	// With no free number below it, the newest is looked at first.
+	while (n < N_BELOW && below[n - 1] < own) {
+		below[n++] = dup(STDERR_FILENO);
 	}
-	int twin = udp_twin(streams[0]);
-	assert_true(own >= 0 && twin > own); // the newest is looked at first
+	int newest = fcntl(below[0], F_DUPFD_CLOEXEC, own + 1);
 	assert_int_equal(link_socket_of(streams[0]), own);
-	close(twin);
-	for (int i = 0; i < N_BETWEEN; i++) {
-		close(between[i]);
+	close(newest);
+	while (n > 0) {
+		close(below[--n]);
 	}
 	nng_stream_free(streams[0]);
 	nng_stream_free(streams[1]);
@@ -447,6 +495,8 @@ int main(void)
 		cmocka_unit_test(an_end_is_told_once_whoever_closes),
 		cmocka_unit_test(a_connection_closed_before_it_starts_ends_at_its_start),
 		cmocka_unit_test(an_owner_that_refuses_a_frame_ends_the_connection),
+		cmocka_unit_test(a_reset_ends_the_connection_once),
+		cmocka_unit_test(a_connection_can_be_freed_while_its_socket_is_full),
 		cmocka_unit_test(bytes_are_moved_while_the_loop_does_not_run),
 		cmocka_unit_test(the_socket_of_a_stream_is_found_among_others),
 		cmocka_unit_test(a_datagram_socket_of_the_same_addresses_is_not_taken_for_it),
