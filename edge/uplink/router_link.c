@@ -3,6 +3,13 @@
 // window under it; if the link is polled (tcp://), sendmsg() is called under it too, without
 // blocking, until all is sent or the socket is full. So another worker waits for that long at most.
 //
+// Measured with two and four workers on two busy cores: the mutex is held for 20 us a flush; 0.3 %
+// of the flushes waited at 20,000 deliveries/s, and 2 to 3 % at full speed, 0.15 to 0.5 ms each,
+// which is a turn of the scheduler that had put the holder aside. Rejected for that: writing
+// outside the mutex. The bytes of a window keep still during a write, but the main loop would have
+// to wait for writers before it frees a connection, and every function that kicks would give up the
+// mutex in its middle.
+//
 // The states tell what the next frame may be:
 //
 //     WAITING   no connection; the redial timer runs
@@ -16,11 +23,11 @@
 // touch the window of the new one.
 //
 // Items are put into the window only while a connection is READY and no write is under way: what is
-// in the window has been handed to the kernel or is about to be, so "was it sent" has an answer, and
-// a BATCH holds whatever gathered during the last write.
+// in the window has been handed to the kernel or is about to be, so "was it sent" has an answer,
+// and a BATCH holds whatever gathered during the last write.
 //
-// PING goes through the router's routing thread, so its PONG is the canary of /ready: it proves that
-// messages move, not only that a socket is open.
+// PING goes through the router's routing thread, so its PONG is the canary of /ready: it proves
+// that messages move, not only that a socket is open.
 
 #include "edge/uplink/router_link.h"
 
