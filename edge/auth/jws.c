@@ -1,4 +1,4 @@
-// Tokens: taken apart, checked against a key, made.
+// Tokens: taken apart, checked against a key.
 //
 // Checking is in an order that leaves no choice to the token. Its text is held to length, segments and
 // alphabet before anything reads it. A key is bound to one algorithm; the header's `alg` is compared
@@ -11,7 +11,7 @@
 // Header and payload are parsed once, from the very text that is signed, by a parser that refuses
 // equal names. Who reads claims reads this parse and no other.
 //
-// Why libjwt verifies nothing is said in jws_hmac.c and jws_pkey.c; it makes HMACs for jws_sign().
+// Why libjwt verifies nothing is said in jws_hmac.c and jws_pkey.c.
 //
 // This file knows no claim, no time and no user; auth.c does.
 #include "edge/auth/jws.h"
@@ -21,7 +21,6 @@
 #include <sys/random.h>
 
 #include <jansson.h>
-#include <jwt.h>
 #include <openssl/crypto.h>
 
 #include "common/base64url.h"
@@ -164,82 +163,6 @@ enum jws_match jws_check(const struct jws *jws, const struct jws_key *key)
 		return JWS_OTHER_KID;
 	}
 	return signature_holds(jws, key) ? JWS_SIGNED : JWS_FORGED;
-}
-
-static jwt_alg_t libjwt_algorithm(const struct jws_key *key)
-{
-	// With an empty key libjwt would make a token of algorithm "none".
-	CHECK(key->secret.len >= key->algorithm->secret_min);
-	switch (key->algorithm->secret_min) {
-	case 32:
-		return JWT_ALG_HS256;
-	case 48:
-		return JWT_ALG_HS384;
-	default:
-		return JWT_ALG_HS512;
-	}
-}
-
-static char *sign_hmac(const struct jws_key *key, const char *kid, const char *claims)
-{
-	jwt_alg_t algorithm = libjwt_algorithm(key);
-	jwt_t *jwt = NULL;
-	char *token = NULL;
-	if (jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, claims) == 0 &&
-		(kid == NULL || jwt_add_header(jwt, "kid", kid) == 0) &&
-		jwt_set_alg(jwt, algorithm, key->secret.data, (int)key->secret.len) == 0) {
-		token = jwt_encode_str(jwt);
-	}
-	jwt_free(jwt);
-	return token;
-}
-
-static json_t *header_make(const struct jws_key *key, const char *kid)
-{
-	json_t *header = json_pack("{s:s,s:s}", "typ", "JWT", "alg", key->algorithm->name);
-	if (kid != NULL) {
-		json_object_set_new(header, "kid", json_string(kid));
-	}
-	return header;
-}
-
-static void append_segment(struct buf *out, const json_t *json)
-{
-	char *text = json_dumps(json, JSON_COMPACT);
-	base64url_append(out, bytes_str(text));
-	free(text);
-}
-
-static char *sign_public(const struct jws_key *key, const char *kid, const char *claims)
-{
-	json_t *payload = json_loads(claims, JSON_REJECT_DUPLICATES, NULL);
-	json_t *header = header_make(key, kid);
-	struct buf token = { 0 };
-	struct buf signature = { 0 };
-	bool done = false;
-	if (json_is_object(payload)) {
-		append_segment(&token, header);
-		buf_append_byte(&token, '.');
-		append_segment(&token, payload);
-		done = jws_pkey_sign(key->algorithm, key->pkey, buf_bytes(&token), &signature);
-		buf_append_byte(&token, '.');
-		base64url_append(&token, buf_bytes(&signature));
-	}
-	char *text = done ? xstrndup(token.data, token.len) : NULL;
-	buf_fini(&signature);
-	buf_fini(&token);
-	json_decref(header);
-	json_decref(payload);
-	return text;
-}
-
-char *jws_sign(const struct jws_key *key, const char *kid, const char *claims)
-{
-	if (kid == NULL) {
-		kid = key->kid;
-	}
-	return key->algorithm->family == JWS_HMAC ? sign_hmac(key, kid, claims)
-						  : sign_public(key, kid, claims);
 }
 
 void jws_seed(void)

@@ -1,6 +1,5 @@
 // Signed tokens in compact form (RFC 7515): bytes to header and payload, and whether a key signed them.
-// Says nothing about what is claimed or when. The only includer of jwt.h. Safe for several threads at
-// once.
+// Says nothing about what is claimed or when. Safe for several threads at once.
 #pragma once
 
 #include <stdbool.h>
@@ -42,10 +41,6 @@ enum jws_match { // the lower, the closer
 	JWS_OTHER_ALG, // or the header wants what nobody here does: crit, b64, a typ that is not JWT
 };
 MUST_CHECK enum jws_match jws_check(const struct jws *jws, const struct jws_key *key);
-
-// Signs `claims`, the text of a JSON object, under `kid`, or the key's own if NULL. The key is one to
-// sign with. The token is the caller's (free(3)); NULL if `claims` is no object.
-char *jws_sign(const struct jws_key *key, const char *kid, const char *claims);
 
 // Gives the JSON library its hash seed. Before other threads start; again does nothing.
 void jws_seed(void);

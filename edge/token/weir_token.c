@@ -1,13 +1,14 @@
 // weir-token: makes, shows and checks tokens.
 //
-// It is a thin hand on what the edge itself uses: `make` signs by jws.c, `check` reads the edge's own
-// configuration and asks auth.c, so its verdict cannot differ from the edge's, except that it knows of
-// no revocation. `inspect` is for tokens one has no key for, and says that it believes nothing.
+// It is a thin hand on what the edge itself uses: `make` signs by jws_sign.c, `check` reads the
+// edge's own configuration and asks auth.c, so its verdict cannot differ from the edge's, except
+// that it knows of no revocation. `inspect` is for tokens one has no key for, and says that it
+// believes nothing.
 //
 // A token is as good as a password while it lasts. It is read from a file or standard input, never
-// from the command line, where every user of the machine could read it; no error repeats an argument
-// in whose place somebody may have put one. What is printed of a stranger's token is JSON in ASCII, so
-// that it cannot talk to the terminal.
+// from the command line, where every user of the machine could read it; no error repeats an
+// argument in whose place somebody may have put one. What is printed of a stranger's token is JSON
+// in ASCII, so that it cannot talk to the terminal.
 //
 // Exit codes: 0 done, 1 refused, 2 usage. An error is one line on standard error.
 #include <errno.h>
@@ -27,6 +28,7 @@
 #include "edge/auth/auth.h"
 #include "edge/auth/jws.h"
 #include "edge/auth/jws_key.h"
+#include "edge/auth/jws_sign.h"
 #include "edge/state/edge_conf.h"
 #include "edge/state/settings.h"
 #include "proto/link/crypto_mem.h"

@@ -51,11 +51,12 @@ ONLY_INCLUDERS = {
         "edge/auth/jws.c",
         "edge/auth/jws_key.c",
         "edge/auth/jws_pkey.c",
+        "edge/auth/jws_sign.c",
         "edge/auth/jwks.c",
         "edge/token/weir_token.c",
         "router/ctl/weirctl_token.c",
     },
-    "jwt.h": {"edge/auth/jws.c"},
+    "jwt.h": {"edge/auth/jws_sign.c"},
     "liburing.h": {"edge/send/send_batch.c"},
     "nng/": {
         "edge/uplink/router_link.c",

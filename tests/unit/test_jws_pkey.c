@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "edge/auth/jws.h"
 #include "edge/auth/jws_key.h"
+#include "edge/auth/jws_sign.h"
 #include "proto/link/crypto_mem.h"
 #include "tests/unit/test.h"
 #include "tests/unit/tokens.h"
