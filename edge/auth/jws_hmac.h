@@ -1,17 +1,16 @@
-// Signatures by a shared secret. Safe for several threads at once.
+// Signatures by a shared secret. Safe for several threads at once. OpenSSL must have an allocator
+// that does not fail (crypto_mem_init()).
 #pragma once
 
 #include <stdbool.h>
 
-#include "common/bytes.h"
 #include "common/check.h"
 
-struct evp_mac_ctx_st;
-struct jws_algorithm;
+struct jws;
+struct jws_key;
 
-// Prepares a secret that is long enough for the algorithm. NULL if OpenSSL cannot.
-struct evp_mac_ctx_st *jws_hmac_new(const struct jws_algorithm *algorithm, struct bytes secret);
-void jws_hmac_free(struct evp_mac_ctx_st *hmac); // NULL is fine
-
-MUST_CHECK bool jws_hmac_verify(const struct jws_algorithm *algorithm,
-	const struct evp_mac_ctx_st *hmac, struct bytes text, struct bytes signature);
+// False if this process cannot make HMACs with the key: its length is right, but OpenSSL has no
+// such hash, say, or wants longer keys.
+MUST_CHECK bool jws_hmac_usable(const struct jws_key *key);
+// True if the token is signed with the key, whose algorithm is the one that its header names.
+MUST_CHECK bool jws_hmac_verify(const struct jws *jws, const struct jws_key *key);

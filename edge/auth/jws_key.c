@@ -71,13 +71,12 @@ static bool split_kid(const char *text, struct bytes *kid, const char **file)
 }
 
 // NULL, or what is wrong with the secret (static).
-static const char *prepare_secret(struct jws_key *key)
+static const char *secret_fault(const struct jws_key *key)
 {
 	if (key->secret.len < key->algorithm->secret_min) {
 		return "shorter than the hash";
 	}
-	key->hmac = jws_hmac_new(key->algorithm, buf_bytes(&key->secret));
-	return key->hmac != NULL ? NULL : "OpenSSL cannot use it";
+	return jws_hmac_usable(key) ? NULL : "OpenSSL cannot use it";
 }
 
 static char *load_secret(struct jws_key *key, const char *file)
@@ -90,7 +89,7 @@ static char *load_secret(struct jws_key *key, const char *file)
 		return xasprintf("%s: a key of %zu bytes, %s needs at least %zu", file,
 			key->secret.len, key->algorithm->name, key->algorithm->secret_min);
 	}
-	why = prepare_secret(key);
+	why = secret_fault(key);
 	return why != NULL ? xasprintf("%s: %s", file, why) : NULL;
 }
 
@@ -233,7 +232,7 @@ static const char *take_secret(struct jws_key *key, const json_t *jwk)
 	if (!base64url_decode(text, out, &key->secret.len)) {
 		return "a secret (k) that is not base64url";
 	}
-	return prepare_secret(key);
+	return secret_fault(key);
 }
 
 static const char *take_kid(struct jws_key *key, const json_t *jwk)
@@ -288,7 +287,6 @@ void jws_key_free(struct jws_key *key)
 {
 	if (key != NULL) {
 		conf_secret_free(&key->secret);
-		jws_hmac_free(key->hmac);
 		jws_pkey_free(key->pkey);
 		free(key->kid);
 		free(key);

@@ -8,7 +8,6 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 
-struct evp_mac_ctx_st;
 struct evp_pkey_st;
 struct json_t;
 
@@ -43,7 +42,6 @@ struct jws_key {
 	const struct jws_algorithm *algorithm;
 	char *kid; // owned; NULL: none
 	struct buf secret; // HMAC
-	struct evp_mac_ctx_st *hmac; // owned; the secret, prepared
 	struct evp_pkey_st *pkey; // owned; all others
 };
 

@@ -16,23 +16,11 @@
 #include "edge/auth/jws_key.h"
 #include "edge/auth/jws_pkey.h"
 
-static jwt_alg_t libjwt_algorithm(const struct jws_key *key)
+static char *sign_hmac(const struct jws_key *key, const char *kid, const char *claims)
 {
 	// With an empty key libjwt would make a token of algorithm "none".
 	CHECK(key->secret.len >= key->algorithm->secret_min);
-	switch (key->algorithm->secret_min) {
-	case 32:
-		return JWT_ALG_HS256;
-	case 48:
-		return JWT_ALG_HS384;
-	default:
-		return JWT_ALG_HS512;
-	}
-}
-
-static char *sign_hmac(const struct jws_key *key, const char *kid, const char *claims)
-{
-	jwt_alg_t algorithm = libjwt_algorithm(key);
+	jwt_alg_t algorithm = jwt_str_alg(key->algorithm->name);
 	jwt_t *jwt = NULL;
 	char *token = NULL;
 	if (jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, claims) == 0 &&

@@ -1,10 +1,12 @@
-// No token is accepted for want of memory. Each of a set of tokens, a few good and most of them not, is
-// verified with another allocation failing each time, in a process of its own, because memory that we
-// cannot do without ends it. Where verifying comes to an end, a token that is not good is refused, one
-// that is good is refused or gives the very identity it claims, and nothing is kept.
+// No token is accepted for want of memory. Each of a set of tokens, a few good and most of them
+// not, is verified with another allocation failing each time, in a process of its own, because
+// memory that we cannot do without ends it. Where verifying comes to an end, a token that is not
+// good is refused, one that is good is refused or gives the very identity it claims, and nothing is
+// kept.
 //
-// That is no matter of course. libjwt 1.10 takes any signature for good, under the algorithm "none", if
-// there is no memory for its copy of the key, which is one of the reasons why it verifies nothing here.
+// That is no matter of course. libjwt 1.10 takes any signature for good, under the algorithm
+// "none", if there is no memory for its copy of the key; and it does not notice if OpenSSL has made
+// no HMAC, which here can be for want of memory too, though not in an edge (crypto_mem.c).
 //
 // Blocks are compared after a few warm-ups, since libraries keep what they have once looked up.
 

@@ -2,6 +2,8 @@
 
 #include <jansson.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "common/buf.h"
 #include "common/mem.h"
@@ -13,6 +15,29 @@
 #include "tests/unit/tokens.h"
 
 static struct key_dir dir;
+
+// In place of OpenSSL's own, for libjwt. When it fails, what the caller has on its stack is by
+// mischance the HMAC of the token before.
+static bool hmac_fails;
+
+unsigned char *HMAC(const EVP_MD *hash, const void *key, int key_len, const unsigned char *text,
+	size_t text_len, unsigned char *out, unsigned *out_len)
+{
+	static uint8_t last[EVP_MAX_MD_SIZE];
+	static size_t last_len;
+	if (!hmac_fails &&
+		EVP_Q_mac(NULL, "HMAC", NULL, EVP_MD_get0_name(hash), NULL, key, (size_t)key_len,
+			text, text_len, last, sizeof(last), &last_len) == NULL) {
+		return NULL;
+	}
+	memcpy(out, last, last_len);
+	*out_len = (unsigned)last_len;
+	if (hmac_fails) {
+		ERR_raise(ERR_LIB_EVP, ERR_R_INTERNAL_ERROR);
+		return NULL;
+	}
+	return out;
+}
 
 static const char secret_text[] =
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -370,6 +395,39 @@ static void refuses_every_flipped_bit_and_every_cut(void **state)
 	jws_key_free(key);
 }
 
+static void refuses_a_token_whose_hmac_cannot_be_made(void **state)
+{
+	(void)state;
+	struct jws_key *key = load_key("HS256:", 32);
+	char *token = token_make("HS256", secret(32), "{\"alg\":\"HS256\"}", "{\"sub\":\"ann\"}");
+	char *forged = token_make("HS256", secret(32), "{\"alg\":\"HS256\"}", "{\"sub\":\"bob\"}");
+	const char *signature = strrchr(token, '.');
+	memcpy(strrchr(forged, '.'), signature, strlen(signature) + 1);
+	assert_int_equal(check_token(key, forged), JWS_FORGED);
+	assert_int_equal(check_token(key, token), JWS_SIGNED);
+	hmac_fails = true;
+	assert_int_equal(check_token(key, forged), JWS_FORGED);
+	hmac_fails = false;
+	assert_int_equal(check_token(key, token), JWS_SIGNED);
+	free(forged);
+	free(token);
+	jws_key_free(key);
+}
+
+static void refuses_a_key_with_which_no_hmac_can_be_made(void **state)
+{
+	(void)state;
+	char *why;
+	char *spec = key_dir_write(&dir, "key", secret(32), 0600, "HS256:");
+	hmac_fails = true;
+	struct jws_key *key = jws_key_load(spec, &why);
+	hmac_fails = false;
+	assert_null(key);
+	assert_non_null(strstr(why, "OpenSSL cannot use it"));
+	free(why);
+	free(spec);
+}
+
 static void leaves_no_openssl_error_behind(void **state)
 {
 	(void)state;
@@ -429,6 +487,8 @@ int main(void)
 		cmocka_unit_test(compares_the_header_before_it_lets_anything_be_verified),
 		cmocka_unit_test(matches_key_names),
 		cmocka_unit_test(refuses_every_flipped_bit_and_every_cut),
+		cmocka_unit_test(refuses_a_token_whose_hmac_cannot_be_made),
+		cmocka_unit_test(refuses_a_key_with_which_no_hmac_can_be_made),
 		cmocka_unit_test(leaves_no_openssl_error_behind),
 		cmocka_unit_test(signs_what_it_then_accepts),
 	};
