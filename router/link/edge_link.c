@@ -5,6 +5,13 @@
 //
 // An edge that does not read fills its window (1 MiB), then its tail. Past that it is cut off, and
 // says in its next hello where its rooms stand: the loss is explicit, and no other edge waits.
+//
+// A process that died and was started again has to get its name back at once; of two living edges
+// with the same name, one must not get it whenever the other's link is cut. A HELLO does not tell
+// these two cases apart. So the holder of the name is asked: a PONG to a PING that was sent after
+// the other's HELLO shows that both live. Rejected: remembering the boot ids that were refused (a
+// restart that is quicker than the close of the old connection would be among them), and letting
+// the HELLO wait for the answer (a dead edge gives none, so a time limit would decide after all).
 
 #include "router/link/edge_link.h"
 
@@ -39,6 +46,47 @@ void edge_link_free(struct edge_link *link)
 	free(link->version);
 	free(link);
 }
+
+// ---- the name
+
+static bool has_rival(const struct edge_link *link, uint64_t now_ms)
+{
+	return link->rival_ms != 0 && now_ms - link->rival_ms < EDGE_RIVAL_MS;
+}
+
+enum edge_claim edge_link_claim(const struct edge_link *link, const uint8_t boot[LINK_BOOT_LEN],
+	uint64_t timeout_ms, uint64_t now_ms)
+{
+	if (memcmp(link->boot, boot, LINK_BOOT_LEN) == 0) {
+		return EDGE_CLAIM_SAME;
+	}
+	bool dead = link->conn == NULL && link->hung_up && !has_rival(link, now_ms);
+	bool silent = now_ms - link->heard_ms >= timeout_ms;
+	return dead || silent ? EDGE_CLAIM_NEXT : EDGE_CLAIM_TAKEN;
+}
+
+void edge_link_ask(struct edge_link *link, uint64_t now_ms)
+{
+	if (link->conn != NULL) {
+		link->asked_ns = clock_mono_ns();
+		edge_link_ping(link, now_ms);
+	} else if (has_rival(link, now_ms)) {
+		link->rival_ms = now_ms; // still there, and this one cannot be asked
+	}
+}
+
+bool edge_link_answered(struct edge_link *link, uint64_t sent_ns, uint64_t now_ms)
+{
+	if (link->asked_ns == 0 || sent_ns < link->asked_ns) {
+		return false;
+	}
+	bool news = !has_rival(link, now_ms);
+	link->asked_ns = 0;
+	link->rival_ms = now_ms;
+	return news;
+}
+
+// ---- what waits for the connection
 
 static void drop_waiting(struct edge_link *link)
 {

@@ -25,6 +25,14 @@ struct table_edge;
 enum {
 	EDGE_TAIL_MAX = 4 << 20,
 	EDGE_STALLED_MS = 250,
+	EDGE_RIVAL_MS = 10000, // an edge that was refused dials again within three seconds
+};
+
+// What a HELLO of the edge's name is to the incarnation that is known.
+enum edge_claim {
+	EDGE_CLAIM_SAME, // its own
+	EDGE_CLAIM_NEXT, // the next one's: the one known is gone
+	EDGE_CLAIM_TAKEN, // another one's, while the one known lives or may live
 };
 
 struct edge_link {
@@ -34,6 +42,9 @@ struct edge_link {
 	char *version; // owned
 	int64_t since_ms; // Unix time of the first hello of this incarnation
 	uint64_t heard_ms; // monotonic; last byte
+	bool hung_up; // its other end closed the last connection, and no other has followed
+	uint64_t asked_ns; // monotonic; PINGs from then on ask whether there is a rival; 0: none
+	uint64_t rival_ms; // monotonic; when a rival was last there; 0: never
 	struct table_edge *table; // in the routing tables
 	struct link_conn *conn; // borrowed from the server's peer; NULL while cut
 	pthread_mutex_t *conn_lock; // its mutex
@@ -60,6 +71,18 @@ struct edge_link {
 struct edge_link *edge_link_new(struct bytes name, const uint8_t boot[LINK_BOOT_LEN]);
 // Detached before.
 void edge_link_free(struct edge_link *link);
+
+// What a HELLO with `boot` is. `timeout_ms` of silence are the end of any incarnation. One whose
+// other end closed the connection counts as dead at once, unless it had a rival within
+// EDGE_RIVAL_MS: another living edge that was refused its name. That one would get the name with
+// every cut of this one's link.
+enum edge_claim edge_link_claim(const struct edge_link *link, const uint8_t boot[LINK_BOOT_LEN],
+	uint64_t timeout_ms, uint64_t now_ms);
+// A HELLO was EDGE_CLAIM_TAKEN: asks this incarnation by a PING whether it lives too.
+void edge_link_ask(struct edge_link *link, uint64_t now_ms);
+// A PONG has come; `sent_ns` is when its PING was sent. True if it shows that two living edges have
+// this name, and nothing did within the last EDGE_RIVAL_MS.
+bool edge_link_answered(struct edge_link *link, uint64_t sent_ns, uint64_t now_ms);
 
 // A session has begun: nothing of the last one waits.
 void edge_link_begin(struct edge_link *link);

@@ -173,6 +173,71 @@ static void gives_back_memory_once_it_is_quiet(void **state)
 	edge_link_free(link);
 }
 
+static const uint8_t own_boot[LINK_BOOT_LEN] = { 1 };
+static const uint8_t other_boot[LINK_BOOT_LEN] = { 2 };
+
+// What a HELLO of the other boot id is at `now_ms`, with a timeout of 6 s.
+static enum edge_claim claim(const struct edge_link *link, uint64_t now_ms)
+{
+	assert_int_equal(edge_link_claim(link, own_boot, 6000, now_ms), EDGE_CLAIM_SAME);
+	return edge_link_claim(link, other_boot, 6000, now_ms);
+}
+
+static void keeps_its_name_until_it_is_silent_or_hangs_up(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	int somewhere;
+	link->heard_ms = 1000;
+	link->conn = (struct link_conn *)(void *)&somewhere;
+	assert_int_equal(claim(link, 6999), EDGE_CLAIM_TAKEN);
+	assert_int_equal(claim(link, 7000), EDGE_CLAIM_NEXT);
+	link->conn = NULL; // closed at this end, because it was silent or lagged
+	assert_int_equal(claim(link, 6999), EDGE_CLAIM_TAKEN);
+	assert_int_equal(claim(link, 7000), EDGE_CLAIM_NEXT);
+	link->hung_up = true;
+	assert_int_equal(claim(link, 1000), EDGE_CLAIM_NEXT);
+	edge_link_free(link);
+}
+
+static void keeps_its_name_through_a_cut_while_it_has_a_rival(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	link->heard_ms = 1000;
+	link->hung_up = true;
+	link->rival_ms = 1000;
+	assert_int_equal(claim(link, 6999), EDGE_CLAIM_TAKEN);
+	assert_int_equal(claim(link, 7000), EDGE_CLAIM_NEXT);
+	link->heard_ms = 1001 + EDGE_RIVAL_MS;
+	assert_int_equal(claim(link, link->heard_ms), EDGE_CLAIM_NEXT); // none for a while
+	edge_link_ask(link, link->heard_ms);
+	assert_int_equal(link->rival_ms, 1000); // nobody answered
+	link->rival_ms = link->heard_ms - 1;
+	edge_link_ask(link, link->heard_ms); // the same rival again
+	assert_int_equal(link->rival_ms, link->heard_ms);
+	edge_link_free(link);
+}
+
+static void has_a_rival_once_it_answers_what_it_was_asked(void **state)
+{
+	(void)state;
+	struct edge_link *link = new_link();
+	assert_false(edge_link_answered(link, 5, 100)); // nobody has asked
+	link->asked_ns = 10;
+	assert_false(edge_link_answered(link, 9, 100)); // it may have died since
+	assert_int_equal(link->rival_ms, 0);
+	assert_true(edge_link_answered(link, 10, 101));
+	assert_int_equal(link->rival_ms, 101);
+	assert_false(edge_link_answered(link, 11, 102)); // asked once
+	link->asked_ns = 20;
+	assert_false(edge_link_answered(link, 20, 200)); // nothing new
+	assert_int_equal(link->rival_ms, 200);
+	link->asked_ns = 30;
+	assert_true(edge_link_answered(link, 30, 200 + EDGE_RIVAL_MS));
+	edge_link_free(link);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +249,9 @@ int main(void)
 		cmocka_unit_test(gives_back_parked_batches_in_order_and_acknowledges_the_others),
 		cmocka_unit_test(parks_no_more_than_a_window),
 		cmocka_unit_test(gives_back_memory_once_it_is_quiet),
+		cmocka_unit_test(keeps_its_name_until_it_is_silent_or_hangs_up),
+		cmocka_unit_test(keeps_its_name_through_a_cut_while_it_has_a_rival),
+		cmocka_unit_test(has_a_rival_once_it_answers_what_it_was_asked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
