@@ -3,10 +3,12 @@
 // carries an edge_link, until one of them ends. All decisions are made on the routing thread; NNG's
 // callbacks only put what came into the ingress.
 //
-// An edge is gone when nothing was heard of it for `link-timeout`, or when it says so; a closed
-// connection alone means nothing but that another may follow. Time in which this process did not run
-// does not count: after a pause every edge has its silence forgiven once, else a router that was
-// stopped for a moment would wake up and declare its edges dead before reading what they sent.
+// An edge is gone when nothing was heard of it for `link-timeout`, when it says so, or when its
+// other end closed the connection and its next incarnation says hello (edge_link.c tells that one
+// from another edge of the same name). A closed connection alone means only that another may
+// follow. Time in which this process did not run does not count: after a pause every edge has its
+// silence forgiven once, else a router that was stopped for a moment would wake up and declare its
+// edges dead before reading what they sent.
 //
 // What an edge leaves in the tables when it is gone is taken out piece by piece (route_purge()), in
 // whatever turns that takes; so is what the last session left, before the next one of the same edge
@@ -581,23 +583,45 @@ static void tell_hold(struct peer *peer)
 	}
 }
 
+// Makes way for the incarnation that says hello, if another one is known. False if that one keeps
+// the name; the peer has been refused.
+static bool yield_name(struct peer *peer, struct edge_link *edge,
+	const Weir__Link__V1__Hello *hello)
+{
+	struct link_server *server = peer->server;
+	uint64_t now_ms = clock_mono_ms();
+	enum edge_claim claim =
+		edge_link_claim(edge, hello->boot.data, server->options.link_timeout_ms, now_ms);
+	if (claim == EDGE_CLAIM_TAKEN) {
+		refuse(peer, GOAWAY_DUPLICATE_NAME, pb_bytes(hello->name));
+		edge_link_ask(edge, now_ms);
+		return false;
+	}
+	if (claim == EDGE_CLAIM_NEXT) {
+		purge_edge(server, edge, "replaced");
+	} else {
+		edge->hung_up = false;
+	}
+	return true;
+}
+
 // False if the peer has to wait: its edge's last session is not out of the tables yet.
 static bool welcome(struct peer *peer, const struct edge_hello *said,
 	const struct link_nonces *nonces, struct bytes key)
 {
 	const Weir__Link__V1__Hello *hello = said->message;
 	struct link_server *server = peer->server;
-	struct edge_link *edge = edge_by_name(server, pb_bytes(hello->name));
-	bool same = edge != NULL && memcmp(edge->boot, hello->boot.data, LINK_BOOT_LEN) == 0;
-	if (edge != NULL && !same) {
-		if (clock_mono_ms() - edge->heard_ms < server->options.link_timeout_ms) {
-			refuse(peer, GOAWAY_DUPLICATE_NAME, pb_bytes(hello->name));
-			return true;
-		}
-		purge_edge(server, edge, "replaced");
-		edge = NULL;
+	struct bytes name = pb_bytes(hello->name);
+	struct edge_link *edge = edge_by_name(server, name);
+	if (edge != NULL && !yield_name(peer, edge, hello)) {
+		return true;
 	}
-	if (edge == NULL) {
+	edge = edge_by_name(server, name);
+	bool same = edge != NULL;
+	if (!same && route_is_purging(server->route, name)) {
+		return false;
+	}
+	if (!same) {
 		edge = add_edge(server, hello);
 	}
 	close_edge_peer(server, edge); // superseded
@@ -610,7 +634,7 @@ static bool welcome(struct peer *peer, const struct edge_hello *said,
 	struct link_answer answer = link_offer_decide(&edge->session, &offer, resumable, fresh_id);
 	if (!answer.resumed) {
 		end_session(server, edge);
-		if (route_is_purging(server->route, pb_bytes(hello->name))) {
+		if (route_is_purging(server->route, name)) {
 			return false;
 		}
 		begin_session(server, edge, hello, &said->policy);
@@ -715,6 +739,9 @@ static void on_pong(struct edge_link *edge, struct bytes body)
 	if (body.len == sizeof(sent_ns)) {
 		memcpy(&sent_ns, body.data, sizeof(sent_ns));
 		edge->rtt_us = (clock_mono_ns() - sent_ns) / 1000;
+		if (edge_link_answered(edge, sent_ns, clock_mono_ms())) {
+			log_error("edge_name_shared", LOG_STR("edge", edge->name));
+		}
 	}
 }
 
@@ -789,6 +816,9 @@ static void on_ingress(void *arg)
 		}
 		struct peer *peer = CONTAINER_OF(node, struct peer, node);
 		if (event.kind == INGRESS_CLOSED) {
+			if (peer->edge != NULL) {
+				peer->edge->hung_up = true;
+			}
 			close_peer(peer);
 		} else {
 			atomic_fetch_sub(&peer->ingress_bytes,
