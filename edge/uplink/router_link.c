@@ -425,8 +425,11 @@ static bool on_goaway(struct router_link *link, struct bytes body)
 			LOG_BYTES("reason", reason));
 	}
 	bool lagged = bytes_equal_str(reason, goaway_reason_name(GOAWAY_LAGGED));
+	// The name is taken, perhaps by the process that this one replaces, whose end is not known
+	// yet.
+	bool taken = bytes_equal_str(reason, goaway_reason_name(GOAWAY_DUPLICATE_NAME));
 	pthread_mutex_lock(&link->lock);
-	link->slow_redial = !planned && !lagged;
+	link->slow_redial = !planned && !lagged && !taken;
 	link->planned_until_ms = planned ? clock_mono_ms() + PLANNED_MAX_MS : 0;
 	if (lagged) {
 		end_session(link);

@@ -7,6 +7,7 @@ whose link was cut dials again within moments.
 import os
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -148,6 +149,17 @@ class Closing(TestCase):
         self.watcher.expect("member:join", user="alice")
         self.addCleanup(link.close)
         return link
+
+    def test_a_close_that_the_router_sees_late(self):
+        old = self.old_edge()
+        timer = threading.Timer(0.15 * SLOW, old.close)
+        timer.start()
+        begun = time.monotonic()
+        edge = self.cluster.spawn_edge("twin").wait_ready()
+        wait_until(edge.is_ready, "it is ready")
+        timer.join()
+        self.assertLess(time.monotonic() - begun, 2 * READY_S * SLOW)
+        self.watcher.expect("member:leave", user="alice")
 
     def test_a_link_that_nobody_closed_keeps_the_name_until_it_was_silent_for_long(self):
         old = self.old_edge()
