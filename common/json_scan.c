@@ -606,8 +606,3 @@ void json_append_string(struct buf *out, struct bytes text)
 	buf_append_bytes(out, bytes_from(text, done));
 	buf_append_byte(out, '"');
 }
-
-size_t json_string_bound(struct bytes text)
-{
-	return 6 * text.len + 2;
-}

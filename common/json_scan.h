@@ -61,5 +61,3 @@ bool json_uint_decode(struct bytes raw, uint64_t *value);
 // Writes `text` (valid UTF-8) as a JSON string with quotes; escapes what RFC 8259 demands, and
 // U+2028/9, nothing else.
 void json_append_string(struct buf *out, struct bytes text);
-// The number of bytes json_append_string() would write at most.
-size_t json_string_bound(struct bytes text);

@@ -25,11 +25,6 @@ static inline void counter_sub(struct counter *c, uint64_t n)
 	counter_add(c, 0 - n);
 }
 
-static inline void counter_set(struct counter *c, uint64_t value)
-{
-	atomic_store_explicit(&c->value, value, memory_order_relaxed);
-}
-
 static inline uint64_t counter_get(const struct counter *c)
 {
 	return atomic_load_explicit(&c->value, memory_order_relaxed);

@@ -53,11 +53,6 @@ struct net_ip net_ip_of(const struct net_addr *addr)
 	return ip;
 }
 
-bool net_ip_equal(const struct net_ip *a, const struct net_ip *b)
-{
-	return memcmp(a->bytes, b->bytes, NET_IP_LEN) == 0;
-}
-
 bool net_ip_parse(struct bytes text, struct net_ip *ip)
 {
 	char copy[NET_IP_TEXT_MAX];

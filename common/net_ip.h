@@ -28,7 +28,6 @@ struct net_prefix {
 
 struct net_ip net_ip_of(const struct net_addr *addr);
 struct net_ip net_ip_v4(const uint8_t bytes[4]);
-bool net_ip_equal(const struct net_ip *a, const struct net_ip *b);
 // "192.0.2.1" or "2001:db8::1", without brackets, port or zone. False for anything else.
 MUST_CHECK bool net_ip_parse(struct bytes text, struct net_ip *ip);
 // The same, IPv4 always as IPv4.

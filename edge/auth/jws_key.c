@@ -44,7 +44,8 @@ static const struct jws_algorithm algorithms[] = {
 	{ "EdDSA", JWS_EDDSA, NULL, NULL, 0, 0 },
 };
 
-const struct jws_algorithm *jws_algorithm_find(struct bytes name)
+// NULL if there is none. Letter case counts.
+static const struct jws_algorithm *algorithm_find(struct bytes name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
 		if (bytes_equal_str(name, algorithms[i].name)) {
@@ -116,7 +117,7 @@ static struct jws_key *load(const char *spec, bool signing, char **why)
 		return NULL;
 	}
 	struct bytes name = bytes_make(spec, (size_t)(colon - spec));
-	const struct jws_algorithm *algorithm = jws_algorithm_find(name);
+	const struct jws_algorithm *algorithm = algorithm_find(name);
 	if (algorithm == NULL) {
 		*why = xasprintf("%.*s: unknown algorithm", (int)name.len, spec);
 		return NULL;
@@ -168,7 +169,7 @@ static bool is_for_verifying(const json_t *jwk)
 static const struct jws_algorithm *algorithm_of_curve(const json_t *curve)
 {
 	if (string_is(curve, "Ed25519") || string_is(curve, "Ed448")) {
-		return jws_algorithm_find(bytes_str("EdDSA"));
+		return algorithm_find(bytes_str("EdDSA"));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
 		if (algorithms[i].curve != NULL && string_is(curve, algorithms[i].curve)) {
@@ -184,10 +185,10 @@ static const struct jws_algorithm *implied_algorithm(const json_t *jwk)
 	const json_t *kty = json_object_get(jwk, "kty");
 	const json_t *curve = json_object_get(jwk, "crv");
 	if (string_is(kty, "RSA")) {
-		return jws_algorithm_find(bytes_str("RS256"));
+		return algorithm_find(bytes_str("RS256"));
 	}
 	if (string_is(kty, "oct")) {
-		return jws_algorithm_find(bytes_str("HS256"));
+		return algorithm_find(bytes_str("HS256"));
 	}
 	const struct jws_algorithm *algorithm =
 		string_is(kty, "EC") || string_is(kty, "OKP") ? algorithm_of_curve(curve) : NULL;
@@ -211,7 +212,7 @@ static const struct jws_algorithm *algorithm_of_jwk(const json_t *jwk, const cha
 	if (alg == NULL || implied == NULL) {
 		return implied;
 	}
-	const struct jws_algorithm *named = jws_algorithm_find(bytes_str(json_string_value(alg)));
+	const struct jws_algorithm *named = algorithm_find(bytes_str(json_string_value(alg)));
 	if (named != NULL && !same_kind(named, implied)) {
 		*why = "alg is not for this kind of key";
 		return NULL;

@@ -35,8 +35,6 @@ struct jws_algorithm {
 	size_t secret_min; // bytes of the hash, and of a secret at least (HMAC); else 0
 	size_t half; // bytes of r and of s (ECDSA); else 0
 };
-// NULL if there is none. Letter case counts.
-const struct jws_algorithm *jws_algorithm_find(struct bytes name);
 
 struct jws_key {
 	const struct jws_algorithm *algorithm;

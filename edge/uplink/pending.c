@@ -84,7 +84,7 @@ static void ring_grow(struct pending *p)
 uint64_t pending_add(struct pending *p, uint64_t conn, uint8_t kind, struct bytes id,
 	struct bytes room, uint64_t deadline_ms)
 {
-	if (pending_count(p) == p->cap) {
+	if (p->next - p->first == p->cap) {
 		ring_grow(p);
 	}
 	uint64_t req = p->next++;
@@ -98,17 +98,6 @@ uint64_t pending_add(struct pending *p, uint64_t conn, uint8_t kind, struct byte
 	};
 	entry_set_text(entry, id, room);
 	return req;
-}
-
-// The first open entry numbered `req` or above, or NULL.
-static struct pending_entry *open_from(struct pending *p, uint64_t req)
-{
-	for (; req < p->next; req++) {
-		if (slot(p, req)->open) {
-			return slot(p, req);
-		}
-	}
-	return NULL;
 }
 
 struct pending_entry *pending_find(struct pending *p, uint64_t req)
@@ -136,10 +125,6 @@ void pending_close(struct pending *p, struct pending_entry *entry)
 
 struct pending_entry *pending_oldest(struct pending *p)
 {
-	return open_from(p, p->first);
-}
-
-struct pending_entry *pending_after(struct pending *p, const struct pending_entry *entry)
-{
-	return open_from(p, entry->req + 1);
+	// Those before it that are closed are gone, see pending_close().
+	return p->first < p->next ? slot(p, p->first) : NULL;
 }

@@ -44,9 +44,3 @@ struct pending_entry *pending_find(struct pending *p, uint64_t req);
 void pending_close(struct pending *p, struct pending_entry *entry);
 // The oldest open entry, or NULL.
 struct pending_entry *pending_oldest(struct pending *p);
-// The open entry after `entry`, or NULL.
-struct pending_entry *pending_after(struct pending *p, const struct pending_entry *entry);
-static inline size_t pending_count(const struct pending *p)
-{
-	return (size_t)(p->next - p->first);
-}

@@ -24,6 +24,7 @@ struct rig {
 	struct buf out[N_EDGES];
 	struct bytes unread[N_EDGES];
 	struct link_arena arena;
+	uint64_t refused[REFUSAL_COUNT]; // so often, as far as the test has looked
 	uint64_t now_ms;
 	int64_t wall_ms;
 };
@@ -379,7 +380,7 @@ static void assert_refused(struct rig *rig, unsigned e, enum refusal code)
 	assert_int_equal(item->refused->code, code);
 	assert_int_not_equal(item->refused->client, 0);
 	assert_int_not_equal(item->refused->req, 0);
-	assert_int_equal(counter_get(&rig->route.counters.rejected[code]), 1);
+	assert_int_equal(counter_get(&rig->route.counters.rejected[code]), ++rig->refused[code]);
 	assert_quiet(rig, e);
 }
 
@@ -595,7 +596,6 @@ static void refuses_a_bad_room_name(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
 		requests[i](rig, EDGE_A, 1, "a\nb");
 		assert_refused(rig, EDGE_A, REFUSAL_BAD_ROOM);
-		counter_set(&rig->route.counters.rejected[REFUSAL_BAD_ROOM], 0);
 	}
 }
 
@@ -946,7 +946,6 @@ static void asks_for_rights_on_presence_and_history(void **state)
 	limited_up(rig, EDGE_B, 1, "bob", RIGHT_JOIN | RIGHT_PRESENCE, "*");
 	ask_presence(rig, EDGE_A, 1, "r");
 	assert_refused(rig, EDGE_A, REFUSAL_FORBIDDEN);
-	counter_set(&rig->route.counters.rejected[REFUSAL_FORBIDDEN], 0);
 	ask_history(rig, EDGE_B, 1, "r");
 	assert_refused(rig, EDGE_B, REFUSAL_FORBIDDEN);
 }

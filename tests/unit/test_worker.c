@@ -733,7 +733,7 @@ static void answers_for_a_client_that_is_gone_find_nobody(void **state)
 	fixture_deliver(&b);
 	client_expect_nothing(&next);
 	assert_null(fib_find(&worker_clients(b.w)->fib, bytes_str("r")));
-	assert_int_equal(pending_count(&worker_clients(b.w)->uplinks[0].pending), 0);
+	assert_null(pending_oldest(&worker_clients(b.w)->uplinks[0].pending));
 	client_close(&next);
 	fixture_fini(&b);
 }
