@@ -319,10 +319,10 @@ static bool open_container(struct cursor *c, struct nesting *n, bool *empty)
 	return *empty || skip_to_value(c, n);
 }
 
-// A value has ended: closes what closes there, down to level `floor`, or steps to the next value.
-static bool close_or_step(struct cursor *c, struct nesting *n, unsigned floor)
+// A value has ended: closes what closes there below the walked object, or steps to the next value.
+static bool close_or_step(struct cursor *c, struct nesting *n)
 {
-	while (n->depth > floor) {
+	while (n->depth > 1) {
 		skip_space(c);
 		if (take(c, ',')) {
 			return skip_to_value(c, n);
@@ -335,10 +335,10 @@ static bool close_or_step(struct cursor *c, struct nesting *n, unsigned floor)
 	return true;
 }
 
-// Steps over the value at the cursor, `depth` levels being open around it.
-static bool skip_value(struct cursor *c, unsigned depth)
+// Steps over the value at the cursor, which is a member's of the walked object.
+static bool skip_value(struct cursor *c)
 {
-	struct nesting n = { .depth = depth };
+	struct nesting n = { .depth = 1 };
 	do {
 		enum json_kind kind = kind_of(peek(c));
 		bool empty = true;
@@ -349,10 +349,10 @@ static bool skip_value(struct cursor *c, unsigned depth)
 		} else if (!skip_scalar(c)) {
 			return false;
 		}
-		if (empty && !close_or_step(c, &n, depth)) {
+		if (empty && !close_or_step(c, &n)) {
 			return false;
 		}
-	} while (n.depth > depth);
+	} while (n.depth > 1);
 	return true;
 }
 
@@ -397,21 +397,13 @@ int json_scan_next(struct json_scan *scan, struct json_member *member)
 	}
 	size_t start = c.at;
 	member->kind = kind_of(peek(&c));
-	if (!skip_value(&c, 1)) {
+	if (!skip_value(&c)) {
 		return -EBADMSG;
 	}
 	member->raw_value = bytes_make(c.data + start, c.at - start);
 	scan->at = c.at;
 	scan->started = true;
 	return 1;
-}
-
-bool json_valid(struct bytes text, enum json_kind *kind)
-{
-	struct cursor c = { .data = text.data, .len = text.len };
-	skip_space(&c);
-	*kind = kind_of(peek(&c));
-	return skip_value(&c, 0) && only_space_left(&c);
 }
 
 static uint8_t *put_utf8(uint8_t *out, int32_t code_point)

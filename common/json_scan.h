@@ -47,9 +47,6 @@ MUST_CHECK int json_scan_next(struct json_scan *scan, struct json_member *member
 // the names; allocates, so a caller with few members rather compares them as it walks.
 bool json_names_unique(struct bytes object);
 
-// Validates a whole JSON text of any kind (same rules). Returns true and its kind.
-bool json_valid(struct bytes text, enum json_kind *kind);
-
 // The decoded text of a raw string (quotes included): borrowed from `raw` if it has no escapes, else
 // appended to `scratch` (the span is good until `scratch` grows).
 struct bytes json_string_decode(struct bytes raw, struct buf *scratch);

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 
 #include "common/check.h"
-#include "common/json_scan.h"
 #include "common/utf8.h"
 #include "proto/names.h"
 #include "router/admin/admin_cmd.h"
 #include "router/ctl/weirctl_print.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/json_text.h"
 
 enum {
 	WORDS_MAX = 64, // as the server has it
@@ -92,7 +92,7 @@ static void check_field(const Weir__Admin__V1__Field *field)
 	if (field->value_case == WEIR__ADMIN__V1__FIELD__VALUE_TEXT) {
 		CHECK(utf8_valid(span_of(field->text)));
 	} else if (field->value_case == WEIR__ADMIN__V1__FIELD__VALUE_JSON) {
-		CHECK(json_valid(span_of(field->json), &kind));
+		CHECK(json_text_valid(span_of(field->json), &kind));
 	}
 }
 
@@ -135,7 +135,7 @@ static void print(const Weir__Admin__V1__Reply *reply, bool ours)
 	enum json_kind kind;
 	for (size_t i = 0; ours && i < reply->n_rows; i++) {
 		CHECK(bytes_cut(rest, '\n', &line, &rest));
-		CHECK(json_valid(line, &kind) && kind == JSON_OBJECT);
+		CHECK(json_text_valid(line, &kind) && kind == JSON_OBJECT);
 	}
 	CHECK(!ours || rest.len == 0);
 	buf_fini(&out);

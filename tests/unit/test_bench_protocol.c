@@ -1,9 +1,9 @@
 #include <stdlib.h>
 
 #include "common/check.h"
-#include "common/json_scan.h"
 #include "common/mem.h"
 #include "tests/bench/protocol.h"
+#include "tests/unit/json_text.h"
 #include "tests/unit/test.h"
 
 static const struct bench_protocol *const weir = &protocol_weir;
@@ -227,7 +227,7 @@ static void writes_a_publish_of_the_size_asked_for(void **state)
 		struct buf out = { 0 };
 		weir->publish(&out, "room-1", 8589934599, sizes[i]);
 		enum json_kind kind;
-		assert_true(json_valid(buf_bytes(&out), &kind));
+		assert_true(json_text_valid(buf_bytes(&out), &kind));
 		assert_int_equal(kind, JSON_OBJECT);
 		if (sizes[i] >= 100) {
 			assert_int_equal(out.len, sizes[i]);

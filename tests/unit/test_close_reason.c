@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
-#include "common/json_scan.h"
 #include "edge/codec/close_reason.h"
 #include "edge/ws/ws_frame.h"
+#include "tests/unit/json_text.h"
 #include "tests/unit/test.h"
 
 static struct bytes text_of(enum close_reason reason, uint8_t payload[CLOSE_PAYLOAD_MAX])
@@ -19,7 +19,7 @@ static void every_text_is_valid_json_that_fits_a_close_frame(void **state)
 		struct bytes text = text_of((enum close_reason)i, payload);
 		enum json_kind kind;
 		assert_true(text.len <= 123);
-		assert_true(json_valid(text, &kind));
+		assert_true(json_text_valid(text, &kind));
 		assert_int_equal(kind, JSON_OBJECT);
 	}
 }

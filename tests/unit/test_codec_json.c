@@ -1,9 +1,9 @@
 #include <stdlib.h>
 
-#include "common/json_scan.h"
 #include "common/mem.h"
 #include "edge/codec/codec.h"
 #include "proto/names.h"
+#include "tests/unit/json_text.h"
 #include "tests/unit/test.h"
 
 static const struct codec_options with_lobby = {
@@ -583,7 +583,7 @@ static void check_event(const struct client_event *event, const char *expected)
 	enum json_kind kind;
 	codec_json.encode(&out, event);
 	assert_bytes_equal(buf_bytes(&out), expected);
-	assert_true(json_valid(buf_bytes(&out), &kind));
+	assert_true(json_text_valid(buf_bytes(&out), &kind));
 	assert_int_equal(kind, JSON_OBJECT);
 	buf_fini(&out);
 }

@@ -3,12 +3,13 @@
 
 #include "common/json_scan.h"
 #include "common/mem.h"
+#include "tests/unit/json_text.h"
 #include "tests/unit/test.h"
 
 static bool text_valid(const char *text)
 {
 	enum json_kind kind;
-	return json_valid(bytes_str(text), &kind);
+	return json_text_valid(bytes_str(text), &kind);
 }
 
 // Walks a text to its end; the scanner's last word.
@@ -47,8 +48,8 @@ static const struct {
 	{ "[1,[2],{\"a\":[]},\"x\" , null]", JSON_ARRAY },
 	{ "{}", JSON_OBJECT },
 	{ "{ \"a\" : { } , \"\" : [ { } , [ ] ] }", JSON_OBJECT },
-	{ "[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]", JSON_ARRAY },
-	{ "[[[[[[[[[[[[[[[{\"a\":1}]]]]]]]]]]]]]]]", JSON_ARRAY },
+	{ "[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]", JSON_ARRAY },
+	{ "[[[[[[[[[[[[[[{\"a\":1}]]]]]]]]]]]]]]", JSON_ARRAY },
 };
 
 static void accepts_every_kind_of_value(void **state)
@@ -56,7 +57,7 @@ static void accepts_every_kind_of_value(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(valid_texts); i++) {
 		enum json_kind kind;
-		if (!json_valid(bytes_str(valid_texts[i].text), &kind)) {
+		if (!json_text_valid(bytes_str(valid_texts[i].text), &kind)) {
 			fail_msg("refused: %s", valid_texts[i].text);
 		}
 		assert_int_equal(kind, valid_texts[i].kind);
@@ -84,7 +85,7 @@ static void refuses_what_is_not_json(void **state)
 		"{a:1}", "{1:2}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{\"a\":1]", "{\"a\":}", "{:1}",
 		"{\"a\":1;\"b\":2}", "{{}}", "{\"a\":1}}", "{}{}", "{},", "{} x", "/**/{}",
 		// one level too deep
-		"[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]", "[[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]]",
+		"[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]", "[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]",
 		// byte order mark, other white space
 		"\xef\xbb\xbf{}", "\v{}", "\f{}", "\xc2\xa0{}" };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -98,12 +99,12 @@ static void refuses_a_nul_byte_anywhere(void **state)
 {
 	(void)state;
 	enum json_kind kind;
-	assert_false(json_valid(bytes_make("\0", 1), &kind));
-	assert_false(json_valid(bytes_make("{}\0", 3), &kind));
-	assert_false(json_valid(bytes_make("{\0}", 3), &kind));
-	assert_false(json_valid(bytes_make("\"a\0b\"", 5), &kind));
-	assert_false(json_valid(bytes_make("[1\0]", 4), &kind));
-	assert_false(json_valid(bytes_make("\"\\\0\"", 4), &kind));
+	assert_false(json_text_valid(bytes_make("\0", 1), &kind));
+	assert_false(json_text_valid(bytes_make("{}\0", 3), &kind));
+	assert_false(json_text_valid(bytes_make("{\0}", 3), &kind));
+	assert_false(json_text_valid(bytes_make("\"a\0b\"", 5), &kind));
+	assert_false(json_text_valid(bytes_make("[1\0]", 4), &kind));
+	assert_false(json_text_valid(bytes_make("\"\\\0\"", 4), &kind));
 }
 
 // Every byte that may not stand in a string, at every place in a word.
@@ -119,7 +120,7 @@ static void finds_the_byte_that_ends_plain_text(void **state)
 			text[place] = (uint8_t)byte;
 			text[20] = '"';
 			bool plain = byte >= 0x20 && byte != '"' && byte != '\\';
-			assert_int_equal(json_valid(bytes_make(text, 21), &kind), plain);
+			assert_int_equal(json_text_valid(bytes_make(text, 21), &kind), plain);
 		}
 	}
 }
@@ -133,7 +134,7 @@ static void refuses_depth_without_using_stack(void **state)
 	uint8_t *text = xmalloc(LEVELS);
 	memset(text, '[', LEVELS);
 	enum json_kind kind;
-	assert_false(json_valid(bytes_make(text, LEVELS), &kind));
+	assert_false(json_text_valid(bytes_make(text, LEVELS), &kind));
 	free(text);
 }
 
@@ -352,7 +353,7 @@ static void reads_back_what_it_wrote(void **state)
 			json.len = 0;
 			scratch.len = 0;
 			json_append_string(&json, bytes_make(text, len));
-			assert_true(json_valid(buf_bytes(&json), &kind));
+			assert_true(json_text_valid(buf_bytes(&json), &kind));
 			struct bytes back = json_string_decode(buf_bytes(&json), &scratch);
 			assert_true(bytes_equal(back, bytes_make(text, len)));
 		}

@@ -11,8 +11,8 @@
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/clock.h"
-#include "common/json_scan.h"
 #include "common/log.h"
+#include "tests/unit/json_text.h"
 #include "tests/unit/test.h"
 
 // What was logged to the pipe's end `fd`, up to its end.
@@ -139,7 +139,7 @@ static void its_json_is_valid_for_any_bytes(void **state)
 		LOG_INT("i", INT64_MIN), LOG_STR("s", ""));
 	struct buf out = stop_and_read(fds);
 	enum json_kind kind;
-	assert_true(json_valid(bytes_make(out.data, out.len - 1), &kind));
+	assert_true(json_text_valid(bytes_make(out.data, out.len - 1), &kind));
 	assert_int_equal(kind, JSON_OBJECT);
 	assert_null(memchr(out.data, '\n', out.len - 1));
 	buf_fini(&out);
@@ -173,7 +173,7 @@ static void leaves_out_fields_that_do_not_fit(void **state)
 	struct buf out = stop_and_read(fds);
 	enum json_kind kind;
 	assert_in_range(out.len, 3000, 4096);
-	assert_true(json_valid(bytes_make(out.data, out.len - 1), &kind));
+	assert_true(json_text_valid(bytes_make(out.data, out.len - 1), &kind));
 	buf_append_byte(&out, '\0');
 	assert_non_null(strstr((const char *)out.data, "\"c\":"));
 	assert_null(strstr((const char *)out.data, "\"d\":"));
