@@ -50,6 +50,3 @@ struct map_cursor {
 };
 void map_walk(const struct map *m, struct map_cursor *cursor);
 struct map_node *map_walk_next(const struct map *m, struct map_cursor *cursor);
-
-// SipHash-2-4 (Aumasson, Bernstein 2012).
-uint64_t siphash24(const uint64_t key[2], const void *data, size_t len);

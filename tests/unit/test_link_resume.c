@@ -13,8 +13,8 @@
 #include <stdlib.h>
 
 #include "common/buf.h"
-#include "common/map.h"
 #include "common/mem.h"
+#include "common/siphash.h"
 #include "proto/link/link_resume.h"
 #include "tests/unit/test.h"
 
