@@ -15,7 +15,3 @@ int process_become(const char *user, const char **why);
 // From now on the process has `ms` left; then it says `stuck_at_exit` and ends with `code`, whatever its
 // threads are doing. Called when all that must be kept is kept, and only libraries are to be closed.
 void process_end_within(unsigned ms, int code);
-
-// GET `url` (http://HOST:PORT/PATH) within two seconds: 0 if it answers 200, else 1 with a line on
-// stderr. For health checks: `--probe URL`.
-int process_probe(const char *url);

@@ -20,6 +20,7 @@
 #include "common/net.h"
 #include "common/notify.h"
 #include "common/ops_http.h"
+#include "common/probe.h"
 #include "common/process.h"
 #include "common/watchdog.h"
 #include "edge/auth/key_watch.h"
@@ -511,7 +512,7 @@ int main(int argc, char **argv)
 	case CONF_FAIL:
 		return 1;
 	case CONF_PROBE:
-		return process_probe(p->conf_result.probe_url);
+		return probe_run(p->conf_result.probe_url);
 	case CONF_CHECK:
 	case CONF_RUN:
 		break;

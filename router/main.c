@@ -15,6 +15,7 @@
 #include "common/net.h"
 #include "common/notify.h"
 #include "common/ops_http.h"
+#include "common/probe.h"
 #include "common/process.h"
 #include "common/watchdog.h"
 #include "proto/link/crypto_mem.h"
@@ -404,7 +405,7 @@ int main(int argc, char **argv)
 	case CONF_EXIT:
 		break;
 	case CONF_PROBE:
-		result = process_probe(router.conf_result.probe_url);
+		result = probe_run(router.conf_result.probe_url);
 		break;
 	case CONF_CHECK:
 		result = load_files(&router);
