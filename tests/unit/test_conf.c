@@ -6,7 +6,7 @@
 
 #include "common/conf/conf.h"
 #include "tests/unit/conf_args.h"
-#include "tests/unit/temp.h"
+#include "tests/unit/folder.h"
 
 struct sample {
 	char *string;
@@ -75,45 +75,6 @@ static const struct conf_spec spec = {
 	.size = sizeof(struct sample),
 	.complete = complete,
 };
-
-// A folder with one file in it, for each test anew.
-struct folder {
-	char path[TEMP_PATH_MAX];
-	char file[TEMP_PATH_MAX + 8];
-};
-
-static int enter_folder(void **state)
-{
-	struct folder *f = test_calloc(1, sizeof(*f));
-	temp_template(f->path, "test-conf");
-	assert_non_null(mkdtemp(f->path));
-	snprintf(f->file, sizeof(f->file), "%s/file", f->path);
-	*state = f;
-	return 0;
-}
-
-static int leave_folder(void **state)
-{
-	struct folder *f = *state;
-	unlink(f->file);
-	rmdir(f->path);
-	test_free(f);
-	return 0;
-}
-
-static void write_bytes(const struct folder *f, const void *data, size_t len)
-{
-	unlink(f->file);
-	int fd = open(f->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, data, len), len);
-	close(fd);
-}
-
-static void write_text(const struct folder *f, const char *text)
-{
-	write_bytes(f, text, strlen(text));
-}
 
 static void assert_list(const struct conf_list *list, const char *const *items)
 {
@@ -356,7 +317,7 @@ static void a_higher_source_wins_and_replaces_a_whole_list(void **state)
 {
 	struct folder *f = *state;
 	struct sample s;
-	write_text(f,
+	folder_write_text(f,
 		"string = file\nnumber = 8\nsize = 1\nlist = f1\nlist = f2\n"
 		"listen = f3\nlisten = f4\n");
 	assert_loads(&spec, &s, ARGS("--config", f->file));
@@ -399,7 +360,7 @@ static void an_empty_value_empties_a_list(void **state)
 	assert_loads(&spec, &s, ARGS("--listen="));
 	assert_list(&s.listen, NO_ARGS);
 	conf_fini(&spec, &s);
-	write_text(f, "listen =\n");
+	folder_write_text(f, "listen =\n");
 	assert_loads(&spec, &s, ARGS("--config", f->file));
 	assert_list(&s.listen, NO_ARGS);
 	conf_fini(&spec, &s);
@@ -440,7 +401,7 @@ static void reads_a_file_as_people_write_them(void **state)
 				   "  # indented\n"
 				   "number\t=\t9";
 	struct sample s;
-	write_text(f, text);
+	folder_write_text(f, text);
 	assert_loads(&spec, &s, ARGS("--config", f->file));
 	assert_string_equal(s.string, "a b");
 	assert_string_equal(s.checked, " # a \"b\\ ");
@@ -480,16 +441,16 @@ static void refuses_lines_and_says_where(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char expected[256];
-		write_text(f, rows[i].text);
+		folder_write_text(f, rows[i].text);
 		snprintf(expected, sizeof(expected), "%s%s", f->file, rows[i].fault);
 		assert_fails(&spec, ARGS("--config", f->file), expected);
 	}
 	char expected[256];
-	write_bytes(f, "number = 9\0\n", 12);
+	folder_write(f, "number = 9\0\n", 12);
 	snprintf(expected, sizeof(expected), "%s:1: number: contains a control character", f->file);
 	assert_fails(&spec, ARGS("--config", f->file), expected);
 	// A fault of what was left at its default is told of the file, where it could be mended.
-	write_text(f, "string = x\n");
+	folder_write_text(f, "string = x\n");
 	struct sample s;
 	struct buf error = { 0 };
 	struct conf_result result = args_load(&spec, &s, ARGS("--config", f->file), &error);
@@ -512,7 +473,7 @@ static void refuses_what_is_no_file_to_read(void **state)
 	assert_fails(&spec, ARGS("--config", f->path), expected);
 	assert_fails(&spec, ARGS("--config", "/dev/zero"),
 		"command line: config: /dev/zero: not a regular file");
-	write_text(f, "");
+	folder_write_text(f, "");
 	assert_int_equal(truncate(f->file, 1024 * 1024 + 1), 0);
 	snprintf(expected, sizeof(expected), "command line: config: %s: too large", f->file);
 	assert_fails(&spec, ARGS("--config", f->file), expected);
@@ -535,7 +496,7 @@ static void takes_a_file_of_just_the_largest_size(void **state)
 	memset(text, '\n', LARGEST);
 	snprintf(text + LARGEST - sizeof("number=9"), sizeof("number=9"), "number=9");
 	text[LARGEST - 1] = '\n';
-	write_bytes(f, text, LARGEST);
+	folder_write(f, text, LARGEST);
 	test_free(text);
 	assert_loads(&spec, &s, ARGS("--config", f->file));
 	assert_int_equal(s.number, 9);
@@ -664,9 +625,9 @@ static void a_reload_takes_what_may_change_and_names_the_rest(void **state)
 	struct sample fresh;
 	struct buf error = { 0 };
 	struct buf ignored = { 0 };
-	write_text(f, "string = old\nlist = a\nlisten = a\nfixed-one = 1\n");
+	folder_write_text(f, "string = old\nlist = a\nlisten = a\nfixed-one = 1\n");
 	assert_loads(&spec, &s, ARGS("--config", f->file));
-	write_text(f, "string = new\nlist = b\nlist = c\nlisten = b\nfixed-one = 2\n");
+	folder_write_text(f, "string = new\nlist = b\nlist = c\nlisten = b\nfixed-one = 2\n");
 	assert_int_equal(reload(f, &s, &fresh, &error, &ignored), 0);
 	assert_string_equal(fresh.string, "new");
 	assert_list(&fresh.list, ARGS("b", "c"));
@@ -693,14 +654,14 @@ static void a_bad_reload_keeps_the_old(void **state)
 		{ "number = 9\nfixed-one = 10\n", "fixed-one: must differ from number" },
 	};
 	struct sample s;
-	write_text(f, "fixed-one = 9\n");
+	folder_write_text(f, "fixed-one = 9\n");
 	assert_loads(&spec, &s, ARGS("--config", f->file));
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct sample fresh;
 		struct buf error = { 0 };
 		struct buf ignored = { 0 };
 		static const struct sample zero;
-		write_text(f, rows[i].text);
+		folder_write_text(f, rows[i].text);
 		assert_int_equal(reload(f, &s, &fresh, &error, &ignored), -1);
 		assert_memory_equal(&fresh, &zero, sizeof(zero));
 		buf_append_byte(&error, '\0');
@@ -741,7 +702,7 @@ static void reads_secrets_that_are_kept_as_such(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct buf secret;
 		const char *why = NULL;
-		write_text(f, rows[i].content);
+		folder_write_text(f, rows[i].content);
 		assert_int_equal(chmod(f->file, rows[i].mode), 0);
 		int r = conf_secret_read(f->file, 16, &secret, &why);
 		assert_int_equal(r, rows[i].secret != NULL ? 0 : -1);
@@ -761,7 +722,7 @@ static void looks_at_the_file_behind_a_link(void **state)
 	char link[128];
 	struct buf secret;
 	const char *why = NULL;
-	write_text(f, "abc");
+	folder_write_text(f, "abc");
 	snprintf(link, sizeof(link), "%s/link", f->path);
 	assert_int_equal(symlink(f->file, link), 0);
 	assert_int_equal(conf_secret_read(link, 16, &secret, &why), 0);
@@ -779,7 +740,6 @@ static void looks_at_the_file_behind_a_link(void **state)
 
 int main(void)
 {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_nothing_and_has_the_defaults),
 		cmocka_unit_test(reads_numbers_with_their_units),
