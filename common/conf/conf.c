@@ -25,6 +25,7 @@
 #include "common/conf/conf_value.h"
 #include "common/mem.h"
 #include "common/nearest.h"
+#include "common/secret_file.h"
 
 enum {
 	FILE_MAX = 1024 * 1024,
@@ -380,7 +381,7 @@ static bool apply_file(struct loader *l)
 	};
 	struct buf text = { 0 };
 	const char *fault = NULL;
-	if (conf_file_read(path, FILE_MAX, &text, &fault) < 0) {
+	if (public_file_read(path, FILE_MAX, &text, &fault) < 0) {
 		fail(l, source, "config", path);
 		buf_printf(l->error, ": %s", fault);
 		return false;

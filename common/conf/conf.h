@@ -127,12 +127,3 @@ static inline uint64_t conf_limit(uint64_t value)
 {
 	return value > 0 ? value : UINT64_MAX;
 }
-
-// Reads a secret file: refuses what others can touch or the group can write (0600, 0400, 0640 and
-// 0440 pass), symbolic links' targets included, anything but a regular file, and more than `max`
-// bytes; takes off one trailing newline. 0 and `*out` (owned, wiped by conf_secret_free), or -1 and
-// a static or errno text in `*why`.
-MUST_CHECK int conf_secret_read(const char *path, size_t max, struct buf *out, const char **why);
-// The same for a file that is no secret: whoever may read it.
-MUST_CHECK int conf_file_read(const char *path, size_t max, struct buf *out, const char **why);
-void conf_secret_free(struct buf *secret);

@@ -12,8 +12,8 @@
 
 #include <jansson.h>
 
-#include "common/conf/conf.h"
 #include "common/mem.h"
+#include "common/secret_file.h"
 
 static char *add_member(const json_t *jwk, bool is_guarded, struct jws_keys *keys)
 {
@@ -54,14 +54,14 @@ char *jwks_load(const char *path, struct jws_keys *keys)
 {
 	struct buf text;
 	const char *fault;
-	bool is_guarded = conf_secret_read(path, JWKS_FILE_MAX, &text, &fault) == 0;
-	if (!is_guarded && conf_file_read(path, JWKS_FILE_MAX, &text, &fault) != 0) {
+	bool is_guarded = secret_file_read(path, JWKS_FILE_MAX, &text, &fault) == 0;
+	if (!is_guarded && public_file_read(path, JWKS_FILE_MAX, &text, &fault) != 0) {
 		return xasprintf("%s: %s", path, fault);
 	}
 	json_t *set = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
 	char *why = set != NULL ? add_members(set, is_guarded, keys) : xstrdup("not JSON");
 	json_decref(set);
-	conf_secret_free(&text);
+	secret_file_free(&text);
 	if (why == NULL) {
 		return NULL;
 	}

@@ -22,8 +22,8 @@
 #include <jansson.h>
 
 #include "common/base64url.h"
-#include "common/conf/conf.h"
 #include "common/mem.h"
+#include "common/secret_file.h"
 #include "common/utf8.h"
 #include "edge/auth/jws_hmac.h"
 #include "edge/auth/jws_pkey.h"
@@ -83,7 +83,7 @@ static const char *secret_fault(const struct jws_key *key)
 static char *load_secret(struct jws_key *key, const char *file)
 {
 	const char *why;
-	if (conf_secret_read(file, JWS_SECRET_MAX, &key->secret, &why) < 0) {
+	if (secret_file_read(file, JWS_SECRET_MAX, &key->secret, &why) < 0) {
 		return xasprintf("%s: %s", file, why);
 	}
 	if (key->secret.len < key->algorithm->secret_min) {
@@ -98,12 +98,12 @@ static char *load_pem(struct jws_key *key, const char *file, bool signing)
 {
 	struct buf pem;
 	const char *why;
-	int result = signing ? conf_secret_read(file, JWS_PEM_MAX, &pem, &why)
-			     : conf_file_read(file, JWS_PEM_MAX, &pem, &why);
+	int result = signing ? secret_file_read(file, JWS_PEM_MAX, &pem, &why)
+			     : public_file_read(file, JWS_PEM_MAX, &pem, &why);
 	if (result == 0) {
 		key->pkey = jws_pkey_read(key->algorithm, buf_bytes(&pem), signing, &why);
 	}
-	conf_secret_free(&pem);
+	secret_file_free(&pem);
 	return key->pkey != NULL ? NULL : xasprintf("%s: %s: %s", key->algorithm->name, file, why);
 }
 
@@ -287,7 +287,7 @@ bool jws_key_from_jwk(const struct json_t *jwk, struct jws_key **key, const char
 void jws_key_free(struct jws_key *key)
 {
 	if (key != NULL) {
-		conf_secret_free(&key->secret);
+		secret_file_free(&key->secret);
 		jws_pkey_free(key->pkey);
 		free(key->kid);
 		free(key);

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "common/mem.h"
+#include "common/secret_file.h"
 #include "edge/uplink/uplink.h"
 #include "proto/link/link_tls.h"
 #include "proto/link_hello.h"
@@ -70,7 +71,7 @@ static int init_link_key(struct edge *edge, struct fault *fault)
 	if (path[0] == '\0') {
 		return 0;
 	}
-	if (conf_secret_read(path, EDGE_LINK_KEY_MAX, &edge->link_key, &why) == 0 &&
+	if (secret_file_read(path, EDGE_LINK_KEY_MAX, &edge->link_key, &why) == 0 &&
 		edge->link_key.len < LINK_KEY_MIN) {
 		why = "shorter than 32 bytes";
 	}
@@ -146,7 +147,7 @@ void edge_fini(struct edge *edge)
 			siblings_fini(&edge->siblings[i]);
 		}
 	}
-	conf_secret_free(&edge->link_key);
+	secret_file_free(&edge->link_key);
 	trusted_proxies_fini(&edge->trusted);
 	address_limits_fini(&edge->addresses);
 	for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {

@@ -27,9 +27,9 @@
 #include <openssl/x509.h>
 
 #include "common/clock.h"
-#include "common/conf/conf.h"
 #include "common/fault.h"
 #include "common/mem.h"
+#include "common/secret_file.h"
 #include "edge/tls/tls_bio.h"
 #include "edge/tls/tls_ticket.h"
 
@@ -160,7 +160,7 @@ static int load_chain(SSL_CTX *ctx, const char *path, struct fault *fault)
 {
 	struct buf text;
 	const char *why;
-	if (conf_file_read(path, FILE_MAX, &text, &why) == 0) {
+	if (public_file_read(path, FILE_MAX, &text, &why) == 0) {
 		BIO *pem = BIO_new_mem_buf(text.data, (int)text.len);
 		CHECK(pem != NULL);
 		why = use_chain(ctx, pem);
@@ -174,12 +174,12 @@ static int load_key(SSL_CTX *ctx, const char *path, struct fault *fault)
 {
 	struct buf text;
 	const char *why;
-	if (conf_secret_read(path, FILE_MAX, &text, &why) == 0) {
+	if (secret_file_read(path, FILE_MAX, &text, &why) == 0) {
 		BIO *pem = BIO_new_mem_buf(text.data, (int)text.len);
 		CHECK(pem != NULL);
 		why = use_key(ctx, pem);
 		BIO_free(pem);
-		conf_secret_free(&text);
+		secret_file_free(&text);
 	}
 	return why == NULL ? 0 : fault_of(fault, "tls-key", path, why);
 }
@@ -189,7 +189,7 @@ static int load_client_ca(SSL_CTX *ctx, const char *path, struct fault *fault)
 	struct buf text = { 0 };
 	uint8_t session_context[SSL_MAX_SID_CTX_LENGTH];
 	const char *why = NULL;
-	if (path[0] != '\0' && conf_file_read(path, FILE_MAX, &text, &why) == 0) {
+	if (path[0] != '\0' && public_file_read(path, FILE_MAX, &text, &why) == 0) {
 		BIO *pem = BIO_new_mem_buf(text.data, (int)text.len);
 		CHECK(pem != NULL);
 		why = use_client_ca(ctx, pem);
@@ -209,9 +209,9 @@ static int load_tickets(struct tls_ticket_keys *keys, const char *path, struct f
 		tls_ticket_keys_random(keys);
 		return 0;
 	}
-	if (conf_secret_read(path, FILE_MAX, &text, &why) == 0) {
+	if (secret_file_read(path, FILE_MAX, &text, &why) == 0) {
 		(void)!tls_ticket_keys_parse(keys, buf_bytes(&text), &why);
-		conf_secret_free(&text);
+		secret_file_free(&text);
 	}
 	return why == NULL ? 0 : fault_of(fault, "tls-ticket-key-file", path, why);
 }

@@ -24,6 +24,7 @@
 #include "common/conf/conf.h"
 #include "common/conf/conf_value.h"
 #include "common/mem.h"
+#include "common/secret_file.h"
 #include "common/utf8.h"
 #include "edge/auth/auth.h"
 #include "edge/auth/jws.h"
@@ -112,7 +113,7 @@ static void trim(struct buf *token)
 	}
 }
 
-// Reads the token from file `name` or standard input. The caller wipes it by conf_secret_free().
+// Reads the token from file `name` or standard input. The caller wipes it by secret_file_free().
 static int read_token(const char *name, struct buf *token)
 {
 	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
@@ -313,7 +314,7 @@ static int run_inspect(int argc, char **argv)
 		fputs("signature not checked\n", stderr);
 	}
 	jws_fini(&jws);
-	conf_secret_free(&text);
+	secret_file_free(&text);
 	return code;
 }
 
@@ -407,7 +408,7 @@ static int check_with(const struct edge_conf *conf, const struct conf_result *re
 	if (code == DONE) {
 		code = check_print(conf, auth, buf_bytes(&token));
 	}
-	conf_secret_free(&token);
+	secret_file_free(&token);
 	auth_free(auth);
 	return code;
 }

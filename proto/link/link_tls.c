@@ -9,8 +9,8 @@
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
 
-#include "common/conf/conf.h"
 #include "common/mem.h"
+#include "common/secret_file.h"
 
 enum {
 	PEM_MAX = 1 << 20
@@ -40,7 +40,8 @@ static char *read_pem(const char *option, const char *path, char **why)
 {
 	struct buf text = { 0 };
 	const char *fault = "required for tls+tcp";
-	if (path == NULL || path[0] == '\0' || conf_file_read(path, PEM_MAX, &text, &fault) != 0) {
+	if (path == NULL || path[0] == '\0' ||
+		public_file_read(path, PEM_MAX, &text, &fault) != 0) {
 		*why = xasprintf("%s: %s", option, fault);
 		return NULL;
 	}
@@ -54,12 +55,12 @@ static char *read_key(const char *path, char **why)
 	struct buf text = { 0 };
 	const char *fault = "required for tls+tcp";
 	if (path == NULL || path[0] == '\0' ||
-		conf_secret_read(path, PEM_MAX, &text, &fault) != 0) {
+		secret_file_read(path, PEM_MAX, &text, &fault) != 0) {
 		*why = xasprintf("link-tls-key: %s", fault);
 		return NULL;
 	}
 	char *pem = xstrndup(text.data, text.len);
-	conf_secret_free(&text);
+	secret_file_free(&text);
 	return pem;
 }
 

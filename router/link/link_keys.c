@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/secret_file.h"
 #include "proto/link_hello.h"
 
 enum {
@@ -19,7 +20,7 @@ static const char *load_key(struct link_keys *keys, const char *value)
 	const char *path = equals != NULL ? equals + 1 : value;
 	const char *why = NULL;
 	size_t i = keys->n++;
-	if (conf_secret_read(path, KEY_MAX, &keys->files[i], &why) != 0) {
+	if (secret_file_read(path, KEY_MAX, &keys->files[i], &why) != 0) {
 		return why;
 	}
 	keys->keys[i] = buf_bytes(&keys->files[i]);
@@ -55,7 +56,7 @@ int link_keys_load(struct link_keys *keys, const struct conf_list *files, const 
 void link_keys_fini(struct link_keys *keys)
 {
 	for (size_t i = 0; i < keys->n; i++) {
-		conf_secret_free(&keys->files[i]);
+		secret_file_free(&keys->files[i]);
 		free(keys->edges[i]);
 	}
 	free(keys->keys);

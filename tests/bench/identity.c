@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/secret_file.h"
 #include "tests/bench/token.h"
 
 enum {
@@ -47,11 +48,11 @@ int identity_init(struct identity *id, const struct bench_conf *conf)
 	const char *key = conf->key_file;
 	const char *file = conf->token_file;
 	id->prefix = conf->prefix;
-	if (key[0] != '\0' && conf_secret_read(key, KEY_FILE_MAX, &id->key, &why) != 0) {
+	if (key[0] != '\0' && secret_file_read(key, KEY_FILE_MAX, &id->key, &why) != 0) {
 		return fail("key", key, why);
 	}
 	if (file[0] != '\0') {
-		if (conf_secret_read(file, TOKEN_FILE_MAX, &id->text, &why) != 0) {
+		if (secret_file_read(file, TOKEN_FILE_MAX, &id->text, &why) != 0) {
 			return fail("token-file", file, why);
 		}
 		split_lines(id);
@@ -64,8 +65,8 @@ int identity_init(struct identity *id, const struct bench_conf *conf)
 
 void identity_fini(struct identity *id)
 {
-	conf_secret_free(&id->key);
-	conf_secret_free(&id->text);
+	secret_file_free(&id->key);
+	secret_file_free(&id->text);
 	buf_fini(&id->tokens);
 }
 

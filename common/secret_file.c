@@ -3,13 +3,13 @@
 // that nobody can swap the one for the other in between. Links are followed on purpose: that is how
 // Kubernetes mounts secrets.
 
+#include "common/secret_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "common/conf/conf.h"
 
 static const char *kind_fault(int fd, bool secret)
 {
@@ -66,23 +66,23 @@ static int read_file(const char *path, size_t max, bool secret, struct buf *out,
 	}
 	close(fd);
 	if (*why != NULL) {
-		conf_secret_free(out);
+		secret_file_free(out);
 		return -1;
 	}
 	return 0;
 }
 
-int conf_secret_read(const char *path, size_t max, struct buf *out, const char **why)
+int secret_file_read(const char *path, size_t max, struct buf *out, const char **why)
 {
 	return read_file(path, max, true, out, why);
 }
 
-int conf_file_read(const char *path, size_t max, struct buf *out, const char **why)
+int public_file_read(const char *path, size_t max, struct buf *out, const char **why)
 {
 	return read_file(path, max, false, out, why);
 }
 
-void conf_secret_free(struct buf *secret)
+void secret_file_free(struct buf *secret)
 {
 	if (secret->data != NULL) {
 		explicit_bzero(secret->data, secret->cap);
