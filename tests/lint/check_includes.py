@@ -20,14 +20,14 @@ MAY_INCLUDE = {
     "common/conf": {"common"},
     "proto": {"common"},
     "proto/policy": {"common", "proto"},
-    "proto/link": COMMON | {"proto"},
+    "proto/link": {"common", "proto"},
     "edge/ws": {"common"},
     "edge/codec": {"common", "proto", "proto/policy"},
-    "edge/auth": COMMON | {"proto", "proto/policy"},
-    "edge/tls": COMMON,
+    "edge/auth": {"common", "proto", "proto/policy"},
+    "edge/tls": {"common"},
     "edge/http": COMMON | {"edge/ws"},
     "edge/send": {"common", "edge/ws", "edge/tls"},
-    "edge/uplink": COMMON | PROTO | {"edge/ws", "edge/codec", "edge/auth", "edge/send"},
+    "edge/uplink": PROTO | {"common", "edge/ws", "edge/codec", "edge/auth", "edge/send"},
 }
 EDGE_PARTS = {room for room in MAY_INCLUDE if room.startswith("edge/")}
 MAY_INCLUDE |= {
@@ -38,7 +38,7 @@ MAY_INCLUDE |= {
     "router/core": COMMON | PROTO,
     "router/link": COMMON | PROTO | {"router/core"},
     "router/admin": COMMON | PROTO | {"router/core"},
-    "router/ctl": COMMON | PROTO,
+    "router/ctl": {"common"} | PROTO,
     "router": COMMON | PROTO | {"router/core", "router/link", "router/admin"},
 }
 MAY_INCLUDE["tests"] = set(MAY_INCLUDE)
