@@ -16,9 +16,9 @@
 #include "common/map.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "common/mem.h"
+#include "common/random.h"
 #include "common/siphash.h"
 
 enum {
@@ -30,7 +30,7 @@ enum {
 void map_init(struct map *m, map_key_fn *key_of)
 {
 	*m = (struct map){ .key_of = key_of };
-	CHECK(getrandom(m->seed, sizeof(m->seed), 0) == (ssize_t)sizeof(m->seed));
+	random_fill(m->seed, sizeof(m->seed));
 }
 
 void map_fini(struct map *m)

@@ -22,6 +22,7 @@
 #include "common/ops_http.h"
 #include "common/probe.h"
 #include "common/process.h"
+#include "common/random.h"
 #include "common/watchdog.h"
 #include "edge/auth/key_watch.h"
 #include "edge/client/accept.h"
@@ -230,7 +231,7 @@ static void start_links(struct program *p)
 	};
 	struct edge *edge = &p->edge;
 	const struct edge_conf *conf = &edge->startup->conf;
-	link_random(p->boot, sizeof(p->boot));
+	random_fill(p->boot, sizeof(p->boot));
 	edge->link_ops = &router_link_uplink_ops;
 	for (unsigned i = 0; i < edge->n_links; i++) {
 		struct router_link_options options = {

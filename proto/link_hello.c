@@ -3,9 +3,7 @@
 
 #include "proto/link_hello.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -104,19 +102,6 @@ bool link_verify(struct bytes packed, enum link_role role, const struct bytes *k
 	}
 	weir__link__v1__signed__free_unpacked(message, NULL);
 	return fits;
-}
-
-void link_random(void *out, size_t len)
-{
-	uint8_t *at = out;
-	while (len > 0) {
-		ssize_t got = getrandom(at, len, 0);
-		CHECK(got > 0 || errno == EINTR);
-		if (got > 0) {
-			at += got;
-			len -= (size_t)got;
-		}
-	}
 }
 
 bool link_version_fits(uint32_t major, uint32_t minor)

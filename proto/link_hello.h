@@ -41,9 +41,6 @@ void link_sign(struct buf *out, enum link_role role, struct bytes key,
 MUST_CHECK bool link_verify(struct bytes packed, enum link_role role, const struct bytes *keys,
 	size_t n_keys, struct link_nonces *nonces, size_t *key_index, struct buf *body);
 
-// Cryptographically strong; exits the process if the system has none to give.
-void link_random(void *out, size_t len);
-
 // True if two ends of these versions work together: the same major, minors at most one apart.
 bool link_version_fits(uint32_t major, uint32_t minor);
 

@@ -18,13 +18,13 @@
 
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/random.h>
 
 #include <jansson.h>
 #include <openssl/crypto.h>
 
 #include "common/base64url.h"
 #include "common/mem.h"
+#include "common/random.h"
 #include "edge/auth/jws_hmac.h"
 #include "edge/auth/jws_key.h"
 
@@ -182,10 +182,5 @@ enum jws_match jws_check(const struct jws *jws, const struct jws_key *key)
 
 void jws_seed(void)
 {
-	uint32_t seed = 0;
-	// 0 lets jansson find one by itself, from time and pid.
-	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
-		seed = 0;
-	}
-	json_object_seed(seed);
+	json_object_seed((size_t)random_u64());
 }

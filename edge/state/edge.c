@@ -6,9 +6,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/mem.h"
+#include "common/random.h"
 #include "common/secret_file.h"
 #include "edge/uplink/uplink.h"
 #include "proto/link/link_tls.h"
@@ -17,8 +17,7 @@
 static void make_instance(char out[EDGE_INSTANCE_LEN + 1])
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
-	uint64_t random;
-	CHECK(getrandom(&random, sizeof(random), 0) == sizeof(random));
+	uint64_t random = random_u64();
 	for (size_t i = 0; i < EDGE_INSTANCE_LEN; i++) {
 		out[i] = digits[random & 31];
 		random >>= 5;

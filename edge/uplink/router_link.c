@@ -43,6 +43,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/random.h"
 #include "edge/uplink/siblings.h"
 #include "edge/uplink/uplink.h"
 #include "proto/link/link_aio.h"
@@ -288,7 +289,7 @@ static bool on_challenge(struct router_link *link, struct bytes body)
 	}
 	if (fine) {
 		memcpy(link->nonces.router, challenge->nonce.data, LINK_NONCE_LEN);
-		link_random(link->nonces.edge, LINK_NONCE_LEN);
+		random_fill(link->nonces.edge, LINK_NONCE_LEN);
 		struct buf hello = { 0 };
 		struct buf message = { 0 };
 		pthread_mutex_lock(&link->lock);
@@ -606,7 +607,7 @@ static void on_redial(void *arg)
 static void schedule_redial(struct router_link *link)
 {
 	uint32_t random;
-	link_random(&random, sizeof(random));
+	random_fill(&random, sizeof(random));
 	pthread_mutex_lock(&link->lock);
 	bool planned = clock_mono_ms() < link->planned_until_ms;
 	bool slow = link->slow_redial;

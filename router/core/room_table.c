@@ -23,9 +23,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/mem.h"
+#include "common/random.h"
 
 enum {
 	SLAB_MEMBERSHIPS = 1023,
@@ -58,6 +58,7 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 	*t = (struct room_table){
 		.max_rooms = max_rooms,
 		.max_members_per_room = max_members_per_room,
+		.next_epoch = random_u64(),
 	};
 	map_init(&t->rooms, room_key);
 	map_init(&t->users, user_key);
@@ -65,8 +66,6 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 	LIST_INIT(&t->retired);
 	TAILQ_INIT(&t->idle);
 	LIST_INIT(&t->free);
-	ssize_t got = getrandom(&t->next_epoch, sizeof(t->next_epoch), 0);
-	CHECK(got == (ssize_t)sizeof(t->next_epoch));
 }
 
 static void room_free(struct room_table *t, struct table_room *room)

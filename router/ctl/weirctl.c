@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <nng/nng.h>
@@ -24,6 +23,7 @@
 #include "admin.pb-c.h"
 #include "common/check.h"
 #include "common/mem.h"
+#include "common/random.h"
 #include "proto/admin_path.h"
 #include "router/ctl/weirctl_print.h"
 #include "router/ctl/weirctl_token.h"
@@ -217,7 +217,7 @@ static nng_msg *make_request(const struct session *session, char *const *words, 
 	Weir__Admin__V1__Request request = WEIR__ADMIN__V1__REQUEST__INIT;
 	ProtobufCBinaryData argv[WORDS_MAX];
 	CHECK(n_words <= WORDS_MAX);
-	CHECK(getrandom(&request.id, sizeof(request.id), 0) == (ssize_t)sizeof(request.id));
+	request.id = random_u64();
 	for (size_t i = 0; i < n_words; i++) {
 		argv[i].data = (uint8_t *)words[i];
 		argv[i].len = strlen(words[i]);

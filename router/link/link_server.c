@@ -35,6 +35,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/random.h"
 #include "proto/link/link_aio.h"
 #include "proto/link/link_socket.h"
 #include "proto/link_items.h"
@@ -284,7 +285,7 @@ static void on_accepted(struct link_server *server, nng_stream *stream, int fd)
 	peer->id = ++server->next_peer;
 	peer->opened_ms = clock_mono_ms();
 	pthread_mutex_init(&peer->lock, NULL);
-	link_random(peer->nonce, sizeof(peer->nonce));
+	random_fill(peer->nonce, sizeof(peer->nonce));
 	peer->conn =
 		link_conn_new(stream, fd, server->loop, HELLO_MAX, &peer->lock, &conn_ops, peer);
 	map_insert(&server->peers, &peer->node);
@@ -627,7 +628,7 @@ static bool welcome(struct peer *peer, const struct edge_hello *said,
 	close_edge_peer(server, edge); // superseded
 	uint64_t fresh_id = 0;
 	while (fresh_id == 0) {
-		link_random(&fresh_id, sizeof(fresh_id));
+		fresh_id = random_u64();
 	}
 	struct link_offer offer = offer_of(hello);
 	bool resumable = same && !edge->lagged && edge->table != NULL;

@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/random.h"
 #include "edge/uplink/router_link.h"
 #include "proto/link_hello.h"
 #include "router/link/link_keys.h"
@@ -257,7 +258,7 @@ static void start_edge(struct bench_edge *edge, struct loop *loop, const char *u
 		.io_loop = loop,
 		.queue_limit = 4 << 20,
 	};
-	link_random(edge->boot, sizeof(edge->boot));
+	random_fill(edge->boot, sizeof(edge->boot));
 	edge->link = router_link_new(loop, &options, &ops, edge);
 	CHECK(pthread_create(&edge->thread, NULL, run_edge, edge) == 0);
 }
