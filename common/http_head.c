@@ -16,6 +16,7 @@
 
 #include "common/http_head.h"
 
+#include "common/ascii.h"
 #include "common/check.h"
 
 enum {
@@ -26,16 +27,6 @@ enum {
 	VERSION_NOT_SUPPORTED = 505,
 };
 
-static bool is_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_alnum(uint8_t c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static bool is_one_of(uint8_t c, const char *set)
 {
 	return c != '\0' && strchr(set, c) != NULL;
@@ -43,7 +34,7 @@ static bool is_one_of(uint8_t c, const char *set)
 
 static bool is_token_char(uint8_t c) // RFC 9110 section 5.6.2
 {
-	return is_alnum(c) || is_one_of(c, "!#$%&'*+-.^_`|~");
+	return ascii_is_alnum(c) || is_one_of(c, "!#$%&'*+-.^_`|~");
 }
 
 // A '#' is not part of a target (RFC 9112 section 3.2); servers differ in where they cut there.
@@ -56,13 +47,12 @@ static bool is_target_char(uint8_t c)
 // comma, that only an attack would send.
 static bool is_name_char(uint8_t c)
 {
-	return is_alnum(c) || is_one_of(c, "-._~");
+	return ascii_is_alnum(c) || is_one_of(c, "-._~");
 }
 
 static bool is_ipv6_char(uint8_t c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
-		is_one_of(c, ":.");
+	return ascii_hex_value(c) >= 0 || is_one_of(c, ":.");
 }
 
 static bool is_blank(uint8_t c)
@@ -123,8 +113,8 @@ static int take_line(struct bytes data, size_t limit, int over, size_t *at, stru
 
 static int parse_version(struct bytes text, int *minor)
 {
-	if (text.len != 8 || !bytes_has_prefix(text, "HTTP/") || !is_digit(text.data[5]) ||
-		text.data[6] != '.' || !is_digit(text.data[7])) {
+	if (text.len != 8 || !bytes_has_prefix(text, "HTTP/") || !ascii_is_digit(text.data[5]) ||
+		text.data[6] != '.' || !ascii_is_digit(text.data[7])) {
 		return BAD_REQUEST;
 	}
 	if (text.data[5] != '1') {
@@ -173,21 +163,6 @@ static int parse_field(struct bytes line, struct http_head *head)
 	return 0;
 }
 
-static bool parse_number(struct bytes text, uint64_t *number)
-{
-	if (!is_made_of(text, is_digit)) {
-		return false;
-	}
-	*number = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (__builtin_mul_overflow(*number, UINT64_C(10), number) ||
-			__builtin_add_overflow(*number, (uint64_t)(text.data[i] - '0'), number)) {
-			return false;
-		}
-	}
-	return true;
-}
-
 // The length of the host at the start of `authority`, 0 if there is no valid one.
 static size_t host_len(struct bytes authority)
 {
@@ -210,8 +185,7 @@ bool http_authority_split(struct bytes authority, struct bytes *host, uint16_t *
 		return false;
 	}
 	if (rest.len > 1 &&
-		(!parse_number(bytes_from(rest, 1), &number) || number == 0 ||
-			number > UINT16_MAX)) {
+		(!ascii_uint(bytes_from(rest, 1), &number) || number == 0 || number > UINT16_MAX)) {
 		return false;
 	}
 	*host = bytes_make(authority.data, len);
@@ -243,7 +217,7 @@ static bool framing_valid(struct http_head *head)
 	if (n_lengths + n_codings > 1) {
 		return false;
 	}
-	if (head->has_content_length && !parse_number(length, &head->content_length)) {
+	if (head->has_content_length && !ascii_uint(length, &head->content_length)) {
 		return false;
 	}
 	if (head->has_transfer_encoding &&

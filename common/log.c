@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/ascii.h"
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/clock.h"
@@ -150,15 +151,14 @@ static struct bytes shorten(struct bytes text)
 // the backslash is escaped and the text stays the same.
 static void line_add_escaped(struct line *line, struct bytes value)
 {
-	static const char hex[] = "0123456789abcdef";
 	const char *escape = logger.format == LOG_JSON ? "\\\\x" : "\\x";
 	for (size_t i = 0; i < value.len;) {
 		size_t len = clean_character(bytes_from(value, i));
 		uint8_t byte = value.data[i];
 		if (len == 0) {
 			line_add_str(line, escape);
-			line_add(line, &hex[byte >> 4], 1);
-			line_add(line, &hex[byte & 15], 1);
+			line_add(line,
+				(char[]){ ascii_hex_digit(byte >> 4), ascii_hex_digit(byte) }, 2);
 			i++;
 			continue;
 		}

@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "common/ascii.h"
 #include "common/net.h"
 
 enum {
@@ -79,17 +80,12 @@ void net_ip_format(const struct net_ip *ip, char out[NET_IP_TEXT_MAX])
 // One to three digits without a leading zero.
 static bool parse_bits(struct bytes text, unsigned max, unsigned *bits)
 {
-	*bits = 0;
-	if (text.len == 0 || text.len > 3 || (text.len > 1 && text.data[0] == '0')) {
+	uint64_t value;
+	if (text.len > 3 || (text.len > 1 && text.data[0] == '0') || !ascii_uint(text, &value)) {
 		return false;
 	}
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9') {
-			return false;
-		}
-		*bits = *bits * 10 + (unsigned)(text.data[i] - '0');
-	}
-	return *bits <= max;
+	*bits = (unsigned)value;
+	return value <= max;
 }
 
 bool net_prefix_parse(struct bytes text, struct net_prefix *prefix)

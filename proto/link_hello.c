@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "common/ascii.h"
 #include "common/mem.h"
 #include "link.pb-c.h"
 #include "proto/link_frame.h"
@@ -117,9 +118,7 @@ bool link_name_valid(struct bytes name)
 	}
 	for (size_t i = 0; i < name.len; i++) {
 		uint8_t c = name.data[i];
-		bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			(c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-' || c == ':';
-		if (!fine) {
+		if (!ascii_is_alnum(c) && c != '.' && c != '_' && c != '-' && c != ':') {
 			return false;
 		}
 	}

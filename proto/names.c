@@ -12,6 +12,7 @@
 // epoch and text that some other engine made is simply another epoch.
 #include "proto/names.h"
 
+#include "common/ascii.h"
 #include "common/check.h"
 #include "common/utf8.h"
 
@@ -100,8 +101,6 @@ bool type_is_reserved(struct bytes name)
 	return named || bytes_has_prefix(name, "admin:") || bytes_has_prefix(name, "weir:");
 }
 
-static const char epoch_digits[] = "0123456789abcdef";
-
 size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX])
 {
 	size_t len = 1;
@@ -109,7 +108,7 @@ size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX])
 		len++;
 	}
 	for (size_t i = 0; i < len; i++) {
-		out[i] = epoch_digits[epoch >> 4 * (len - 1 - i) & 0xf];
+		out[i] = ascii_hex_digit(epoch >> 4 * (len - 1 - i));
 	}
 	return len;
 }
@@ -121,11 +120,11 @@ uint64_t epoch_parse(struct bytes text)
 	}
 	uint64_t epoch = 0;
 	for (size_t i = 0; i < text.len; i++) {
-		const char *digit = memchr(epoch_digits, text.data[i], sizeof(epoch_digits) - 1);
-		if (digit == NULL) {
-			return 0;
+		int digit = ascii_hex_value(text.data[i]);
+		if (digit < 0 || ascii_hex_digit((uint64_t)digit) != (char)text.data[i]) {
+			return 0; // upper case is not what epoch_format() writes
 		}
-		epoch = epoch << 4 | (uint64_t)(digit - epoch_digits);
+		epoch = epoch << 4 | (uint64_t)digit;
 	}
 	return epoch;
 }

@@ -20,6 +20,7 @@
 
 #include <openssl/evp.h>
 
+#include "common/ascii.h"
 #include "common/mem.h"
 
 enum {
@@ -226,9 +227,7 @@ static bool is_token68(struct bytes text) // RFC 9110 section 11.2
 	}
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.data[i];
-		bool alnum =
-			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-		if (!alnum && strchr("-._~+/", c) == NULL) {
+		if (!ascii_is_alnum(c) && strchr("-._~+/", c) == NULL) {
 			return false;
 		}
 	}
@@ -258,15 +257,6 @@ static int check_authorization(struct upgrade *u)
 	return is_token68(token) ? add_token(u, token) : refuse(u, 400, "malformed Bearer token");
 }
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool http_percent_decode(struct bytes text, struct buf *out)
 {
 	for (size_t i = 0; i < text.len; i++) {
@@ -275,8 +265,8 @@ bool http_percent_decode(struct bytes text, struct buf *out)
 			if (text.len - i < 3) {
 				return false;
 			}
-			int high = hex_value(text.data[i + 1]);
-			int low = hex_value(text.data[i + 2]);
+			int high = ascii_hex_value(text.data[i + 1]);
+			int low = ascii_hex_value(text.data[i + 2]);
 			if (high < 0 || low < 0 || high + low == 0) {
 				return false;
 			}

@@ -13,23 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ascii.h"
 #include "common/mem.h"
 
 static bool take_number(struct bytes *text, uint64_t *value)
 {
 	struct bytes digits;
-	if (!bytes_cut(*text, ',', &digits, text) || digits.len == 0 || digits.len > 20) {
-		return false;
-	}
-	*value = 0;
-	for (size_t i = 0; i < digits.len; i++) {
-		unsigned digit = (unsigned)digits.data[i] - '0';
-		if (digit > 9 || __builtin_mul_overflow(*value, 10, value) ||
-			__builtin_add_overflow(*value, digit, value)) {
-			return false;
-		}
-	}
-	return true;
+	return bytes_cut(*text, ',', &digits, text) && ascii_uint(digits, value);
 }
 
 bool admin_page_init(struct admin_page *page, uint64_t limit, struct bytes cursor)

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "common/ascii.h"
 #include "common/json_scan.h"
 #include "tests/bench/protocol.h"
 
@@ -107,17 +108,11 @@ static bool take_value(struct walk *w, struct bytes *value)
 	return value->len > 0 && w->at < w->end; // no value ends a message
 }
 
-// 0 for what is no unsigned integer below 2^63.
+// 0 for what is no unsigned integer.
 static uint64_t number_of(struct bytes text)
 {
-	uint64_t value = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9' || value >= UINT64_MAX / 20) {
-			return 0;
-		}
-		value = value * 10 + (text.data[i] - '0');
-	}
-	return value;
+	uint64_t value;
+	return ascii_uint(text, &value) ? value : 0;
 }
 
 // What the messages say

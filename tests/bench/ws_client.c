@@ -14,6 +14,7 @@
 
 #include <openssl/evp.h>
 
+#include "common/ascii.h"
 #include "common/http_head.h"
 
 enum {
@@ -76,14 +77,9 @@ static int status_of(struct bytes line)
 	if (!bytes_has_prefix(line, version) || line.len < at + 3) {
 		return 0;
 	}
-	int status = 0;
-	for (size_t i = at; i < at + 3; i++) {
-		if (line.data[i] < '0' || line.data[i] > '9') {
-			return 0;
-		}
-		status = status * 10 + (line.data[i] - '0');
-	}
-	return line.len == at + 3 || line.data[at + 3] == ' ' ? status : 0;
+	uint64_t status;
+	bool ends = line.len == at + 3 || line.data[at + 3] == ' ';
+	return ends && ascii_uint(bytes_make(line.data + at, 3), &status) ? (int)status : 0;
 }
 
 static struct bytes trim(struct bytes text)
