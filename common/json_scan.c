@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/ascii.h"
 #include "common/mem.h"
 
 struct cursor {
@@ -56,16 +57,11 @@ static bool skip_literal(struct cursor *c, const char *text)
 	return there;
 }
 
-static bool is_digit(uint8_t byte)
-{
-	return byte >= '0' && byte <= '9';
-}
-
 // One or more digits.
 static bool skip_digits(struct cursor *c)
 {
 	size_t start = c->at;
-	while (is_digit(peek(c))) {
+	while (ascii_is_digit(peek(c))) {
 		c->at++;
 	}
 	return c->at > start;
@@ -90,21 +86,12 @@ static bool skip_number(struct cursor *c)
 	return true;
 }
 
-static int hex_digit(uint8_t byte)
-{
-	if (is_digit(byte)) {
-		return byte - '0';
-	}
-	uint8_t lower = byte | 0x20;
-	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // The four digits of a \u escape, or -1.
 static int32_t take_hex4(struct cursor *c)
 {
 	int32_t unit = 0;
 	for (int i = 0; i < 4; i++) {
-		int digit = hex_digit(peek(c));
+		int digit = ascii_hex_value(peek(c));
 		if (digit < 0) {
 			return -1;
 		}
@@ -463,7 +450,7 @@ bool json_is_integer(struct bytes raw)
 {
 	size_t sign = raw.len > 0 && raw.data[0] == '-' ? 1 : 0;
 	for (size_t i = sign; i < raw.len; i++) {
-		if (!is_digit(raw.data[i])) {
+		if (!ascii_is_digit(raw.data[i])) {
 			return false;
 		}
 	}
@@ -472,18 +459,12 @@ bool json_is_integer(struct bytes raw)
 
 bool json_uint_decode(struct bytes raw, uint64_t *value)
 {
-	enum {
-		DIGITS_MAX = 16
-	}; // of 2^53
-	if (!json_is_integer(raw) || raw.data[0] == '-' || raw.len > DIGITS_MAX) {
+	uint64_t number;
+	if (!ascii_uint(raw, &number) || number >= UINT64_C(1) << 53) {
 		return false;
 	}
-	uint64_t sum = 0;
-	for (size_t i = 0; i < raw.len; i++) {
-		sum = sum * 10 + (uint64_t)(raw.data[i] - '0');
-	}
-	*value = sum;
-	return sum < UINT64_C(1) << 53;
+	*value = number;
+	return true;
 }
 
 // By length first, so that most comparisons look at no text.
@@ -535,7 +516,7 @@ static void append_escape(struct buf *out, uint32_t unit)
 {
 	buf_append(out, "\\u", 2);
 	for (int shift = 12; shift >= 0; shift -= 4) {
-		buf_append_byte(out, (uint8_t) "0123456789abcdef"[unit >> shift & 0xf]);
+		buf_append_byte(out, (uint8_t)ascii_hex_digit(unit >> shift));
 	}
 }
 
