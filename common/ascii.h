@@ -46,3 +46,29 @@ MUST_CHECK static inline bool ascii_uint(struct bytes digits, uint64_t *value)
 	*value = sum;
 	return fits;
 }
+
+static inline bool ascii_is_one_of(uint8_t c, const char *set)
+{
+	while (*set != '\0' && (uint8_t)*set != c) {
+		set++;
+	}
+	return *set != '\0';
+}
+
+// `text` without the characters of `set` that it ends with.
+static inline struct bytes ascii_trim_end(struct bytes text, const char *set)
+{
+	while (text.len > 0 && ascii_is_one_of(text.data[text.len - 1], set)) {
+		text.len--;
+	}
+	return text;
+}
+
+// The same at both ends.
+static inline struct bytes ascii_trim(struct bytes text, const char *set)
+{
+	while (text.len > 0 && ascii_is_one_of(text.data[0], set)) {
+		text = bytes_make(text.data + 1, text.len - 1);
+	}
+	return ascii_trim_end(text, set);
+}

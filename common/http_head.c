@@ -27,14 +27,9 @@ enum {
 	VERSION_NOT_SUPPORTED = 505,
 };
 
-static bool is_one_of(uint8_t c, const char *set)
-{
-	return c != '\0' && strchr(set, c) != NULL;
-}
-
 static bool is_token_char(uint8_t c) // RFC 9110 section 5.6.2
 {
-	return ascii_is_alnum(c) || is_one_of(c, "!#$%&'*+-.^_`|~");
+	return ascii_is_alnum(c) || ascii_is_one_of(c, "!#$%&'*+-.^_`|~");
 }
 
 // A '#' is not part of a target (RFC 9112 section 3.2); servers differ in where they cut there.
@@ -47,17 +42,12 @@ static bool is_target_char(uint8_t c)
 // comma, that only an attack would send.
 static bool is_name_char(uint8_t c)
 {
-	return ascii_is_alnum(c) || is_one_of(c, "-._~");
+	return ascii_is_alnum(c) || ascii_is_one_of(c, "-._~");
 }
 
 static bool is_ipv6_char(uint8_t c)
 {
-	return ascii_hex_value(c) >= 0 || is_one_of(c, ":.");
-}
-
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
+	return ascii_hex_value(c) >= 0 || ascii_is_one_of(c, ":.");
 }
 
 static bool is_line_char(uint8_t c)
@@ -73,17 +63,6 @@ static bool is_made_of(struct bytes text, bool (*is_member)(uint8_t))
 		}
 	}
 	return text.len > 0;
-}
-
-static struct bytes trim(struct bytes text)
-{
-	while (text.len > 0 && is_blank(text.data[0])) {
-		text = bytes_make(text.data + 1, text.len - 1);
-	}
-	while (text.len > 0 && is_blank(text.data[text.len - 1])) {
-		text.len--;
-	}
-	return text;
 }
 
 // Takes the line at `*at` and moves past its CRLF. It must end, CRLF included, before `limit` (an
@@ -158,7 +137,7 @@ static int parse_field(struct bytes line, struct http_head *head)
 		!is_made_of(field->name, is_token_char)) {
 		return BAD_REQUEST;
 	}
-	field->value = trim(field->value);
+	field->value = ascii_trim(field->value, HTTP_BLANKS);
 	head->n_fields++;
 	return 0;
 }
@@ -278,7 +257,7 @@ bool http_head_list_next(const struct http_head *head, const char *name,
 		struct bytes rest;
 		bytes_cut(left, ',', element, &rest);
 		cursor->offset += element->len + 1;
-		*element = trim(*element);
+		*element = ascii_trim(*element, HTTP_BLANKS);
 		if (element->len > 0) {
 			return true;
 		}

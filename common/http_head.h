@@ -15,6 +15,8 @@ enum {
 	HTTP_FIELDS_MAX = 64, // 431 beyond
 };
 
+#define HTTP_BLANKS " \t" // OWS, RFC 9110 section 5.6.3
+
 struct http_field {
 	struct bytes name; // as sent
 	struct bytes value; // without surrounding white space

@@ -7,6 +7,7 @@
 //
 // A message is rendered once, however many receive it, so clarity comes before speed here. There is
 // no second form of anything: no pretty printing, no short names.
+#include "common/ascii.h"
 #include "common/check.h"
 #include "common/json_scan.h"
 #include "edge/codec/codec_json.h"
@@ -92,30 +93,15 @@ static void put_members_if_any(struct buf *out, const struct client_event *event
 	}
 }
 
-static bool is_space(uint8_t byte)
-{
-	return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r';
-}
-
-static struct bytes trim(struct bytes text)
-{
-	while (text.len > 0 && is_space(text.data[0])) {
-		text = bytes_from(text, 1);
-	}
-	while (text.len > 0 && is_space(text.data[text.len - 1])) {
-		text.len--;
-	}
-	return text;
-}
-
 // The members of the object `body`, as they are.
 static void put_body(struct buf *out, struct bytes body)
 {
-	body = trim(body);
+	static const char blanks[] = " \n\t\r"; // RFC 8259 section 2
+	body = ascii_trim(body, blanks);
 	if (body.len < 2) {
 		return;
 	}
-	struct bytes members = trim(bytes_make(body.data + 1, body.len - 2));
+	struct bytes members = ascii_trim(bytes_make(body.data + 1, body.len - 2), blanks);
 	if (members.len > 0) {
 		buf_append_byte(out, ',');
 		buf_append_bytes(out, members);

@@ -20,6 +20,7 @@
 
 #include <jansson.h>
 
+#include "common/ascii.h"
 #include "common/clock.h"
 #include "common/conf/conf.h"
 #include "common/conf/conf_value.h"
@@ -106,13 +107,6 @@ static int complain_of_option(int found, char **argv)
 	return complain(USAGE, "command line: %.*s: %s", (int)strcspn(option, "="), option, what);
 }
 
-static void trim(struct buf *token)
-{
-	while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]) != NULL) {
-		token->len--;
-	}
-}
-
 // Reads the token from file `name` or standard input. The caller wipes it by secret_file_free().
 static int read_token(const char *name, struct buf *token)
 {
@@ -130,7 +124,7 @@ static int read_token(const char *name, struct buf *token)
 	if (failed) {
 		return complain(REFUSED, "the token's file: cannot be read");
 	}
-	trim(token);
+	token->len = ascii_trim_end(buf_bytes(token), " \t\r\n").len;
 	return DONE;
 }
 

@@ -15,6 +15,7 @@
 
 #include "edge/ws/ws_offer.h"
 
+#include "common/ascii.h"
 #include "common/check.h"
 
 enum parameter {
@@ -44,18 +45,6 @@ struct offer {
 	unsigned seen; // parameters, as bits
 	uint8_t server_bits; // 0: no limit asked for
 };
-
-static struct bytes trim(struct bytes text)
-{
-	while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-		text = bytes_from(text, 1);
-	}
-	while (text.len > 0 &&
-		(text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
-		text.len--;
-	}
-	return text;
-}
 
 // 8 to 15 without a leading zero (RFC 7692 section 7.1.2); 0 for anything else.
 static uint8_t window_bits(struct bytes text)
@@ -97,13 +86,13 @@ static bool take_offer(struct bytes text, struct offer *offer)
 	struct bytes name;
 	struct bytes parameter;
 	bool more = bytes_cut(text, ';', &name, &text);
-	if (!http_token_equal(trim(name), "permessage-deflate")) {
+	if (!http_token_equal(ascii_trim(name, HTTP_BLANKS), "permessage-deflate")) {
 		return false;
 	}
 	*offer = (struct offer){ 0 };
 	while (more) {
 		more = bytes_cut(text, ';', &parameter, &text);
-		if (!take_parameter(offer, trim(parameter))) {
+		if (!take_parameter(offer, ascii_trim(parameter, HTTP_BLANKS))) {
 			return false;
 		}
 	}

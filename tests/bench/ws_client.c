@@ -82,18 +82,6 @@ static int status_of(struct bytes line)
 	return ends && ascii_uint(bytes_make(line.data + at, 3), &status) ? (int)status : 0;
 }
 
-static struct bytes trim(struct bytes text)
-{
-	while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-		text = bytes_from(text, 1);
-	}
-	while (text.len > 0 &&
-		(text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
-		text.len--;
-	}
-	return text;
-}
-
 // True if `line` is the field `name`; then `*value` is set.
 static bool field_is(struct bytes line, const char *name, struct bytes *value)
 {
@@ -102,7 +90,7 @@ static bool field_is(struct bytes line, const char *name, struct bytes *value)
 		strncasecmp((const char *)line.data, name, len) != 0) {
 		return false;
 	}
-	*value = trim(bytes_from(line, len + 1));
+	*value = ascii_trim(bytes_from(line, len + 1), HTTP_BLANKS);
 	return true;
 }
 

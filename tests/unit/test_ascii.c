@@ -57,11 +57,36 @@ static void reads_numbers_of_64_bits(void **state)
 	}
 }
 
+static void trims_what_it_is_told_to(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *both, *end;
+	} rows[] = {
+		{ "", "", "" },
+		{ "a", "a", "a" },
+		{ " \t", "", "" },
+		{ "\t a b \t", "a b", "\t a b" },
+		{ "\na\n", "\na\n", "\na\n" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bytes text = bytes_str(rows[i].text);
+		assert_bytes_equal(ascii_trim(text, " \t"), rows[i].both);
+		assert_bytes_equal(ascii_trim_end(text, " \t"), rows[i].end);
+	}
+	// A zero byte ends no set.
+	struct bytes zero = bytes_make("\0a\0", 3);
+	assert_true(bytes_equal(ascii_trim(zero, " "), zero));
+	// What was there and is empty stays different from what was not there.
+	assert_non_null(ascii_trim(bytes_str(" "), " ").data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_every_character),
 		cmocka_unit_test(reads_numbers_of_64_bits),
+		cmocka_unit_test(trims_what_it_is_told_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
