@@ -125,12 +125,8 @@ static void line_add_time(struct line *line)
 // The length of the character at the start of `text`, if it may be written as it is; else 0.
 static size_t clean_character(struct bytes text)
 {
-	for (size_t len = 1; len <= 4 && len <= text.len; len++) {
-		if (utf8_printable(bytes_make(text.data, len))) {
-			return len;
-		}
-	}
-	return 0;
+	size_t len = utf8_first(text);
+	return utf8_printable(bytes_make(text.data, len)) ? len : 0;
 }
 
 // At most VALUE_MAX bytes, not cut within a character.

@@ -97,6 +97,20 @@ bool utf8_valid(struct bytes text)
 	return utf8_feed(&state, text) && utf8_complete(&state);
 }
 
+size_t utf8_first(struct bytes text)
+{
+	struct utf8_state state = { 0 };
+	for (size_t i = 0; i < text.len; i++) {
+		if (!utf8_feed(&state, bytes_make(text.data + i, 1))) {
+			return 0;
+		}
+		if (utf8_complete(&state)) {
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
 bool utf8_printable(struct bytes text)
 {
 	if (!utf8_valid(text)) {

@@ -31,14 +31,13 @@ static bool is_number(const Weir__Admin__V1__Field *field)
 
 void print_text(struct buf *out, ProtobufCBinaryData text)
 {
-	bool valid = utf8_valid(bytes_make(text.data, text.len));
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t byte = text.data[i];
-		// U+0080-009F, control characters as well, are C2 80-9F.
-		bool c1 = byte == 0xc2 && i + 1 < text.len && text.data[i + 1] < 0xa0;
-		bool control = byte < 0x20 || byte == 0x7f || c1;
-		buf_append_byte(out, control || (byte >= 0x80 && !valid) ? '?' : byte);
-		i += valid && c1;
+	struct bytes rest = bytes_make(text.data, text.len);
+	while (rest.len > 0) {
+		size_t len = utf8_first(rest);
+		struct bytes character = bytes_make(rest.data, len);
+		bool clean = len > 0 && utf8_printable(character);
+		buf_append_bytes(out, clean ? character : bytes_str("?"));
+		rest = bytes_from(rest, len > 0 ? len : 1);
 	}
 }
 

@@ -163,6 +163,30 @@ static void keeps_control_characters_out_of_printable_text(void **state)
 	}
 }
 
+static void measures_the_first_character(void **state)
+{
+	(void)state;
+	static const struct {
+		struct bytes text;
+		size_t len;
+	} rows[] = {
+		{ TEXT(""), 0 },
+		{ TEXT("ab"), 1 },
+		{ TEXT("\x00"), 1 },
+		{ TEXT("\xc3\xbc!"), 2 },
+		{ TEXT("\xe2\x82\xac\xe2"), 3 },
+		{ TEXT("\xf0\x9f\x98\x80\xff"), 4 },
+		{ TEXT("\xc3"), 0 },
+		{ TEXT("\xf0\x9f\x98"), 0 },
+		{ TEXT("\xc3z"), 0 },
+		{ TEXT("\xbc"), 0 },
+		{ TEXT("\xed\xa0\x80"), 0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(utf8_first(rows[i].text), rows[i].len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +195,7 @@ int main(void)
 		cmocka_unit_test(fails_at_the_first_bad_byte),
 		cmocka_unit_test(agrees_with_decoding_for_every_code_point_and_length),
 		cmocka_unit_test(keeps_control_characters_out_of_printable_text),
+		cmocka_unit_test(measures_the_first_character),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
