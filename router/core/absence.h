@@ -4,22 +4,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
+#include "common/aged_map.h"
 #include "common/bytes.h"
 #include "common/check.h"
-#include "common/map.h"
 
 enum {
 	ABSENCES_MAX = 65536 // beyond it nobody lingers
 };
 
-struct absence_entry;
-TAILQ_HEAD(absence_list, absence_entry);
-
 struct absences {
-	struct map entries;
-	struct absence_list by_time; // of their going
+	struct aged_map entries; // in the order of their going
 };
 
 // One who has gone. Borrowed, until the next call that changes the table.
