@@ -4,11 +4,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
+#include "common/aged_map.h"
 #include "common/buf.h"
 #include "common/bytes.h"
-#include "common/map.h"
 
 enum {
 	DEDUP_AGE_MS = 5 * 60 * 1000
@@ -24,12 +23,8 @@ struct dedup_result { // what the first publish was answered
 	int64_t timestamp_ms;
 };
 
-struct dedup_entry;
-STAILQ_HEAD(dedup_list, dedup_entry);
-
 struct dedup {
-	struct map entries;
-	struct dedup_list by_age; // oldest first
+	struct aged_map entries;
 	struct buf scratch;
 	uint64_t bytes;
 	uint64_t total_bytes; // 0: no bound
