@@ -20,8 +20,7 @@ enum {
 };
 
 struct address_entry {
-	struct map_node node;
-	TAILQ_ENTRY(address_entry) in_idle; // only with n == 0
+	struct aged_node aged; // held while n > 0
 	struct net_ip key;
 	uint64_t n;
 	struct rate rate;
@@ -29,7 +28,7 @@ struct address_entry {
 
 static struct bytes key_of(const struct map_node *node)
 {
-	const struct address_entry *e = CONTAINER_OF(node, const struct address_entry, node);
+	const struct address_entry *e = CONTAINER_OF(node, const struct address_entry, aged.node);
 	return bytes_make(e->key.bytes, sizeof(e->key.bytes));
 }
 
@@ -45,32 +44,28 @@ static struct net_ip key_for(const struct net_ip *ip)
 
 static struct address_entry *find(const struct address_limits *limits, const struct net_ip *key)
 {
-	struct map_node *node = map_find(&limits->entries, bytes_make(key->bytes, NET_IP_LEN));
-	return node != NULL ? CONTAINER_OF(node, struct address_entry, node) : NULL;
+	struct aged_node *node =
+		aged_map_find(&limits->entries, bytes_make(key->bytes, NET_IP_LEN));
+	return node != NULL ? CONTAINER_OF(node, struct address_entry, aged) : NULL;
 }
 
-static void unidle(struct address_limits *limits, struct address_entry *e)
+static void drop(struct aged_map *entries, struct aged_node *node)
 {
-	TAILQ_REMOVE(&limits->idle, e, in_idle);
-	limits->n_idle--;
-}
-
-static void forget(struct address_limits *limits, struct address_entry *e)
-{
-	unidle(limits, e);
-	map_remove(&limits->entries, &e->node);
-	free(e);
+	(void)entries;
+	free(CONTAINER_OF(node, struct address_entry, aged));
 }
 
 // Two for each that comes, so that they cannot pile up.
-static void forget_some(struct address_limits *limits, uint64_t now_ms)
+static void forget_some(struct aged_map *entries, uint64_t now_ms)
 {
-	struct address_entry *e;
-	for (int i = 0; i < 2 && (e = TAILQ_FIRST(&limits->idle)) != NULL; i++) {
-		if (e->rate.paid_until_us > now_ms * 1000 && limits->n_idle <= ADDRESS_IDLE_MAX) {
+	for (int i = 0; i < 2; i++) {
+		struct aged_node *node = entries->n_ordered > ADDRESS_IDLE_MAX
+			? aged_map_oldest(entries)
+			: aged_map_due(entries, now_ms);
+		if (node == NULL) {
 			return;
 		}
-		forget(limits, e);
+		aged_map_drop(entries, node);
 	}
 }
 
@@ -81,9 +76,9 @@ static struct address_entry *obtain(struct address_limits *limits, const struct 
 	if (e == NULL) {
 		e = xcalloc(1, sizeof(*e));
 		e->key = key;
-		map_insert(&limits->entries, &e->node);
+		aged_map_add_held(&limits->entries, &e->aged);
 	} else if (e->n == 0) {
-		unidle(limits, e);
+		aged_map_hold(&limits->entries, &e->aged);
 	}
 	e->n++;
 	return e;
@@ -92,9 +87,9 @@ static struct address_entry *obtain(struct address_limits *limits, const struct 
 static void release(struct address_limits *limits, struct address_entry *e, uint64_t now_ms)
 {
 	if (--e->n == 0) {
-		TAILQ_INSERT_TAIL(&limits->idle, e, in_idle);
-		limits->n_idle++;
-		forget_some(limits, now_ms);
+		uint64_t paid_ms = (e->rate.paid_until_us + 999) / 1000;
+		aged_map_release(&limits->entries, &e->aged, paid_ms);
+		forget_some(&limits->entries, now_ms);
 	}
 }
 
@@ -102,17 +97,12 @@ void address_limits_init(struct address_limits *limits)
 {
 	*limits = (struct address_limits){ 0 };
 	CHECK(pthread_mutex_init(&limits->lock, NULL) == 0);
-	map_init(&limits->entries, key_of);
-	TAILQ_INIT(&limits->idle);
+	aged_map_init(&limits->entries, key_of, drop);
 }
 
 void address_limits_fini(struct address_limits *limits)
 {
-	while (!TAILQ_EMPTY(&limits->idle)) {
-		forget(limits, TAILQ_FIRST(&limits->idle));
-	}
-	CHECK(limits->entries.n_entries == 0);
-	map_fini(&limits->entries);
+	aged_map_fini(&limits->entries);
 	pthread_mutex_destroy(&limits->lock);
 }
 

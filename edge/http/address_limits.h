@@ -8,11 +8,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
+#include "common/aged_map.h"
 #include "common/check.h"
 #include "common/conf/conf.h"
-#include "common/map.h"
 #include "common/net_ip.h"
 
 enum {
@@ -26,14 +25,9 @@ enum admission {
 	ADMISSION_FLOOD, // so many beyond too many that no answer is owed; not counted
 };
 
-struct address_entry;
-TAILQ_HEAD(address_list, address_entry);
-
 struct address_limits {
 	pthread_mutex_t lock;
-	struct map entries; // guarded by `lock`, as is the rest
-	struct address_list idle; // without a connection, longest first
-	size_t n_idle;
+	struct aged_map entries; // guarded by `lock`; held: those with a connection
 };
 
 void address_limits_init(struct address_limits *limits);

@@ -116,14 +116,14 @@ static void what_is_remembered_is_bounded_and_ends(void **state)
 			(const uint8_t[]){ 10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i });
 		assert_int_equal(address_enter(&limits, &ip, 0, &rate, 1000), ADMISSION_OK);
 		address_leave(&limits, &ip, 1000);
-		assert_true(limits.n_idle <= ADDRESS_IDLE_MAX);
+		assert_true(limits.entries.n_ordered <= ADDRESS_IDLE_MAX);
 	}
 	for (uint32_t i = 0; i < ADDRESS_IDLE_MAX; i++) {
 		struct net_ip ip = ip_of("192.0.2.1");
 		assert_int_equal(address_enter(&limits, &ip, 0, &no_rate, 10000), ADMISSION_OK);
 		address_leave(&limits, &ip, 10000);
 	}
-	assert_int_equal(limits.n_idle, 0);
+	assert_int_equal(limits.entries.n_ordered, 0);
 	address_limits_fini(&limits);
 }
 
