@@ -4,8 +4,8 @@
 // So a slow or silent weirctl holds a slot of its own and nothing else, and what is held is bounded:
 // requests by their number and RECVMAXSZ, answers by ADMIN_REPLY_MAX.
 //
-// weirctl repeats a request when its connection breaks, which must not publish or kick twice: answers
-// of commands that change something are kept for a minute under the request's id and given again.
+// weirctl repeats a request when its connection breaks: answers of commands that change something are kept
+// under the request's id and given again (admin_answers.h).
 //
 // NNG before 1.6 takes a peer that leaves during the handshake for the end of its own listening, and
 // accepts nobody ever after: a second router that finds the socket in use is such a peer. The only
@@ -33,13 +33,12 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "router/admin/admin_answers.h"
 
 enum {
 	SLOTS = 16,
 	REQUEST_MAX = 64 << 10,
 	WORDS_MAX = 64,
-	REMEMBERED = 128,
-	REMEMBER_MS = 60000,
 	SOCKET_MODE = 0600,
 	CHECK_MS = 1000,
 	LISTENER_MAY_DIE = NNG_MAJOR_VERSION == 1 && NNG_MINOR_VERSION < 6,
@@ -54,13 +53,6 @@ struct slot {
 	nng_msg *request; // owned; while waiting
 };
 
-// The answer to a request that must not run again.
-struct remembered {
-	uint64_t id;
-	uint64_t at_ms;
-	struct buf reply; // empty: free
-};
-
 struct admin_server {
 	const struct admin_context *ctx;
 	const char *url;
@@ -72,8 +64,7 @@ struct admin_server {
 	STAILQ_HEAD(slot_queue, slot) waiting;
 	bool closing;
 	struct slot slots[SLOTS];
-	struct remembered remembered[REMEMBERED];
-	size_t next_remembered;
+	struct admin_answers answers; // to requests that must not run again
 };
 
 // ---- NNG's threads
@@ -140,26 +131,6 @@ static bool peer_allowed(nng_msg *request)
 	return result != 0 || uid == geteuid() || uid == 0;
 }
 
-static struct remembered *find_remembered(struct admin_server *server, uint64_t id, uint64_t now_ms)
-{
-	for (size_t i = 0; i < REMEMBERED; i++) {
-		struct remembered *r = &server->remembered[i];
-		if (r->reply.len > 0 && r->id == id && now_ms - r->at_ms < REMEMBER_MS) {
-			return r;
-		}
-	}
-	return NULL;
-}
-
-static void remember(struct admin_server *server, uint64_t id, uint64_t now_ms, struct bytes reply)
-{
-	struct remembered *r = &server->remembered[server->next_remembered++ % REMEMBERED];
-	r->id = id;
-	r->at_ms = now_ms;
-	r->reply.len = 0;
-	buf_append_bytes(&r->reply, reply);
-}
-
 static void run(struct admin_server *server, const Weir__Admin__V1__Request *request,
 	struct buf *out)
 {
@@ -175,10 +146,9 @@ static void run(struct admin_server *server, const Weir__Admin__V1__Request *req
 		.now_ms = clock_mono_ms(),
 		.wall_ms = clock_wall_ms(),
 	};
-	const struct remembered *known =
-		changes ? find_remembered(server, request->id, to_run.now_ms) : NULL;
-	if (known != NULL) {
-		buf_append_bytes(out, buf_bytes(&known->reply));
+	struct bytes known;
+	if (changes && admin_answers_find(&server->answers, request->id, to_run.now_ms, &known)) {
+		buf_append_bytes(out, known);
 		return;
 	}
 	struct admin_reply reply = { 0 };
@@ -187,7 +157,7 @@ static void run(struct admin_server *server, const Weir__Admin__V1__Request *req
 	if (changes) {
 		log_info("admin", LOG_BYTES("command", argv[0]), LOG_UINT("status", reply.status),
 			LOG_BYTES("did", buf_bytes(&reply.audit)));
-		remember(server, request->id, to_run.now_ms, buf_bytes(out));
+		admin_answers_add(&server->answers, request->id, buf_bytes(out), to_run.now_ms);
 	}
 	admin_reply_fini(&reply);
 }
@@ -327,6 +297,7 @@ struct admin_server *admin_server_new(struct loop *loop, const char *url,
 	server->url = url;
 	pthread_mutex_init(&server->lock, NULL);
 	STAILQ_INIT(&server->waiting);
+	admin_answers_init(&server->answers);
 	server->wake = loop_wake_new(loop, on_wake, server);
 	loop_timer_init(loop, &server->check, on_check, server);
 	int result = nng_rep0_open(&server->socket);
@@ -379,8 +350,6 @@ void admin_server_free(struct admin_server *server)
 	loop_timer_stop(&server->check);
 	loop_wake_free(server->wake);
 	pthread_mutex_destroy(&server->lock);
-	for (size_t i = 0; i < REMEMBERED; i++) {
-		buf_fini(&server->remembered[i].reply);
-	}
+	admin_answers_fini(&server->answers);
 	free(server);
 }
