@@ -91,18 +91,15 @@ static int check_limits(const struct program *p, const struct edge_conf *conf, s
 	if (possible >= wanted) {
 		return 0;
 	}
-	*fault = (struct fault){
-		"max-connections",
-		xasprintf("%" PRIu64 " need %" PRIu64 " descriptors, the limit is %" PRIu64, wanted,
-			p->reserved_files + wanted, p->reserved_files + possible),
-	};
-	return -1;
+	return fault_set(fault, "max-connections",
+		"%" PRIu64 " need %" PRIu64 " descriptors, the limit is %" PRIu64, wanted,
+		p->reserved_files + wanted, p->reserved_files + possible);
 }
 
 static int fail_at(const struct program *p, struct fault *fault)
 {
 	int result = fail(p, fault->option, fault->what);
-	free(fault->what);
+	fault_fini(fault);
 	return result;
 }
 
@@ -304,7 +301,7 @@ static struct settings *load_anew(struct program *p, struct buf *error, struct b
 		check_limits(p, &conf, &fault) == 0 ? settings_new(&conf, &fault) : NULL;
 	if (fresh == NULL) {
 		conf_fault(&edge_conf_spec, &p->conf_result, fault.option, fault.what, error);
-		free(fault.what);
+		fault_fini(&fault);
 		edge_conf_fini(&conf);
 	}
 	return fresh;
@@ -362,7 +359,7 @@ static void on_jwks_changed(void *arg)
 		counter_add(&p->edge.reload_failed, 1);
 		log_error("reload_failed", LOG_STR("option", fault.option),
 			LOG_STR("error", fault.what));
-		free(fault.what);
+		fault_fini(&fault);
 	}
 }
 

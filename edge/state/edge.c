@@ -53,11 +53,8 @@ static int init_policy(struct edge *edge, struct fault *fault)
 	for (size_t i = 0; i < conf->default_rights.n; i++) {
 		const char *text = conf->default_rights.items[i];
 		if (!rights_add_option(edge->policy.defaults, text)) {
-			*fault = (struct fault){
-				"default-rights",
-				xasprintf("\"%s\" is not RIGHT+RIGHT=PATTERN", text),
-			};
-			return -1;
+			return fault_set(fault, "default-rights",
+				"\"%s\" is not RIGHT+RIGHT=PATTERN", text);
 		}
 	}
 	return 0;
@@ -74,11 +71,7 @@ static int init_link_key(struct edge *edge, struct fault *fault)
 		edge->link_key.len < LINK_KEY_MIN) {
 		why = "shorter than 32 bytes";
 	}
-	if (why == NULL) {
-		return 0;
-	}
-	*fault = (struct fault){ "link-key-file", xasprintf("%s: %s", path, why) };
-	return -1;
+	return why == NULL ? 0 : fault_set(fault, "link-key-file", "%s: %s", path, why);
 }
 
 static int init_link_tls(struct edge *edge, struct fault *fault)

@@ -50,12 +50,6 @@ struct tls_context {
 
 // ---- faults
 
-static int fault_of(struct fault *fault, const char *option, const char *path, const char *why)
-{
-	*fault = (struct fault){ option, xasprintf("%s: %s", path, why) };
-	return -1;
-}
-
 // What OpenSSL complained about first, as a static text.
 static const char *openssl_reason(const char *otherwise)
 {
@@ -167,7 +161,7 @@ static int load_chain(SSL_CTX *ctx, const char *path, struct fault *fault)
 		BIO_free(pem);
 		buf_fini(&text);
 	}
-	return why == NULL ? 0 : fault_of(fault, "tls-cert", path, why);
+	return why == NULL ? 0 : fault_set(fault, "tls-cert", "%s: %s", path, why);
 }
 
 static int load_key(SSL_CTX *ctx, const char *path, struct fault *fault)
@@ -181,7 +175,7 @@ static int load_key(SSL_CTX *ctx, const char *path, struct fault *fault)
 		BIO_free(pem);
 		secret_file_free(&text);
 	}
-	return why == NULL ? 0 : fault_of(fault, "tls-key", path, why);
+	return why == NULL ? 0 : fault_set(fault, "tls-key", "%s: %s", path, why);
 }
 
 static int load_client_ca(SSL_CTX *ctx, const char *path, struct fault *fault)
@@ -198,7 +192,7 @@ static int load_client_ca(SSL_CTX *ctx, const char *path, struct fault *fault)
 	CHECK(EVP_Digest(text.data, text.len, session_context, NULL, EVP_sha256(), NULL) == 1);
 	CHECK(SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context)) == 1);
 	buf_fini(&text);
-	return why == NULL ? 0 : fault_of(fault, "tls-client-ca", path, why);
+	return why == NULL ? 0 : fault_set(fault, "tls-client-ca", "%s: %s", path, why);
 }
 
 static int load_tickets(struct tls_ticket_keys *keys, const char *path, struct fault *fault)
@@ -213,7 +207,7 @@ static int load_tickets(struct tls_ticket_keys *keys, const char *path, struct f
 		(void)!tls_ticket_keys_parse(keys, buf_bytes(&text), &why);
 		secret_file_free(&text);
 	}
-	return why == NULL ? 0 : fault_of(fault, "tls-ticket-key-file", path, why);
+	return why == NULL ? 0 : fault_set(fault, "tls-ticket-key-file", "%s: %s", path, why);
 }
 
 // ---- rules

@@ -363,7 +363,7 @@ static struct auth *auth_of_edge(const struct edge_conf *conf, const struct conf
 		conf_fault(&edge_conf_spec, result, fault.option, fault.what, &line);
 		fprintf(stderr, "%.*s\n", (int)line.len, (const char *)line.data);
 		buf_fini(&line);
-		free(fault.what);
+		fault_fini(&fault);
 	}
 	return auth;
 }

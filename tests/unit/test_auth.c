@@ -620,7 +620,7 @@ static void refuses_to_start_without_sound_keys(void **state)
 		if (strstr(fault.what, rows[i].why) == NULL || strstr(fault.what, "aaaa") != NULL) {
 			fail_msg("%s", fault.what);
 		}
-		free(fault.what);
+		fault_fini(&fault);
 	}
 	auth_free(NULL);
 	free(named);

@@ -61,7 +61,7 @@ static void assert_fault(const char *cert, const char *key, const char *ca, cons
 	if (strstr(fault.what, what) == NULL) {
 		fail_msg("wanted \"%s\" in \"%s\"", what, fault.what);
 	}
-	free(fault.what);
+	fault_fini(&fault);
 }
 
 static void a_file_that_is_none_is_a_fault_of_its_option(void **state)
