@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
@@ -73,16 +74,21 @@ static int fail(const struct router *router, const char *option, const char *val
 	return 1;
 }
 
+static int fail_at(const struct router *router, struct fault *fault)
+{
+	int result = fail(router, fault->option, NULL, fault->what);
+	fault_fini(fault);
+	return result;
+}
+
 // ---- files
 
 static int load_keys(struct router *router)
 {
-	const char *file;
-	const char *why;
-	if (link_keys_load(&router->keys, &router->conf.link_key_file, &file, &why) != 0) {
-		return fail(router, "link-key-file", file, why);
-	}
-	return 0;
+	struct fault fault;
+	return link_keys_load(&router->keys, &router->conf.link_key_file, &fault) == 0
+		? 0
+		: fail_at(router, &fault);
 }
 
 static int load_tls(struct router *router)
@@ -177,16 +183,15 @@ static struct route_options route_options_of(const struct router_conf *conf)
 static int load_anew(struct router *router, struct router_conf *conf, struct link_keys *keys,
 	struct buf *error, struct buf *ignored)
 {
-	const char *file;
-	const char *why;
+	struct fault fault;
 	if (conf_reload(&router_conf_spec, &router->conf, conf, router->argc, router->argv, error,
 		    ignored) != 0) {
 		return -1;
 	}
-	if (link_keys_load(keys, &conf->link_key_file, &file, &why) != 0) {
-		char *what = xasprintf("%s: %s", file, why);
-		conf_fault(&router_conf_spec, &router->conf_result, "link-key-file", what, error);
-		free(what);
+	if (link_keys_load(keys, &conf->link_key_file, &fault) != 0) {
+		conf_fault(&router_conf_spec, &router->conf_result, fault.option, fault.what,
+			error);
+		fault_fini(&fault);
 		router_conf_fini(conf);
 		return -1;
 	}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fault.h"
 #include "common/mem.h"
 #include "common/secret_file.h"
 #include "proto/link_hello.h"
@@ -36,18 +37,16 @@ static const char *load_key(struct link_keys *keys, const char *value)
 	return NULL;
 }
 
-int link_keys_load(struct link_keys *keys, const struct conf_list *files, const char **file,
-	const char **why)
+int link_keys_load(struct link_keys *keys, const struct conf_list *files, struct fault *fault)
 {
 	keys->keys = xcalloc(files->n, sizeof(keys->keys[0]));
 	keys->files = xcalloc(files->n, sizeof(keys->files[0]));
 	keys->edges = xcalloc(files->n, sizeof(keys->edges[0]));
 	for (size_t i = 0; i < files->n; i++) {
-		*file = files->items[i];
-		*why = load_key(keys, *file);
-		if (*why != NULL) {
+		const char *why = load_key(keys, files->items[i]);
+		if (why != NULL) {
 			link_keys_fini(keys);
-			return -1;
+			return fault_set(fault, "link-key-file", "%s: %s", files->items[i], why);
 		}
 	}
 	return 0;

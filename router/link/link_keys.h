@@ -9,6 +9,8 @@
 #include "common/check.h"
 #include "common/conf/conf.h"
 
+struct fault;
+
 struct link_keys {
 	struct bytes *keys; // n; borrowed from `files`
 	struct buf *files; // n; owned, wiped when freed
@@ -16,10 +18,9 @@ struct link_keys {
 	size_t n; // 0: no proof is asked (loopback and ipc)
 };
 
-// Fills the zeroed `keys` from the files. 0, or -1 with `*file` (borrowed from `files`) and what is
-// wrong with it (static or errno text); then `keys` is zeroed.
+// Fills the zeroed `keys` from the files. 0, or -1 with `fault` set and `keys` zeroed.
 MUST_CHECK int link_keys_load(struct link_keys *keys, const struct conf_list *files,
-	const char **file, const char **why);
+	struct fault *fault);
 void link_keys_fini(struct link_keys *keys);
 // A key for one edge opens for no other, and that edge comes with no other.
 bool link_keys_fit(const struct link_keys *keys, size_t index, struct bytes edge);
