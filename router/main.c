@@ -101,14 +101,9 @@ static int load_tls(struct router *router)
 	if (!link_url_is_tls(router->conf.listen)) {
 		return 0;
 	}
-	char *why;
-	router->tls = link_tls_new(LINK_ROLE_ROUTER, &files, router->conf.listen, &why);
-	if (router->tls == NULL) {
-		int result = fail(router, "listen", NULL, why);
-		free(why);
-		return result;
-	}
-	return 0;
+	struct fault fault;
+	router->tls = link_tls_new(LINK_ROLE_ROUTER, &files, router->conf.listen, &fault);
+	return router->tls != NULL ? 0 : fail_at(router, &fault);
 }
 
 static int load_files(struct router *router)

@@ -87,9 +87,8 @@ static int init_link_tls(struct edge *edge, struct fault *fault)
 		if (!link_url_is_tls(url)) {
 			continue;
 		}
-		edge->link_tls[i] = link_tls_new(LINK_ROLE_EDGE, &files, url, &fault->what);
+		edge->link_tls[i] = link_tls_new(LINK_ROLE_EDGE, &files, url, fault);
 		if (edge->link_tls[i] == NULL) {
-			fault->option = "router";
 			return -1;
 		}
 	}

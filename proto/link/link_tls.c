@@ -9,6 +9,7 @@
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
 
+#include "common/fault.h"
 #include "common/mem.h"
 #include "common/secret_file.h"
 
@@ -35,28 +36,15 @@ static char *host_of(const char *url)
 	return end != NULL ? xstrndup(start, (size_t)(end - start)) : xstrdup(start);
 }
 
-// A PEM file as text; NULL and `*why` if it cannot be read.
-static char *read_pem(const char *option, const char *path, char **why)
-{
-	struct buf text = { 0 };
-	const char *fault = "required for tls+tcp";
-	if (path == NULL || path[0] == '\0' ||
-		public_file_read(path, PEM_MAX, &text, &fault) != 0) {
-		*why = xasprintf("%s: %s", option, fault);
-		return NULL;
-	}
-	char *pem = xstrndup(text.data, text.len);
-	buf_fini(&text);
-	return pem;
-}
+typedef int read_fn(const char *path, size_t max, struct buf *out, const char **why);
 
-static char *read_key(const char *path, char **why)
+// A PEM file as text; NULL and `*why` (owned) if it cannot be read.
+static char *read_pem(const char *option, const char *path, read_fn *read, char **why)
 {
 	struct buf text = { 0 };
 	const char *fault = "required for tls+tcp";
-	if (path == NULL || path[0] == '\0' ||
-		secret_file_read(path, PEM_MAX, &text, &fault) != 0) {
-		*why = xasprintf("link-tls-key: %s", fault);
+	if (path == NULL || path[0] == '\0' || read(path, PEM_MAX, &text, &fault) != 0) {
+		*why = xasprintf("%s: %s", option, fault);
 		return NULL;
 	}
 	char *pem = xstrndup(text.data, text.len);
@@ -86,25 +74,30 @@ static const char *set_up(struct nng_tls_config *config, enum link_role role, co
 }
 
 struct nng_tls_config *link_tls_new(enum link_role role, const struct link_tls_files *files,
-	const char *url, char **why)
+	const char *url, struct fault *fault)
 {
 	struct nng_tls_config *config = NULL;
-	char *cert = read_pem("link-tls-cert", files->cert, why);
-	char *ca = cert != NULL ? read_pem("link-tls-ca", files->ca, why) : NULL;
-	char *key = ca != NULL ? read_key(files->key, why) : NULL;
+	char *why = NULL;
+	char *cert = read_pem("link-tls-cert", files->cert, public_file_read, &why);
+	char *ca = cert != NULL ? read_pem("link-tls-ca", files->ca, public_file_read, &why) : NULL;
+	char *key =
+		ca != NULL ? read_pem("link-tls-key", files->key, secret_file_read, &why) : NULL;
 	if (key != NULL) {
 		enum nng_tls_mode mode =
 			role == LINK_ROLE_EDGE ? NNG_TLS_MODE_CLIENT : NNG_TLS_MODE_SERVER;
 		if (nng_tls_config_alloc(&config, mode) != 0) {
 			mem_exhausted(); // nothing else makes it fail
 		}
-		const char *fault = set_up(config, role, cert, key, ca, url);
-		if (fault != NULL) {
-			*why = xstrdup(fault);
+		const char *wrong = set_up(config, role, cert, key, ca, url);
+		if (wrong != NULL) {
+			why = xstrdup(wrong);
 			nng_tls_config_free(config);
 			config = NULL;
 		}
 		explicit_bzero(key, strlen(key));
+	}
+	if (config == NULL) {
+		*fault = (struct fault){ role == LINK_ROLE_EDGE ? "router" : "listen", why };
 	}
 	free(cert);
 	free(ca);
