@@ -12,9 +12,9 @@
 
 #include "common/json_scan.h"
 #include "common/mem.h"
+#include "common/random.h"
 #include "edge/client/clients.h"
 #include "edge/client/conn_parts.h"
-#include "proto/link_hello.h"
 
 // ---- events
 
@@ -146,9 +146,8 @@ void sse_push_close(struct conn *c, enum close_reason reason)
 	size_t len = close_reason_payload(reason, payload);
 	struct buf out = { 0 };
 	if (rule->reconnect && rule->after_max_ms > 0) {
-		uint32_t random;
-		link_random(&random, sizeof(random));
 		uint32_t spread = rule->after_max_ms - rule->after_min_ms;
+		uint32_t random = (uint32_t)random_u64();
 		buf_printf(&out, "retry: %u\n", rule->after_min_ms + random % (spread + 1));
 	}
 	buf_append_str(&out, "event: close\ndata: ");
