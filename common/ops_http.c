@@ -231,13 +231,12 @@ static void on_retry(void *arg)
 	accept_while_there_is_room(arg);
 }
 
-struct ops_http *ops_http_new(struct loop *loop, struct net_addr *addr,
-	const struct ops_route *routes, void *arg)
+int ops_http_new(struct loop *loop, struct net_addr *addr, const struct ops_route *routes,
+	void *arg, struct ops_http **made)
 {
 	int fd = net_listen(addr, false, false, BACKLOG);
 	if (fd < 0) {
-		errno = -fd;
-		return NULL;
+		return fd;
 	}
 	struct ops_http *ops = xcalloc(1, sizeof(*ops));
 	ops->loop = loop;
@@ -246,7 +245,8 @@ struct ops_http *ops_http_new(struct loop *loop, struct net_addr *addr,
 	ops->fd = fd;
 	loop_timer_init(loop, &ops->retry, on_retry, ops);
 	accept_while_there_is_room(ops);
-	return ops;
+	*made = ops;
+	return 0;
 }
 
 void ops_http_free(struct ops_http *ops)

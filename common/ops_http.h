@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/buf.h"
+#include "common/check.h"
 #include "common/loop.h"
 #include "common/net.h"
 
@@ -23,7 +24,7 @@ struct ops_route {
 };
 
 // Listens on `addr` (its port is filled in) and serves `routes` (borrowed, ending with a NULL path)
-// until ops_http_free(). NULL with errno set if the address cannot be bound.
-struct ops_http *ops_http_new(struct loop *loop, struct net_addr *addr,
-	const struct ops_route *routes, void *arg);
+// until ops_http_free(). 0 and `*made`, or the negative errno if the address cannot be bound.
+MUST_CHECK int ops_http_new(struct loop *loop, struct net_addr *addr,
+	const struct ops_route *routes, void *arg, struct ops_http **made);
 void ops_http_free(struct ops_http *ops);

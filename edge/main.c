@@ -185,12 +185,11 @@ static int listen_for_operators(struct program *p)
 	}
 	struct net_addr addr;
 	int result = net_addr_parse(&addr, text);
+	if (result == 0) {
+		result = ops_http_new(p->loop, &addr, routes, p, &p->ops);
+	}
 	if (result != 0) {
 		return fail_address(p, "ops-listen", text, result);
-	}
-	p->ops = ops_http_new(p->loop, &addr, routes, p);
-	if (p->ops == NULL) {
-		return fail_address(p, "ops-listen", text, -errno);
 	}
 	char bound[NET_ADDR_TEXT_MAX];
 	net_addr_format(&addr, bound);

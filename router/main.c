@@ -2,7 +2,6 @@
 // thread: links, admin commands, the ops listener and signals all run in its loop, so nothing here
 // needs a lock.
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,9 +145,9 @@ static int listen_ops(struct router *router, char bound[NET_ADDR_TEXT_MAX])
 	if (net_addr_parse(&addr, text) != 0) {
 		return fail(router, "ops-listen", text, "not an address");
 	}
-	router->ops = ops_http_new(router->loop, &addr, ops_routes, router);
-	if (router->ops == NULL) {
-		return fail(router, "ops-listen", text, strerror(errno));
+	int result = ops_http_new(router->loop, &addr, ops_routes, router, &router->ops);
+	if (result != 0) {
+		return fail(router, "ops-listen", text, strerrordesc_np(-result));
 	}
 	net_addr_format(&addr, bound);
 	return 0;

@@ -73,13 +73,9 @@ void accept_stop(struct accept *a)
 static int add_listener(struct accept *a, struct net_addr *addr, bool exclusive, listener_fn *fn)
 {
 	CHECK(a->n < ACCEPT_LISTENERS_MAX);
-	int error;
-	struct listener *l = listener_new(a->turn->loop, addr, exclusive, fn, a->turn, &error);
-	if (l == NULL) {
-		return error;
-	}
-	a->listeners[a->n++] = l;
-	return 0;
+	int result = listener_new(a->turn->loop, addr, exclusive, fn, a->turn, &a->listeners[a->n]);
+	a->n += result == 0;
+	return result;
 }
 
 int accept_listen(struct accept *a, struct net_addr *addr, bool exclusive)

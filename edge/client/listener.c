@@ -95,13 +95,12 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-struct listener *listener_new(struct loop *loop, struct net_addr *addr, bool exclusive,
-	listener_fn *fn, void *arg, int *error)
+int listener_new(struct loop *loop, struct net_addr *addr, bool exclusive, listener_fn *fn,
+	void *arg, struct listener **made)
 {
 	int fd = net_listen(addr, true, exclusive, BACKLOG);
 	if (fd < 0) {
-		*error = fd;
-		return NULL;
+		return fd;
 	}
 	struct listener *l = xcalloc(1, sizeof(*l));
 	l->loop = loop;
@@ -111,7 +110,8 @@ struct listener *listener_new(struct loop *loop, struct net_addr *addr, bool exc
 	l->arg = arg;
 	loop_timer_init(loop, &l->resume, on_resume, l);
 	watch(l);
-	return l;
+	*made = l;
+	return 0;
 }
 
 void listener_free(struct listener *l)

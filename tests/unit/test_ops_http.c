@@ -28,8 +28,7 @@ static void start(struct fixture *f)
 	*f = (struct fixture){ 0 };
 	f->loop = loop_new();
 	assert_int_equal(net_addr_parse(&f->addr, "127.0.0.1:0"), 0);
-	f->ops = ops_http_new(f->loop, &f->addr, routes, f);
-	assert_non_null(f->ops);
+	assert_int_equal(ops_http_new(f->loop, &f->addr, routes, f, &f->ops), 0);
 }
 
 static void stop(struct fixture *f)
