@@ -12,6 +12,7 @@
 
 #include "proto/link_items.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "common/mem.h"
@@ -58,13 +59,13 @@ int link_batch_next(struct bytes *batch, struct bytes *item)
 		return 0;
 	}
 	if (batch->data[0] != BATCH_ELEMENT_TAG) {
-		return -1;
+		return -EPROTO;
 	}
 	uint64_t len = 0;
 	size_t at = 1;
 	for (unsigned shift = 0;; shift += 7) {
 		if (at == batch->len || at > VARINT_MAX) {
-			return -1;
+			return -EPROTO;
 		}
 		uint8_t byte = batch->data[at++];
 		len |= (uint64_t)(byte & 0x7f) << shift;
@@ -73,7 +74,7 @@ int link_batch_next(struct bytes *batch, struct bytes *item)
 		}
 	}
 	if (len > batch->len - at) {
-		return -1;
+		return -EPROTO;
 	}
 	*item = bytes_make(batch->data + at, (size_t)len);
 	batch->data += at + len;

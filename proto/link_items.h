@@ -38,8 +38,8 @@ enum refusal {
 // Appends one element (tag, length, item).
 void link_item_append(struct buf *out, const link_item *item);
 
-// Takes the next element off the front of `*batch`: 1 and the packed item, 0 at the end, -1 if the
-// rest is not a batch.
+// Takes the next element off the front of `*batch`: 1 and the packed item, 0 at the end,
+// -EPROTO if the rest is not a batch.
 MUST_CHECK int link_batch_next(struct bytes *batch, struct bytes *item);
 
 // Where unpacked items live: one block, reused, so that decoding allocates nothing once it is warm.

@@ -15,6 +15,10 @@
 #include <string.h>
 
 enum {
+	NEED_MORE = 1
+};
+
+enum {
 	BIT_FIN = 0x80,
 	BIT_RSV1 = 0x40,
 	BITS_RSV23 = 0x30,
@@ -97,14 +101,15 @@ int ws_header_decode(struct bytes data, bool allow_rsv1, struct ws_header *heade
 {
 	const uint8_t *p = data.data;
 	const size_t have = data.len;
+	header->header_len = 2;
 	if (have < 1) {
-		return -2;
+		return NEED_MORE;
 	}
 	if (!first_byte_legal(p[0], allow_rsv1)) {
 		return WS_CLOSE_PROTOCOL_ERROR;
 	}
 	if (have < 2) {
-		return -1;
+		return NEED_MORE;
 	}
 	header->fin = (p[0] & BIT_FIN) != 0;
 	header->rsv1 = (p[0] & BIT_RSV1) != 0;
@@ -114,7 +119,7 @@ int ws_header_decode(struct bytes data, bool allow_rsv1, struct ws_header *heade
 	}
 	const uint8_t length = p[1] & BITS_LENGTH;
 	const size_t extended = extended_len(length);
-	header->header_len = 2 + extended + MASK_LEN;
+	header->header_len += extended + MASK_LEN;
 	if (have >= 2 + extended) {
 		header->payload_len = extended > 0 ? read_big_endian(p + 2, extended) : length;
 		if (!length_legal(header->payload_len, extended)) {
@@ -122,7 +127,7 @@ int ws_header_decode(struct bytes data, bool allow_rsv1, struct ws_header *heade
 		}
 	}
 	if (have < header->header_len) {
-		return -(int)(header->header_len - have);
+		return NEED_MORE;
 	}
 	memcpy(header->mask, p + 2 + extended, MASK_LEN);
 	return 0;

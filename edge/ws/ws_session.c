@@ -139,19 +139,20 @@ static struct ws_event take_header(struct ws_session *s, const struct ws_limits 
 {
 	struct ws_header header;
 	bool rsv1 = limits->inflater != NULL;
-	int missing = ws_header_decode(bytes_make(s->head, s->head_len), rsv1, &header);
-	while (missing < 0 && in->used < in->len) {
+	int result = ws_header_decode(bytes_make(s->head, s->head_len), rsv1, &header);
+	while (result == 1 && in->used < in->len) {
 		size_t left = in->len - in->used;
-		size_t n = (size_t)-missing < left ? (size_t)-missing : left;
+		size_t missing = header.header_len - s->head_len;
+		size_t n = missing < left ? missing : left;
 		memcpy(s->head + s->head_len, in->data + in->used, n);
 		s->head_len = (uint8_t)(s->head_len + n);
 		in->used += n;
-		missing = ws_header_decode(bytes_make(s->head, s->head_len), rsv1, &header);
+		result = ws_header_decode(bytes_make(s->head, s->head_len), rsv1, &header);
 	}
-	if (missing > 0) {
-		return fail(s, (unsigned)missing, "illegal frame header");
+	if (result > 1) {
+		return fail(s, (unsigned)result, "illegal frame header");
 	}
-	return missing == 0 ? begin_frame(s, limits, &header) : no_event;
+	return result == 0 ? begin_frame(s, limits, &header) : no_event;
 }
 
 // All of a payload: what was gathered and its last piece, or the piece itself where it lies.

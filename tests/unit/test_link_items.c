@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 
 #include "proto/link_items.h"
@@ -62,7 +63,7 @@ static void refuses_every_truncation(void **state)
 	for (size_t len = 1; len < batch.len; len++) {
 		struct bytes rest = bytes_make(batch.data, len);
 		struct bytes packed;
-		assert_int_equal(link_batch_next(&rest, &packed), -1);
+		assert_int_equal(link_batch_next(&rest, &packed), -EPROTO);
 	}
 	buf_fini(&batch);
 }
@@ -78,7 +79,7 @@ static void refuses_what_is_no_element(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct bytes rest = bytes_make(rows[i], sizeof(rows[i]));
 		struct bytes packed;
-		assert_int_equal(link_batch_next(&rest, &packed), -1);
+		assert_int_equal(link_batch_next(&rest, &packed), -EPROTO);
 	}
 }
 
