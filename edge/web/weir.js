@@ -1,0 +1,172 @@
+// A client of Weir for browsers, workers, Node and Deno. The protocol is in proto/client.md.
+//
+// `Weir` is a connection. Its states:
+//
+//   connecting  a token is fetched, a socket opens, `connected` has not come yet
+//   open        messages pass
+//   closed      by close(), or because it was lost
+//
+// _enter() alone changes the state, and ends the one timer of the state before. Each try to connect
+// is an object, by which callbacks of a socket that was given up are known and ignored.
+//
+// Names with an underscore are for this file only.
+
+const DEFAULTS = {
+  codec: 'json',
+  openTimeout: 2000, // milliseconds, like all times here
+};
+
+class Emitter {
+  _handlers = new Map(); // event -> functions
+
+  on(event, fn) {
+    if (!this._handlers.has(event)) this._handlers.set(event, new Set());
+    this._handlers.get(event).add(fn);
+    return () => this._handlers.get(event).delete(fn);
+  }
+
+  // A handler that throws must not keep the others from theirs, or us from our order.
+  _emit(event, value) {
+    for (const fn of [...(this._handlers.get(event) ?? [])]) {
+      try {
+        fn(value);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+export class Weir extends Emitter {
+  constructor(url, options = {}) {
+    super();
+    this._options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...options };
+    this._codec = CODECS[this._options.codec];
+    if (!this._options.WebSocket) throw new TypeError('no WebSocket here: give one as an option');
+    if (!this._codec) throw new TypeError(`no codec ${this._options.codec}`);
+    this._url = typeof url === 'function' ? url : () => url;
+    if (this._url !== url) addressOf(url); // throws if it is none
+    this._token = options.token;
+    this._connect();
+  }
+
+  get state() {
+    return this._state;
+  }
+
+  close() {
+    if (this._state !== 'closed') this._stop({ code: 1000, reason: 'normal' });
+  }
+
+  // ---- states
+
+  // `fn` is called after `ms` milliseconds in this state.
+  _enter(state, ms, fn) {
+    this._state = state;
+    this._later(ms, fn);
+    this._emit('state', state);
+  }
+
+  _later(ms, fn) {
+    clearTimeout(this._timer);
+    this._timer = fn && setTimeout(fn, ms);
+  }
+
+  async _connect() {
+    const attempt = (this._attempt = {});
+    const { WebSocket } = this._options;
+    this._enter('connecting');
+    try {
+      const url = addressOf(await this._url());
+      if (attempt !== this._attempt) return;
+      const token = this._token;
+      if (/[^\w.-]/.test(token)) {
+        this._lost({ code: 4002, reason: '{"reason":"invalid_token","cause":"malformed"}' });
+        return;
+      }
+      const protocols = [this._codec.protocol];
+      if (token) protocols.push('bearer.' + token); // a URL would be logged
+      this._open(attempt, new WebSocket(url, protocols));
+    } catch (error) {
+      if (attempt !== this._attempt) return;
+      this._emit('error', error);
+      this._lost({});
+    }
+  }
+
+  _open(attempt, socket) {
+    const current = (fn) => (event) => attempt === this._attempt && fn(event);
+    const patience = () => this._later(this._options.openTimeout, () => this._lost({}));
+    this._socket = socket;
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = current(patience);
+    socket.onmessage = current((event) => this._receive(event.data));
+    socket.onerror = () => {}; // a close follows
+    socket.onclose = current((event) => this._lost(event));
+    patience();
+  }
+
+  _onConnected(message) {
+    this.clientId = message.clientId;
+    this._enter('open');
+    this._emit('connected', message);
+  }
+
+  // The connection, or the try to have one, has ended.
+  _lost({ code = 1006, reason = '' }) {
+    this._stop({ ...parseReason(reason), code });
+  }
+
+  _stop(end) {
+    this._drop(1000);
+    this._enter('closed');
+    if ([4001, 4002, 4003].includes(end.code)) this._emit('auth', end);
+    this._emit('close', end);
+  }
+
+  // Forgets the socket.
+  _drop(code) {
+    const socket = this._socket;
+    this._attempt = this._socket = undefined;
+    socket?.close(code);
+  }
+
+  // ---- what comes
+
+  _receive(data) {
+    let message;
+    try {
+      message = Object(this._codec.decode(data));
+    } catch (error) {
+      this._emit('error', error);
+      return;
+    }
+    if (message.type === 'connected') this._onConnected(message);
+  }
+}
+
+// ---- texts
+
+function addressOf(url) {
+  const address = new URL(url, globalThis.location?.href);
+  address.protocol = address.protocol.replace('http', 'ws');
+  address.searchParams.set('autojoin', '0');
+  return address.href;
+}
+
+// Of a Close frame: {"reason":"restart","reconnect":true,"after":[100,5000]}, or anything.
+function parseReason(text) {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return { reason: text };
+  }
+}
+
+// ---- codecs: what a frame looks like. Nothing above knows which one is spoken.
+
+const CODECS = {
+  json: { protocol: 'weir.v1.json', encode: JSON.stringify, decode: JSON.parse },
+};
