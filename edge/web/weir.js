@@ -1,10 +1,11 @@
 // A client of Weir for browsers, workers, Node and Deno. The protocol is in proto/client.md.
 //
-// `Weir` is a connection. Its states:
+// `Weir` is a connection that comes back. Its states:
 //
 //   connecting  a token is fetched, a socket opens, `connected` has not come yet
 //   open        messages pass
-//   closed      by close(), or because it was lost
+//   waiting     the next try is at a known time
+//   closed      by close(), or because the server said that another try is of no use
 //
 // _enter() alone changes the state, and ends the one timer of the state before. Each try to connect
 // is an object, by which callbacks of a socket that was given up are known and ignored.
@@ -13,8 +14,14 @@
 
 const DEFAULTS = {
   codec: 'json',
-  openTimeout: 2000, // milliseconds, like all times here
+  minDelay: 1000, // milliseconds, like all times here
+  maxDelay: 30000,
+  openTimeout: 2000,
+  maxAttempts: Infinity,
 };
+
+// Codes after which the same client must not come back, if the reason does not say it.
+const FINAL = [1002, 1003, 1007, 1008, 1009, 4001, 4002, 4004, 4005];
 
 class Emitter {
   _handlers = new Map(); // event -> functions
@@ -49,6 +56,8 @@ export class Weir extends Emitter {
     this._url = typeof url === 'function' ? url : () => url;
     if (this._url !== url) addressOf(url); // throws if it is none
     this._token = options.token;
+    this._attempts = 0; // since the last `connected`
+    this._losses = 0; // since then
     this._connect();
   }
 
@@ -77,6 +86,7 @@ export class Weir extends Emitter {
   async _connect() {
     const attempt = (this._attempt = {});
     const { WebSocket } = this._options;
+    this._attempts++;
     this._enter('connecting');
     try {
       const url = addressOf(await this._url());
@@ -110,13 +120,24 @@ export class Weir extends Emitter {
 
   _onConnected(message) {
     this.clientId = message.clientId;
+    this._attempts = this._losses = 0;
     this._enter('open');
     this._emit('connected', message);
   }
 
-  // The connection, or the try to have one, has ended.
+  // The connection, or the try to have one, has ended: the end is judged here.
   _lost({ code = 1006, reason = '' }) {
-    this._stop({ ...parseReason(reason), code });
+    const { minDelay, maxDelay, maxAttempts } = this._options;
+    const end = { ...parseReason(reason), code };
+    const again = code !== 4003 && (end.reconnect ?? !FINAL.includes(code));
+    if (!again || this._attempts >= maxAttempts) {
+      this._stop(end);
+      return;
+    }
+    this._drop();
+    const most = Math.min(maxDelay, minDelay * 2 ** this._losses++);
+    const [low, high] = Array.isArray(end.after) ? end.after : [0, most];
+    this._enter('waiting', low + Math.random() * (high - low), () => this._connect());
   }
 
   _stop(end) {
