@@ -58,6 +58,9 @@ export class Weir extends Emitter {
     this._token = options.token;
     this._attempts = 0; // since the last `connected`
     this._losses = 0; // since then
+    this._wake = this._wake.bind(this);
+    globalThis.addEventListener?.('online', this._wake);
+    globalThis.document?.addEventListener('visibilitychange', this._wake);
     this._connect();
   }
 
@@ -120,8 +123,9 @@ export class Weir extends Emitter {
 
   _onConnected(message) {
     this.clientId = message.clientId;
+    this._heartbeat = message.heartbeat ?? { interval: 30, timeout: 35 };
     this._attempts = this._losses = 0;
-    this._enter('open');
+    this._enter('open', this._heartbeat.interval * 1000, () => this._probe());
     this._emit('connected', message);
   }
 
@@ -137,11 +141,14 @@ export class Weir extends Emitter {
     this._drop();
     const most = Math.min(maxDelay, minDelay * 2 ** this._losses++);
     const [low, high] = Array.isArray(end.after) ? end.after : [0, most];
+    this._earliest = Date.now() + low;
     this._enter('waiting', low + Math.random() * (high - low), () => this._connect());
   }
 
   _stop(end) {
     this._drop(1000);
+    globalThis.removeEventListener?.('online', this._wake);
+    globalThis.document?.removeEventListener('visibilitychange', this._wake);
     this._enter('closed');
     if ([4001, 4002, 4003].includes(end.code)) this._emit('auth', end);
     this._emit('close', end);
@@ -154,9 +161,31 @@ export class Weir extends Emitter {
     socket?.close(code);
   }
 
+  // ---- signs of life
+
+  // After `interval` seconds of silence we ping, after `timeout` we give up.
+  _listen() {
+    this._later(this._heartbeat.interval * 1000, () => this._probe());
+  }
+
+  _probe() {
+    const { interval, timeout } = this._heartbeat;
+    this._send({ type: 'ping' });
+    this._later((timeout - interval) * 1000, () => this._lost({}));
+  }
+
+  // The network is back, or somebody looks: no reason to wait longer than the server asked us to.
+  _wake() {
+    if (globalThis.document?.visibilityState === 'hidden') return;
+    if (this._state === 'open') this._probe();
+    if (this._state !== 'waiting') return;
+    this._later(Math.max(0, this._earliest - Date.now()), () => this._connect());
+  }
+
   // ---- what comes
 
   _receive(data) {
+    if (this._state === 'open') this._listen();
     let message;
     try {
       message = Object(this._codec.decode(data));
@@ -165,6 +194,10 @@ export class Weir extends Emitter {
       return;
     }
     if (message.type === 'connected') this._onConnected(message);
+  }
+
+  _send(message) {
+    this._socket.send(this._codec.encode(message));
   }
 }
 

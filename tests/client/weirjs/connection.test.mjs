@@ -195,6 +195,42 @@ test('a reason that is no JSON, or an odd one, is no reason to stop', async (t) 
   }
 });
 
+test('after the interval of silence it pings, any message is a sign of life', async (t) => {
+  const { weir, peer, clock } = await opened(t);
+  await clock.go(29999);
+  assert.equal(peer.came.length, 0);
+  await clock.go(1);
+  await peer.next('ping');
+  peer.send({ type: 'pong', timestamp: 1 });
+  await until(() => clock.next() === 30000);
+  await clock.go(29999);
+  peer.send({ type: 'gap', room: 'nowhere' });
+  await until(() => clock.next() === 30000);
+  assert.equal(weir.state, 'open');
+});
+
+test('silence with an unanswered ping is the end of the connection', async (t) => {
+  const { weir, peer, clock } = await opened(t, {}, { heartbeat: { interval: 3, timeout: 5 } });
+  peer.socket._socket.pause(); // half open: nothing is closed, nothing is answered
+  await clock.go(4999);
+  assert.equal(weir.state, 'open');
+  await clock.go(1);
+  assert.equal(weir.state, 'waiting');
+});
+
+test('what a connection that was given up still says is not heard', async (t) => {
+  const heartbeat = { interval: 3, timeout: 5 };
+  const { weir, peer, clock, server } = await opened(t, {}, { heartbeat });
+  await clock.go(5000);
+  assert.equal(weir.state, 'waiting');
+  await clock.go(1000);
+  peer.hello({ clientId: 'ghost' });
+  peer.socket.close(4004);
+  await server.welcome({ clientId: 'c2' });
+  await until(() => weir.state === 'open');
+  assert.equal(weir.clientId, 'c2');
+});
+
 test('closing in a handler of any state is obeyed', async (t) => {
   for (const state of ['open', 'waiting', 'connecting']) {
     const { server, clock, client } = await start(t);
@@ -235,6 +271,42 @@ test('a handler that throws does not keep others from theirs', async (t) => {
   remove();
   weir._emit('connected', {});
   assert.equal(after.length, 1);
+});
+
+test('a page that is looked at, or online again, tries at once', async (t) => {
+  const listeners = new Map();
+  const target = {
+    addEventListener: (name, fn) => listeners.set(name, fn),
+    removeEventListener: (name) => listeners.delete(name),
+  };
+  Object.assign(globalThis, target, { document: { ...target, visibilityState: 'visible' } });
+  t.after(() => ['addEventListener', 'removeEventListener', 'document']
+    .forEach((name) => delete globalThis[name]));
+  const { weir, peer, clock, server } = await opened(t, { minDelay: 20000 });
+  Math.random = () => 0.99;
+  listeners.get('online')(); // when open: is the connection still there?
+  await peer.next('ping');
+  await clock.go(5000);
+  assert.equal(weir.state, 'waiting');
+  document.visibilityState = 'hidden';
+  listeners.get('visibilitychange')();
+  await clock.go(0);
+  assert.equal(weir.state, 'waiting');
+  document.visibilityState = 'visible';
+  listeners.get('visibilitychange')();
+  await clock.go(0);
+  assert.equal(weir.state, 'connecting');
+  const second = await server.welcome();
+  await until(() => weir.state === 'open');
+  second.close(4009, { reason: 'rate_limited', reconnect: true, after: [5000, 30000] });
+  await until(() => weir.state === 'waiting');
+  listeners.get('online')(); // but not before the time that the server asked for
+  await clock.go(4999);
+  assert.equal(weir.state, 'waiting');
+  await clock.go(1);
+  assert.equal(weir.state, 'connecting');
+  weir.close();
+  assert.equal(listeners.size, 0);
 });
 
 test('what is not JSON is said, and the connection lives on', async (t) => {
