@@ -10,6 +10,10 @@
 // _enter() alone changes the state, and ends the one timer of the state before. Each try to connect
 // is an object, by which callbacks of a socket that was given up are known and ignored.
 //
+// `Room` is a membership that outlives connections. Its position is the (epoch, seq) of the last
+// message it handed on. After a reconnect it asks for what came since, and drops what it has had.
+// So handlers see each message once and in order, or a `gap` or `reset`.
+//
 // Names with an underscore are for this file only.
 
 const DEFAULTS = {
@@ -22,6 +26,20 @@ const DEFAULTS = {
 
 // Codes after which the same client must not come back, if the reason does not say it.
 const FINAL = [1002, 1003, 1007, 1008, 1009, 4001, 4002, 4004, 4005];
+
+// Events of our own: nobody else can cause them by a message of that type.
+const OWN = 'state connected message error auth close gap recovered reset left'.split(' ');
+
+/** Why a request or a join failed: `code` and `outcome` as in proto/client.md. */
+export class WeirError extends Error {
+  constructor({ code, message = code, outcome = 'none', room, needs }) {
+    super(message);
+    Object.assign(this, { name: 'WeirError', code, outcome, room, needs });
+  }
+}
+
+const unavailable = (outcome, message) => new WeirError({ code: 'unavailable', outcome, message });
+const over = (outcome) => new WeirError({ code: 'closed', outcome, message: 'it is closed' });
 
 class Emitter {
   _handlers = new Map(); // event -> functions
@@ -44,6 +62,11 @@ class Emitter {
       }
     }
   }
+
+  _emitMessage(message) {
+    this._emit('message', message);
+    if (!OWN.includes(message.type)) this._emit(message.type, message);
+  }
 }
 
 export class Weir extends Emitter {
@@ -56,6 +79,9 @@ export class Weir extends Emitter {
     this._url = typeof url === 'function' ? url : () => url;
     if (this._url !== url) addressOf(url); // throws if it is none
     this._token = options.token;
+    this._rooms = new Map(); // name -> Room
+    this._sent = new Map(); // id -> request without an answer
+    this._lastId = 0;
     this._attempts = 0; // since the last `connected`
     this._losses = 0; // since then
     this._wake = this._wake.bind(this);
@@ -126,6 +152,7 @@ export class Weir extends Emitter {
     this._heartbeat = message.heartbeat ?? { interval: 30, timeout: 35 };
     this._attempts = this._losses = 0;
     this._enter('open', this._heartbeat.interval * 1000, () => this._probe());
+    this._joinAll();
     this._emit('connected', message);
   }
 
@@ -149,15 +176,22 @@ export class Weir extends Emitter {
     this._drop(1000);
     globalThis.removeEventListener?.('online', this._wake);
     globalThis.document?.removeEventListener('visibilitychange', this._wake);
+    for (const room of this._rooms.values()) room._reject(over('none'));
+    this._rooms.clear();
     this._enter('closed');
     if ([4001, 4002, 4003].includes(end.code)) this._emit('auth', end);
     this._emit('close', end);
   }
 
-  // Forgets the socket.
+  // Forgets the socket, and what only its connection knew.
   _drop(code) {
     const socket = this._socket;
     this._attempt = this._socket = undefined;
+    clearTimeout(this._joinTimer);
+    for (const room of this._rooms.values()) room._joined = room._joinId = undefined;
+    for (const request of this._sent.values()) {
+      this._settle(request, unavailable('unknown', 'the connection was lost'));
+    }
     socket?.close(code);
   }
 
@@ -193,11 +227,184 @@ export class Weir extends Emitter {
       this._emit('error', error);
       return;
     }
-    if (message.type === 'connected') this._onConnected(message);
+    const room = this._rooms.get(message.room);
+    switch (message.type) {
+      case 'connected':
+        return this._onConnected(message);
+      case 'ack':
+        return this._answer(message);
+      case 'pong':
+        return;
+      case 'error':
+        return this._onError(new WeirError(message), message.id, room);
+      case 'joined':
+        return room?._onJoined(message);
+      case 'left':
+        return message.id === undefined ? room?._onLeft(message) : this._answer(message);
+      case 'gap':
+        return room?._onGap(message);
+      case 'member:join':
+      case 'member:leave':
+        return room?._emit(message.type, message);
+      default:
+        return room?._onMessage(message);
+    }
+  }
+
+  _answer(message) {
+    const request = this._sent.get(message.id);
+    if (!request) return;
+    this._settle(request, message);
+  }
+
+  _onError(error, id, room) {
+    const request = this._sent.get(id);
+    if (request) {
+      this._settle(request, error);
+    } else if (room && id === room._joinId) {
+      room._onRefused(error);
+    } else {
+      room?._emit('error', error);
+      this._emit('error', error);
+    }
+  }
+
+  // ---- requests
+
+  // Sends a message now and returns the promise of its answer; not sent again.
+  _ask(message) {
+    return new Promise((resolve, reject) => {
+      message.id = String(++this._lastId);
+      this._sent.set(message.id, { id: message.id, resolve, reject });
+      this._send(message);
+    });
+  }
+
+  _settle(request, result) {
+    this._sent.delete(request.id);
+    if (result instanceof Error) request.reject(result);
+    else request.resolve(result);
   }
 
   _send(message) {
     this._socket.send(this._codec.encode(message));
+  }
+
+  // ---- rooms
+
+  join(name, { presence = false, since } = {}) {
+    let room = this._rooms.get(name);
+    if (!room) {
+      room = new Room(this, name, since);
+      if (this._state === 'closed') room._reject(over('none'));
+      else this._rooms.set(name, room);
+    }
+    if (presence && !room._presence) {
+      room._presence = true;
+      room._joinId = undefined; // ask once more
+      if (room._joined) room._join();
+    }
+    this._joinAll();
+    return room;
+  }
+
+  _joinAll() {
+    if (this._state !== 'open') return;
+    for (const room of this._rooms.values()) if (!room._joined && !room._joinId) room._join();
+  }
+
+  _joinSoon() {
+    const { minDelay } = this._options;
+    clearTimeout(this._joinTimer);
+    this._joinTimer = setTimeout(() => this._joinAll(), minDelay * (1 + Math.random()));
+  }
+}
+
+/** A membership; made by weir.join(). */
+class Room extends Emitter {
+  constructor(weir, name, since) {
+    super();
+    this._weir = weir;
+    this.name = name;
+    this.position = since?.epoch && since; // nothing before the first `joined`
+    this.ready = new Promise((resolve, reject) => {
+      this._resolve = resolve;
+      this._reject = reject;
+    });
+    this.ready.catch(() => {}); // there is an 'error' too
+  }
+
+  /** Does not fail: whoever has no connection is no member either. */
+  async leave() {
+    const weir = this._weir;
+    if (weir._rooms.get(this.name) !== this) return;
+    weir._rooms.delete(this.name);
+    this._reject(over('none'));
+    if (weir._state === 'open') {
+      await weir._ask({ type: 'leave', room: this.name }).catch(() => {});
+    }
+  }
+
+  _join() {
+    const weir = this._weir;
+    this._joinId = String(++weir._lastId);
+    weir._send({
+      type: 'join',
+      room: this.name,
+      id: this._joinId,
+      presence: this._presence || undefined,
+      since: this.position,
+    });
+  }
+
+  // Also comes without an id: for a join of unknown outcome, and when the room has a new epoch.
+  _onJoined(message) {
+    const { id, epoch, seq, recovered, messages = [] } = message;
+    if (id !== undefined && id !== this._joinId) return; // of an earlier membership
+    this._joined = true;
+    for (const one of messages) this._onMessage(one);
+    if (recovered === false || !this._isPast(epoch, seq)) this.position = { epoch, seq };
+    this._resolve(message);
+    if (recovered !== undefined) this._emit(recovered ? 'recovered' : 'reset', message);
+  }
+
+  // True if (epoch, seq) is not beyond what was handed on.
+  _isPast(epoch, seq) {
+    return this.position?.epoch === epoch && seq <= this.position.seq;
+  }
+
+  _onMessage(message) {
+    const { epoch, seq } = message;
+    if (this._weir._rooms.get(this.name) !== this || !this._joined) return;
+    if (seq) {
+      if (this._isPast(epoch, seq)) return;
+      this.position = { epoch, seq };
+    }
+    this._emitMessage(message);
+    this._weir._emitMessage(message);
+  }
+
+  _onGap(message) {
+    if (!this._isPast(message.epoch, message.to)) {
+      this.position = { epoch: message.epoch, seq: message.to };
+    }
+    this._emit('gap', message);
+  }
+
+  _onLeft(message) {
+    this._weir._rooms.delete(this.name);
+    this._emit('left', message);
+  }
+
+  _onRefused(error) {
+    this._joinId = undefined;
+    if (error.code === 'unavailable' || error.code === 'rate_limited') {
+      this._weir._joinSoon();
+      return;
+    }
+    this._weir._rooms.delete(this.name);
+    this._reject(error);
+    this._emit('error', error);
   }
 }
 
