@@ -14,6 +14,10 @@
 // message it handed on. After a reconnect it asks for what came since, and drops what it has had.
 // So handlers see each message once and in order, or a `gap` or `reset`.
 //
+// A request is queued until it is sent, then kept until it is answered. When a connection is lost,
+// publishes with a key, which the server publishes once, are queued again; the others are rejected
+// with outcome "unknown".
+//
 // Names with an underscore are for this file only.
 
 const DEFAULTS = {
@@ -23,6 +27,8 @@ const DEFAULTS = {
   openTimeout: 2000,
   maxAttempts: Infinity,
 };
+
+const KEY_LIFE = 270000; // the server remembers a key for 300 s
 
 // Codes after which the same client must not come back, if the reason does not say it.
 const FINAL = [1002, 1003, 1007, 1008, 1009, 4001, 4002, 4004, 4005];
@@ -80,8 +86,10 @@ export class Weir extends Emitter {
     if (this._url !== url) addressOf(url); // throws if it is none
     this._token = options.token;
     this._rooms = new Map(); // name -> Room
+    this._queue = []; // requests to be sent, in order
     this._sent = new Map(); // id -> request without an answer
     this._lastId = 0;
+    this._keys = Date.now().toString(36) + Math.random().toString(36).slice(1); // how ours begin
     this._attempts = 0; // since the last `connected`
     this._losses = 0; // since then
     this._wake = this._wake.bind(this);
@@ -153,6 +161,7 @@ export class Weir extends Emitter {
     this._attempts = this._losses = 0;
     this._enter('open', this._heartbeat.interval * 1000, () => this._probe());
     this._joinAll();
+    this._flush();
     this._emit('connected', message);
   }
 
@@ -174,6 +183,9 @@ export class Weir extends Emitter {
 
   _stop(end) {
     this._drop(1000);
+    for (const request of this._queue.splice(0)) {
+      this._settle(request, over(request.sentAt ? 'unknown' : 'none'));
+    }
     globalThis.removeEventListener?.('online', this._wake);
     globalThis.document?.removeEventListener('visibilitychange', this._wake);
     for (const room of this._rooms.values()) room._reject(over('none'));
@@ -189,9 +201,12 @@ export class Weir extends Emitter {
     this._attempt = this._socket = undefined;
     clearTimeout(this._joinTimer);
     for (const room of this._rooms.values()) room._joined = room._joinId = undefined;
-    for (const request of this._sent.values()) {
+    const sent = [...this._sent.values()];
+    this._sent.clear();
+    for (const request of sent.filter((one) => !one.again)) {
       this._settle(request, unavailable('unknown', 'the connection was lost'));
     }
+    this._queue = sent.filter((one) => one.again).concat(this._queue);
     socket?.close(code);
   }
 
@@ -255,6 +270,7 @@ export class Weir extends Emitter {
     const request = this._sent.get(message.id);
     if (!request) return;
     this._settle(request, message);
+    request.room?._onAck(message);
   }
 
   _onError(error, id, room) {
@@ -271,12 +287,32 @@ export class Weir extends Emitter {
 
   // ---- requests
 
+  _publish(name, room, type, fields, options) {
+    if (typeof type === 'object') return this._publish(name, room, type.type, type, fields);
+    const message = { ...fields, ...options, type, room: name };
+    message.key ??= this._keys + this._lastId;
+    if (!message.key) delete message.key;
+    return this._request(message, { room, again: Boolean(message.key), key: message.key });
+  }
+
   // Sends a message now and returns the promise of its answer; not sent again.
   _ask(message) {
     return new Promise((resolve, reject) => {
       message.id = String(++this._lastId);
       this._sent.set(message.id, { id: message.id, resolve, reject });
       this._send(message);
+    });
+  }
+
+  // Queues a message and returns the promise of its answer. `again`: it may be sent twice.
+  _request(message, request) {
+    return new Promise((resolve, reject) => {
+      if (this._state === 'closed') throw over('none');
+      const id = String(++this._lastId);
+      const frame = this._codec.encode({ ...message, id });
+      Object.assign(request, { id, frame, resolve, reject });
+      this._queue.push(request);
+      this._flush();
     });
   }
 
@@ -288,6 +324,32 @@ export class Weir extends Emitter {
 
   _send(message) {
     this._socket.send(this._codec.encode(message));
+  }
+
+  // Sends what is queued, in order. What is for a room waits until that is joined, so that it comes
+  // after the recovery of what was published before.
+  _flush() {
+    for (let i = 0; i < this._queue.length && this._state === 'open'; ) {
+      const { room } = this._queue[i];
+      if (room && this._rooms.get(room.name) === room && !room._joined) i++;
+      else this._sendQueued(this._queue.splice(i, 1)[0]);
+    }
+  }
+
+  _sendQueued(request) {
+    const problem = this._problemOf(request);
+    if (problem) return this._settle(request, problem);
+    request.sentAt ??= Date.now();
+    request.epoch ??= request.room?.position?.epoch;
+    this._sent.set(request.id, request);
+    this._socket.send(request.frame);
+  }
+
+  // A key is worth something for five minutes, and to the router that has seen it: a new one, which
+  // the room's new epoch gives away, might publish it a second time.
+  _problemOf({ key, sentAt, epoch, room }) {
+    const stale = Date.now() - sentAt > KEY_LIFE || (epoch && epoch !== room.position.epoch);
+    return key && sentAt && stale ? unavailable('unknown', 'the connection was lost') : null;
   }
 
   // ---- rooms
@@ -334,6 +396,10 @@ class Room extends Emitter {
     this.ready.catch(() => {}); // there is an 'error' too
   }
 
+  publish(type, fields, options) {
+    return this._weir._publish(this.name, this, type, fields, options);
+  }
+
   /** Does not fail: whoever has no connection is no member either. */
   async leave() {
     const weir = this._weir;
@@ -342,6 +408,7 @@ class Room extends Emitter {
     this._reject(over('none'));
     if (weir._state === 'open') {
       await weir._ask({ type: 'leave', room: this.name }).catch(() => {});
+      weir._flush();
     }
   }
 
@@ -366,6 +433,7 @@ class Room extends Emitter {
     if (recovered === false || !this._isPast(epoch, seq)) this.position = { epoch, seq };
     this._resolve(message);
     if (recovered !== undefined) this._emit(recovered ? 'recovered' : 'reset', message);
+    this._weir._flush();
   }
 
   // True if (epoch, seq) is not beyond what was handed on.
@@ -382,6 +450,13 @@ class Room extends Emitter {
     }
     this._emitMessage(message);
     this._weir._emitMessage(message);
+  }
+
+  // What was published with `echo: false` does not come, so that its ack moves the position. Only
+  // by one: before it there may be messages that are still to come by a recovery.
+  _onAck({ epoch, seq }) {
+    const { position } = this;
+    if (position?.epoch === epoch && seq === position.seq + 1) this.position = { epoch, seq };
   }
 
   _onGap(message) {
@@ -405,6 +480,7 @@ class Room extends Emitter {
     this._weir._rooms.delete(this.name);
     this._reject(error);
     this._emit('error', error);
+    this._weir._flush(); // one may publish where one may not join
   }
 }
 
