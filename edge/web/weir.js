@@ -15,8 +15,8 @@
 // So handlers see each message once and in order, or a `gap` or `reset`.
 //
 // A request is queued until it is sent, then kept until it is answered. When a connection is lost,
-// publishes with a key, which the server publishes once, are queued again; the others are rejected
-// with outcome "unknown".
+// questions, and publishes with a key, which the server publishes once, are queued again; the
+// others are rejected with outcome "unknown".
 //
 // Names with an underscore are for this file only.
 
@@ -69,9 +69,9 @@ class Emitter {
     }
   }
 
-  _emitMessage(message) {
+  _emitMessage(message, type = message.type) {
     this._emit('message', message);
-    if (!OWN.includes(message.type)) this._emit(message.type, message);
+    if (!OWN.includes(type)) this._emit(type, message);
   }
 }
 
@@ -247,6 +247,8 @@ export class Weir extends Emitter {
       case 'connected':
         return this._onConnected(message);
       case 'ack':
+      case 'history':
+      case 'presence':
         return this._answer(message);
       case 'pong':
         return;
@@ -261,6 +263,8 @@ export class Weir extends Emitter {
       case 'member:join':
       case 'member:leave':
         return room?._emit(message.type, message);
+      case 'admin:broadcast': // its own type is in `event`
+        return this._emitMessage(message, message.event);
       default:
         return room?._onMessage(message);
     }
@@ -287,9 +291,24 @@ export class Weir extends Emitter {
 
   // ---- requests
 
+  /** Publishes to the room `user:USER`. */
+  direct(user, type, fields, options) {
+    const own = type === 'direct' ? { ...fields, to: user } : fields;
+    return this._publish(`user:${user}`, null, type, own, options);
+  }
+
+  broadcast(type, fields) {
+    return this._request({ ...fields, event: type, type: 'admin:broadcast' }, {});
+  }
+
   _publish(name, room, type, fields, options) {
     if (typeof type === 'object') return this._publish(name, room, type.type, type, fields);
     const message = { ...fields, ...options, type, room: name };
+    if (message.ephemeral || type === 'typing') {
+      const answer = this._request(message, { now: true });
+      answer.catch(() => {}); // nobody has to look
+      return answer;
+    }
     message.key ??= this._keys + this._lastId;
     if (!message.key) delete message.key;
     return this._request(message, { room, again: Boolean(message.key), key: message.key });
@@ -304,13 +323,16 @@ export class Weir extends Emitter {
     });
   }
 
-  // Queues a message and returns the promise of its answer. `again`: it may be sent twice.
+  // Queues a message and returns the promise of its answer. `again`: it may be sent twice; `now`:
+  // it is not worth queueing.
   _request(message, request) {
     return new Promise((resolve, reject) => {
       if (this._state === 'closed') throw over('none');
+      if (request.now && this._state !== 'open') throw unavailable('none', 'not now');
       const id = String(++this._lastId);
       const frame = this._codec.encode({ ...message, id });
       Object.assign(request, { id, frame, resolve, reject });
+      if (request.now) return this._sendQueued(request);
       this._queue.push(request);
       this._flush();
     });
@@ -398,6 +420,15 @@ class Room extends Emitter {
 
   publish(type, fields, options) {
     return this._weir._publish(this.name, this, type, fields, options);
+  }
+
+  history({ before, limit } = {}) {
+    const message = { type: 'history', room: this.name, before, limit };
+    return this._weir._request(message, { again: true });
+  }
+
+  presence() {
+    return this._weir._request({ type: 'presence', room: this.name }, { again: true });
   }
 
   /** Does not fail: whoever has no connection is no member either. */

@@ -122,6 +122,21 @@ test('what was sent and not answered is sent again by its key, before what is ne
   assert.equal((await second).seq, 7);
 });
 
+test('without a key it is not sent again, and its outcome is unknown', async (t) => {
+  const fixture = await inTea(t);
+  const answer = fixture.room.publish('chat', { n: 1 }, { key: false });
+  const broadcast = fixture.weir.broadcast('notice', { text: 'x' });
+  assert.deepEqual(await fixture.peer.next('chat').then(({ n, key }) => [n, key]), [1, undefined]);
+  assert.equal((await fixture.peer.next('admin:broadcast')).event, 'notice');
+  const both = [answer, broadcast].map((one) =>
+    assert.rejects(one, { code: 'unavailable', outcome: 'unknown' }));
+  const peer = await again(fixture);
+  await Promise.all(both);
+  peer.send(joined(await peer.next('join'), 5, { recovered: true, messages: [] }));
+  await pause();
+  assert.equal(peer.came.length, 0);
+});
+
 test('but it waits for a connection if it was not sent', async (t) => {
   const fixture = await inTea(t);
   const reconnect = await lose(fixture);
@@ -169,11 +184,60 @@ test('where one may not join one may still publish', async (t) => {
   await answer;
 });
 
+test('what is ephemeral is sent now or never, without a key', async (t) => {
+  const fixture = await inTea(t);
+  const { room } = fixture;
+  const typing = room.publish('typing');
+  const cursor = room.publish('cursor', { x: 1 }, { ephemeral: true });
+  for (const answer of [typing, cursor]) {
+    const message = await fixture.peer.next();
+    assert.equal(message.key, undefined);
+    fixture.peer.send({ type: 'ack', id: message.id, room: 'tea', timestamp: 1, members: 2 });
+    assert.equal((await answer).seq, undefined);
+  }
+  const reconnect = await lose(fixture);
+  room.publish('typing'); // nobody has to catch it
+  await assert.rejects(room.publish('typing'), { code: 'unavailable', outcome: 'none' });
+  const peer = await reconnect();
+  peer.send(joined(await peer.next('join'), 5, { recovered: true, messages: [] }));
+  await pause();
+  assert.equal(peer.came.length, 0);
+});
+
 test('what cannot be JSON is rejected', async (t) => {
   const { room } = await inTea(t);
   const loop = {};
   loop.loop = loop;
   await assert.rejects(room.publish('chat', { loop }), TypeError);
+});
+
+test('history and presence resolve to their answers, also over a reconnect', async (t) => {
+  const fixture = await inTea(t);
+  const { room } = fixture;
+  const history = room.history({ before: 5, limit: 2 });
+  const asked = await fixture.peer.next('history');
+  assert.deepEqual(asked, { type: 'history', room: 'tea', before: 5, limit: 2, id: asked.id });
+  const messages = [chat('tea', 3), chat('tea', 4)];
+  fixture.peer.send({ type: 'history', room: 'tea', epoch: 'e1', seq: 5, messages, id: asked.id });
+  assert.deepEqual((await history).messages.map(({ seq }) => seq), [3, 4]);
+  const presence = room.presence();
+  await fixture.peer.next('presence');
+  const peer = await again(fixture);
+  await peer.next('join');
+  const { id } = await peer.next('presence');
+  peer.send({ type: 'presence', room: 'tea', users: 1, connections: 1, members: [], id });
+  assert.equal((await presence).users, 1);
+});
+
+test('direct() publishes to the room of a user', async (t) => {
+  const { peer, weir } = await inTea(t);
+  const note = weir.direct('bob', 'note', { text: 'psst' }, { key: 'k' });
+  const { id, ...rest } = await peer.next();
+  assert.deepEqual(rest, { type: 'note', room: 'user:bob', text: 'psst', key: 'k' });
+  peer.send(ack({ id }, 1));
+  await note;
+  weir.direct('bob', 'direct', { text: 'psst' }).catch(() => {});
+  assert.equal((await peer.next('direct')).to, 'bob');
 });
 
 test('what was published with echo: false does not come by a recovery either', async (t) => {

@@ -341,6 +341,16 @@ test('errors that answer nothing are said to the client and the room', async (t)
   assert.deepEqual(of(seen, 'error').map((error) => error.code), ['forbidden']);
 });
 
+test('a broadcast has its type in `event`', async (t) => {
+  const { peer, weir } = await inTea(t);
+  const seen = watch(weir, 'message notice admin:broadcast close');
+  const notice = { type: 'admin:broadcast', event: 'notice', from: 'c9', user: 'root', text: 'x' };
+  peer.send(notice, { ...notice, event: 'close' }, { ...notice, event: undefined });
+  await until(() => of(seen, 'message').length === 3);
+  assert.deepEqual(seen.map(([event]) => event),
+    ['message', 'notice', 'message', 'message', 'admin:broadcast']);
+});
+
 test('after close() a join fails', async (t) => {
   const { weir, room } = await inTea(t);
   const waiting = weir.join('waiting');
