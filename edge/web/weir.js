@@ -26,8 +26,11 @@ const DEFAULTS = {
   maxDelay: 30000,
   openTimeout: 2000,
   maxAttempts: Infinity,
+  queueBytes: 1 << 20,
 };
 
+const BUFFERED_MAX = 1 << 16; // bytes in the socket beyond which requests stay in the queue
+const BUFFERED_LOOK = 50; // a socket does not say when it has sent them, so we look
 const KEY_LIFE = 270000; // the server remembers a key for 300 s
 
 // Codes after which the same client must not come back, if the reason does not say it.
@@ -88,6 +91,7 @@ export class Weir extends Emitter {
     this._rooms = new Map(); // name -> Room
     this._queue = []; // requests to be sent, in order
     this._sent = new Map(); // id -> request without an answer
+    this._bytes = 0; // of both
     this._lastId = 0;
     this._keys = Date.now().toString(36) + Math.random().toString(36).slice(1); // how ours begin
     this._attempts = 0; // since the last `connected`
@@ -158,6 +162,7 @@ export class Weir extends Emitter {
   _onConnected(message) {
     this.clientId = message.clientId;
     this._heartbeat = message.heartbeat ?? { interval: 30, timeout: 35 };
+    this._maxMessage = message.maxMessage ?? Infinity;
     this._attempts = this._losses = 0;
     this._enter('open', this._heartbeat.interval * 1000, () => this._probe());
     this._joinAll();
@@ -199,7 +204,9 @@ export class Weir extends Emitter {
   _drop(code) {
     const socket = this._socket;
     this._attempt = this._socket = undefined;
+    clearTimeout(this._flushTimer);
     clearTimeout(this._joinTimer);
+    this._flushTimer = this._joinTimer = undefined;
     for (const room of this._rooms.values()) room._joined = room._joinId = undefined;
     const sent = [...this._sent.values()];
     this._sent.clear();
@@ -318,7 +325,7 @@ export class Weir extends Emitter {
   _ask(message) {
     return new Promise((resolve, reject) => {
       message.id = String(++this._lastId);
-      this._sent.set(message.id, { id: message.id, resolve, reject });
+      this._sent.set(message.id, { id: message.id, bytes: 0, resolve, reject });
       this._send(message);
     });
   }
@@ -328,18 +335,24 @@ export class Weir extends Emitter {
   _request(message, request) {
     return new Promise((resolve, reject) => {
       if (this._state === 'closed') throw over('none');
-      if (request.now && this._state !== 'open') throw unavailable('none', 'not now');
+      if (request.now && !this._maySend()) throw unavailable('none', 'not now');
       const id = String(++this._lastId);
       const frame = this._codec.encode({ ...message, id });
-      Object.assign(request, { id, frame, resolve, reject });
+      const bytes = byteLength(frame);
+      if (this._bytes + bytes > this._options.queueBytes) {
+        throw unavailable('none', 'the queue is full');
+      }
+      this._bytes += bytes;
+      Object.assign(request, { id, frame, bytes, resolve, reject });
       if (request.now) return this._sendQueued(request);
       this._queue.push(request);
-      this._flush();
+      if (!this._flushTimer) this._flush();
     });
   }
 
   _settle(request, result) {
     this._sent.delete(request.id);
+    this._bytes -= request.bytes;
     if (result instanceof Error) request.reject(result);
     else request.resolve(result);
   }
@@ -348,13 +361,21 @@ export class Weir extends Emitter {
     this._socket.send(this._codec.encode(message));
   }
 
+  _maySend() {
+    return this._state === 'open' && this._socket.bufferedAmount <= BUFFERED_MAX;
+  }
+
   // Sends what is queued, in order. What is for a room waits until that is joined, so that it comes
   // after the recovery of what was published before.
   _flush() {
-    for (let i = 0; i < this._queue.length && this._state === 'open'; ) {
+    this._flushTimer = undefined;
+    for (let i = 0; i < this._queue.length && this._maySend(); ) {
       const { room } = this._queue[i];
       if (room && this._rooms.get(room.name) === room && !room._joined) i++;
       else this._sendQueued(this._queue.splice(i, 1)[0]);
+    }
+    if (this._state === 'open' && !this._maySend()) {
+      this._flushTimer = setTimeout(() => this._flush(), BUFFERED_LOOK);
     }
   }
 
@@ -369,7 +390,10 @@ export class Weir extends Emitter {
 
   // A key is worth something for five minutes, and to the router that has seen it: a new one, which
   // the room's new epoch gives away, might publish it a second time.
-  _problemOf({ key, sentAt, epoch, room }) {
+  _problemOf({ bytes, key, sentAt, epoch, room }) {
+    if (bytes > this._maxMessage) {
+      return new WeirError({ code: 'too_big', message: `longer than ${this._maxMessage} bytes` });
+    }
     const stale = Date.now() - sentAt > KEY_LIFE || (epoch && epoch !== room.position.epoch);
     return key && sentAt && stale ? unavailable('unknown', 'the connection was lost') : null;
   }
@@ -531,6 +555,10 @@ function parseReason(text) {
   } catch {
     return { reason: text };
   }
+}
+
+function byteLength(frame) {
+  return typeof frame === 'string' ? new TextEncoder().encode(frame).length : frame.length;
 }
 
 // ---- codecs: what a frame looks like. Nothing above knows which one is spoken.

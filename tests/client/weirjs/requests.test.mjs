@@ -122,6 +122,19 @@ test('what was sent and not answered is sent again by its key, before what is ne
   assert.equal((await second).seq, 7);
 });
 
+test('it comes before what waited in the queue when the connection was lost', async (t) => {
+  const fixture = await inTea(t);
+  const { weir, room } = fixture;
+  room.publish('chat', { n: 1 }).catch(() => {});
+  await fixture.peer.next('chat');
+  Object.defineProperty(weir._socket, 'bufferedAmount', { get: () => 65537 });
+  room.publish('chat', { n: 2 }).catch(() => {});
+  const peer = await again(fixture);
+  peer.send(joined(await peer.next('join'), 5, { recovered: true, messages: [] }));
+  assert.equal((await peer.next('chat')).n, 1);
+  assert.equal((await peer.next('chat')).n, 2);
+});
+
 test('without a key it is not sent again, and its outcome is unknown', async (t) => {
   const fixture = await inTea(t);
   const answer = fixture.room.publish('chat', { n: 1 }, { key: false });
@@ -204,6 +217,33 @@ test('what is ephemeral is sent now or never, without a key', async (t) => {
   assert.equal(peer.came.length, 0);
 });
 
+test('the queue holds queueBytes, of what is queued and of what is not answered', async (t) => {
+  const fixture = await inTea(t, { queueBytes: 500 });
+  const { room } = fixture;
+  const text = 'ü'.repeat(80); // 160 bytes
+  const full = { code: 'unavailable', outcome: 'none', message: 'the queue is full' };
+  const first = room.publish('chat', { text });
+  const second = room.publish('chat', { text });
+  await assert.rejects(room.publish('chat', { text }), full);
+  const message = await fixture.peer.next('chat');
+  fixture.peer.send(ack(message, 6));
+  await first;
+  const reconnect = await lose(fixture);
+  const third = room.publish('chat', { text });
+  await assert.rejects(room.publish('chat', { text }), full);
+  const peer = await reconnect();
+  peer.send(joined(await peer.next('join'), 6, { recovered: true, messages: [] }));
+  for (const seq of [7, 8]) peer.send(ack(await peer.next('chat'), seq));
+  await Promise.all([second, third]);
+});
+
+test('a message longer than the server takes is not sent', async (t) => {
+  const { peer, room } = await inTea(t); // maxMessage is 1000
+  await assert.rejects(room.publish('chat', { text: 'ü'.repeat(490) }), { code: 'too_big' });
+  room.publish('chat', { text: 'ü'.repeat(400) }).catch(() => {});
+  await peer.next('chat');
+});
+
 test('what cannot be JSON is rejected', async (t) => {
   const { room } = await inTea(t);
   const loop = {};
@@ -238,6 +278,43 @@ test('direct() publishes to the room of a user', async (t) => {
   await note;
   weir.direct('bob', 'direct', { text: 'psst' }).catch(() => {});
   assert.equal((await peer.next('direct')).to, 'bob');
+});
+
+test('a socket that is full makes requests wait in the queue', async (t) => {
+  const fixture = await inTea(t, { queueBytes: 1000 });
+  const { weir, room, clock, peer } = fixture;
+  let buffered = 65537;
+  Object.defineProperty(weir._socket, 'bufferedAmount', { get: () => buffered });
+  const answers = [1, 2, 3].map((n) => room.publish('chat', { n }));
+  await assert.rejects(room.publish('typing'), { code: 'unavailable', outcome: 'none' });
+  await clock.go(49);
+  await pause();
+  assert.equal(peer.came.length, 0);
+  buffered = 0;
+  await clock.go(1);
+  for (let n = 1; n <= 3; n++) {
+    const message = await peer.next('chat');
+    assert.equal(message.n, n);
+    peer.send(ack(message, 5 + n));
+  }
+  await Promise.all(answers);
+});
+
+test('real back-pressure: a server that does not read costs no more than the queue', async (t) => {
+  const fixture = await inTea(t, { queueBytes: 1 << 20 });
+  const { weir, room, peer } = fixture;
+  weir._maxMessage = Infinity;
+  peer.socket._socket.pause();
+  const text = 'x'.repeat(10000);
+  let refused = 0;
+  for (let i = 0; i < 2000; i++) {
+    room.publish('chat', { text }).catch((error) => {
+      refused += error.message === 'the queue is full' ? 1 : 0;
+    });
+  }
+  await pause();
+  assert.ok(refused > 1800, `${refused}`);
+  assert.ok(weir._socket.bufferedAmount < 1 << 20);
 });
 
 test('what was published with echo: false does not come by a recovery either', async (t) => {
