@@ -34,7 +34,7 @@ const BUFFERED_LOOK = 50; // a socket does not say when it has sent them, so we 
 const KEY_LIFE = 270000; // the server remembers a key for 300 s
 
 // Codes after which the same client must not come back, if the reason does not say it.
-const FINAL = [1002, 1003, 1007, 1008, 1009, 4001, 4002, 4004, 4005];
+const FINAL = [1002, 1003, 1007, 1008, 1009, 4001, 4004, 4005];
 
 // Events of our own: nobody else can cause them by a message of that type.
 const OWN = 'state connected message error auth close gap recovered reset left'.split(' ');
@@ -96,6 +96,7 @@ export class Weir extends Emitter {
     this._keys = Date.now().toString(36) + Math.random().toString(36).slice(1); // how ours begin
     this._attempts = 0; // since the last `connected`
     this._losses = 0; // since then
+    this._refreshed = false; // a token was refused and another fetched since then
     this._wake = this._wake.bind(this);
     globalThis.addEventListener?.('online', this._wake);
     globalThis.document?.addEventListener('visibilitychange', this._wake);
@@ -107,7 +108,7 @@ export class Weir extends Emitter {
   }
 
   close() {
-    if (this._state !== 'closed') this._stop({ code: 1000, reason: 'normal' });
+    if (this._state !== 'closed' || this._refused) this._stop({ code: 1000, reason: 'normal' });
   }
 
   // ---- states
@@ -126,13 +127,14 @@ export class Weir extends Emitter {
 
   async _connect() {
     const attempt = (this._attempt = {});
-    const { WebSocket } = this._options;
+    const { getToken, WebSocket } = this._options;
     this._attempts++;
     this._enter('connecting');
     try {
+      this._token ??= await getToken?.();
       const url = addressOf(await this._url());
       if (attempt !== this._attempt) return;
-      const token = this._token;
+      const token = (attempt.token = this._token);
       if (/[^\w.-]/.test(token)) {
         this._lost({ code: 4002, reason: '{"reason":"invalid_token","cause":"malformed"}' });
         return;
@@ -164,6 +166,7 @@ export class Weir extends Emitter {
     this._heartbeat = message.heartbeat ?? { interval: 30, timeout: 35 };
     this._maxMessage = message.maxMessage ?? Infinity;
     this._attempts = this._losses = 0;
+    this._refreshed = false;
     this._enter('open', this._heartbeat.interval * 1000, () => this._probe());
     this._joinAll();
     this._flush();
@@ -172,31 +175,42 @@ export class Weir extends Emitter {
 
   // The connection, or the try to have one, has ended: the end is judged here.
   _lost({ code = 1006, reason = '' }) {
-    const { minDelay, maxDelay, maxAttempts } = this._options;
+    const { getToken, minDelay, maxDelay, maxAttempts } = this._options;
     const end = { ...parseReason(reason), code };
-    const again = code !== 4003 && (end.reconnect ?? !FINAL.includes(code));
+    const tokenRefused = code === 4002 || code === 4003;
+    const newer = this._token !== this._attempt.token; // by renew()
+    const refresh = tokenRefused && (newer || (getToken && !this._refreshed));
+    const again = tokenRefused ? refresh : end.reconnect ?? !FINAL.includes(code);
     if (!again || this._attempts >= maxAttempts) {
       this._stop(end);
       return;
     }
+    if (refresh && !newer) {
+      this._refreshed = true;
+      this._token = undefined;
+    }
     this._drop();
-    const most = Math.min(maxDelay, minDelay * 2 ** this._losses++);
+    const most = refresh ? 0 : Math.min(maxDelay, minDelay * 2 ** this._losses++);
     const [low, high] = Array.isArray(end.after) ? end.after : [0, most];
     this._earliest = Date.now() + low;
     this._enter('waiting', low + Math.random() * (high - low), () => this._connect());
   }
 
+  // With a new token (renew()) a client whose token was refused goes on.
   _stop(end) {
+    this._refused = [4001, 4002, 4003].includes(end.code);
     this._drop(1000);
     for (const request of this._queue.splice(0)) {
       this._settle(request, over(request.sentAt ? 'unknown' : 'none'));
     }
-    globalThis.removeEventListener?.('online', this._wake);
-    globalThis.document?.removeEventListener('visibilitychange', this._wake);
-    for (const room of this._rooms.values()) room._reject(over('none'));
-    this._rooms.clear();
+    if (!this._refused) {
+      globalThis.removeEventListener?.('online', this._wake);
+      globalThis.document?.removeEventListener('visibilitychange', this._wake);
+      for (const room of this._rooms.values()) room._reject(over('none'));
+      this._rooms.clear();
+    }
     this._enter('closed');
-    if ([4001, 4002, 4003].includes(end.code)) this._emit('auth', end);
+    if (this._refused) this._emit('auth', end);
     this._emit('close', end);
   }
 
@@ -261,6 +275,8 @@ export class Weir extends Emitter {
         return;
       case 'error':
         return this._onError(new WeirError(message), message.id, room);
+      case 'token:expiring':
+        return this._onExpiring(message);
       case 'joined':
         return room?._onJoined(message);
       case 'left':
@@ -296,7 +312,24 @@ export class Weir extends Emitter {
     }
   }
 
+  async _onExpiring(message) {
+    this._emit('token:expiring', message);
+    try {
+      if (this._options.getToken) await this.renew(await this._options.getToken());
+    } catch (error) {
+      this._emit('error', error); // when the token expires, 4003 makes us try once more
+    }
+  }
+
   // ---- requests
+
+  /** Resolves to the `ack`; without a connection at once, and the token is for the next one. */
+  async renew(token) {
+    this._token = token;
+    if (this._state === 'open') return this._ask({ type: 'auth', token });
+    if (this._state === 'closed' && !this._refused) throw over('none');
+    if (this._state === 'closed') this._connect();
+  }
 
   /** Publishes to the room `user:USER`. */
   direct(user, type, fields, options) {
@@ -404,7 +437,7 @@ export class Weir extends Emitter {
     let room = this._rooms.get(name);
     if (!room) {
       room = new Room(this, name, since);
-      if (this._state === 'closed') room._reject(over('none'));
+      if (this._state === 'closed' && !this._refused) room._reject(over('none'));
       else this._rooms.set(name, room);
     }
     if (presence && !room._presence) {

@@ -330,6 +330,20 @@ test('what was published with echo: false does not come by a recovery either', a
   assert.deepEqual(room.position, { epoch: 'e1', seq: 6 });
 });
 
+test('close() rejects what is not answered, and all that is asked later', async (t) => {
+  const fixture = await inTea(t);
+  const { weir, room, peer } = fixture;
+  const sent = room.publish('chat', { n: 1 });
+  await peer.next('chat');
+  const waiting = weir.join('elsewhere').publish('chat', {});
+  weir.close();
+  await assert.rejects(sent, { code: 'closed', outcome: 'unknown' });
+  await assert.rejects(waiting, { code: 'closed', outcome: 'none' });
+  await assert.rejects(room.publish('chat', {}), { code: 'closed', outcome: 'none' });
+  await assert.rejects(room.history(), { code: 'closed' });
+  await assert.rejects(weir.renew('x.y.z'), { code: 'closed' });
+});
+
 test('publishing in a handler of the answer keeps the order', async (t) => {
   const { peer, room } = await inTea(t);
   room.on('chat', ({ text }) => room.publish('echo', { text }).catch(() => {}));
