@@ -591,11 +591,135 @@ function parseReason(text) {
 }
 
 function byteLength(frame) {
-  return typeof frame === 'string' ? new TextEncoder().encode(frame).length : frame.length;
+  return typeof frame === 'string' ? utf8.encode(frame).length : frame.length;
 }
 
 // ---- codecs: what a frame looks like. Nothing above knows which one is spoken.
+//
+// The binary one is proto/client.proto. Fields are numbered from 1 on without holes, so a message
+// is the list of its fields, with their names in JSON. Published ones stand under ''. Of what
+// comes, # is a number that is zero if it is missing, ? a flag, {} JSON text and [] a list.
+
+const SENT = {
+  join: 'room since presence',
+  leave: 'room',
+  '': 'room type body key noEcho ephemeral',
+  direct: 'to body key',
+  history: 'room before limit',
+  presence: 'room',
+  auth: 'token',
+  ping: '',
+  'admin:broadcast': 'body',
+};
+const CAME = {
+  connected: 'clientId user username roles[] timestamp interval timeout expires maxMessage',
+  joined: 'room epoch seq# recovered members# messages[]',
+  left: 'room reason',
+  '': 'room type from user username epoch seq timestamp body{}',
+  ack: 'room epoch seq timestamp members duplicate?',
+  history: 'room epoch seq# messages[]',
+  presence: 'room users# connections# members[]',
+  'member:join': 'room user username',
+  'member:leave': 'room user username',
+  'token:expiring': 'in#',
+  gap: 'room epoch from to reason',
+  pong: 'timestamp',
+  error: 'code message room outcome',
+};
+const LISTED = { messages: CAME[''], members: 'user username clients' };
+
+const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder();
+
+function putVarint(out, value) {
+  for (; value > 127; value = Math.floor(value / 128)) out.push((value % 128) + 128);
+  out.push(value);
+}
+
+// What is empty, zero or false is left out. Texts and messages have their length before them.
+function putField(out, number, value, fields) {
+  if (!value) return;
+  if (typeof value === 'boolean' || typeof value === 'number') {
+    putVarint(out, number * 8);
+    putVarint(out, Number(value));
+    return;
+  }
+  const bytes = fields === undefined ? utf8.encode(value) : fieldsOf(value, fields);
+  putVarint(out, number * 8 + 2);
+  putVarint(out, bytes.length);
+  for (const byte of bytes) out.push(byte);
+}
+
+function fieldsOf(message, fields) {
+  const out = [];
+  fields.split(' ').forEach((name, i) => {
+    putField(out, i + 1, message[name], name === 'since' ? 'epoch seq' : undefined);
+  });
+  return out;
+}
+
+function encodeProto({ id, type, room, to, key, echo, ephemeral, ...own }) {
+  const kind = Object.hasOwn(SENT, type) ? type : '';
+  const body = JSON.stringify(own);
+  const message = { ...own, type, room, to, key, noEcho: echo === false, ephemeral, body };
+  const out = [];
+  putField(out, 1, id);
+  putField(out, Object.keys(SENT).indexOf(kind) + 2, message, SENT[kind]);
+  return Uint8Array.from(out);
+}
+
+// Calls `take` with the number and the value of each field.
+function eachField(bytes, take) {
+  let at = 0;
+  const varint = () => {
+    let value = 0;
+    let scale = 1;
+    for (; bytes[at] > 127; scale *= 128) value += (bytes[at++] - 128) * scale;
+    return value + bytes[at++] * scale;
+  };
+  while (at < bytes.length) {
+    const tag = varint();
+    let value = varint();
+    if (tag % 8) value = bytes.subarray(at, (at += value));
+    if (!(at <= bytes.length)) throw new RangeError('a message was cut off');
+    take(tag >> 3, value);
+  }
+}
+
+function messageOf(bytes, fields) {
+  const message = {};
+  const list = fields.split(' ').map((field) => /(\w+)(.*)/.exec(field));
+  for (const [, name, kind] of list) {
+    if (kind === '#') message[name] = 0;
+    if (kind === '[]') message[name] = [];
+  }
+  eachField(bytes, (number, value) => {
+    const [, name, kind] = list[number - 1] ?? [];
+    const listed = kind && LISTED[name];
+    if (typeof value === 'object') {
+      value = listed ? messageOf(value, listed) : fromUtf8.decode(value);
+    }
+    if (kind === '{}') Object.assign(message, JSON.parse(value));
+    else if (kind === '[]') message[name].push(value);
+    else message[name] = kind === '?' || value;
+  });
+  return message;
+}
+
+function decodeProto(data) {
+  let message;
+  eachField(new Uint8Array(data), (number, value) => {
+    const type = Object.keys(CAME)[number - 2];
+    if (number === 1) message = { id: fromUtf8.decode(value) };
+    else if (type !== undefined) message = { ...message, type, ...messageOf(value, CAME[type]) };
+  });
+  if (message.type === 'joined') message.recovered = [, true, false][message.recovered];
+  if (message.type !== 'connected') return message;
+  const { interval, timeout, expires, ...rest } = message;
+  return { ...rest, heartbeat: { interval, timeout }, session: { expires } };
+}
 
 const CODECS = {
   json: { protocol: 'weir.v1.json', encode: JSON.stringify, decode: JSON.parse },
+  proto: { protocol: 'weir.v1.proto', encode: encodeProto, decode: decodeProto },
 };

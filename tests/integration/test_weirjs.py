@@ -10,7 +10,7 @@ from harness import ROOT, SLOW, TestCase
 from test_node_clients import MODULES, missing
 
 TESTS = os.path.join(ROOT, "tests", "client", "weirjs")
-MODULES_NEEDED = ("ws",)
+MODULES_NEEDED = ("ws", "protobufjs")
 
 
 def not_here():
