@@ -1,13 +1,16 @@
-"""The JavaScript client: its own tests under node's runner."""
+"""The JavaScript client: its own tests under node's runner, and against real edges."""
 
 import glob
+import json
 import os
+import queue
 import re
 import subprocess
+import time
 import unittest
 
-from harness import ROOT, SLOW, TestCase
-from test_node_clients import MODULES, missing
+from harness import DEADLINE_S, ROOT, SLOW, ClusterTestCase, TestCase
+from test_node_clients import MODULES, NodeClient, missing
 
 TESTS = os.path.join(ROOT, "tests", "client", "weirjs")
 MODULES_NEEDED = ("ws", "protobufjs")
@@ -20,6 +23,68 @@ def not_here():
         if not os.path.isdir(os.path.join(MODULES, name)):
             return f"node's {name} is not installed (tests/run fetches it)"
     return None
+
+
+class Client(NodeClient):
+    """weir.js in a process of its own; what happens is kept."""
+
+    def __init__(self, urls, **options):
+        super().__init__("weirjs/driven.mjs", json.dumps({"urls": urls, **options}))
+        self.seen = []
+
+    def next(self, what):
+        """What happened next, with what is in its value beside it."""
+        try:
+            got = self.events.get(timeout=3 * DEADLINE_S)
+        except queue.Empty as e:
+            raise AssertionError(f"no {what} after {self.seen[-20:]}") from e
+        self.seen.append(got)
+        return {**got, **(got.get("value") or {}), "event": got["event"]}
+
+    def wait_for(self, event, **fields):
+        """The next such event."""
+        wanted = {"event": event, **fields}
+        while True:
+            got = self.next(wanted)
+            if all(got.get(name) == value for name, value in wanted.items()):
+                return got
+
+    def answer(self, call):
+        while True:
+            got = self.next(f"answer to {call}")
+            if got["event"] in ("done", "failed") and got["call"] == call:
+                return got
+
+    def call(self, call, **arguments):
+        self.act(call=call, **arguments)
+        got = self.answer(call)
+        if got["event"] == "failed":
+            raise AssertionError(f"{call} failed: {got}")
+        return got
+
+    def fail(self, call, **arguments):
+        self.act(call=call, **arguments)
+        return self.wait_for("failed", call=call)
+
+    def values(self, event):
+        return [got["value"] for got in self.seen if got["event"] == event]
+
+
+def url_of(edge):
+    return "ws://%s:%d" % edge.address
+
+
+class WeirTestMixin:
+    def setUp(self):
+        if not_here():
+            self.skipTest(not_here())
+        super().setUp()
+
+    def client(self, cluster, user, edges=(0, 1), **options):
+        options.setdefault("token", cluster.token(user))
+        client = Client([url_of(cluster.edges[i]) for i in edges], **options)
+        self.addCleanup(client.stop)
+        return client
 
 
 class Own(unittest.TestCase):
@@ -44,6 +109,88 @@ def add_own_tests():
 
 
 add_own_tests()
+
+
+class Talk(WeirTestMixin, ClusterTestCase):
+    expected_seconds = 10
+
+    def test_two_clients_talk_over_two_edges(self):
+        alice = self.client(self.cluster, "alice", (0,))
+        bob = self.client(self.cluster, "bob", (1,))
+        self.assertEqual(alice.wait_for("connected")["user"], "alice")
+        alice.call("join", room=self.room)
+        self.assertEqual(bob.call("join", room=self.room)["members"], 2)
+        ack = alice.call("publish", room=self.room, args=["chat", {"text": "milk?"}])
+        self.assertEqual((ack["seq"], ack["members"]), (1, 2))
+        for client in (alice, bob):
+            if not client.values("message"):
+                client.wait_for("message")
+            self.assertEqual(client.values("message")[0]["text"], "milk?")
+
+    def test_what_one_may_ask_is_answered(self):
+        alice = self.client(self.cluster, "alice", (0,))
+        alice.call("join", room=self.room, presence=True)
+        for n in (1, 2, 3):
+            alice.call("publish", room=self.room, args=[{"type": "chat", "n": n}])
+        history = alice.call("history", room=self.room, args=[{"before": 3, "limit": 1}])
+        self.assertEqual([m["n"] for m in history["messages"]], [2])
+        bob = self.client(self.cluster, "bob", (1,))
+        bob.call("join", room=self.room)
+        alice.wait_for("member:join", user="bob")
+        self.assertEqual(alice.call("presence", room=self.room)["users"], 2)
+        bob.call("publish", room=self.room, args=["typing"])
+        self.assertNotIn("seq", alice.wait_for("message", type="typing"))
+        bob.call("leave", room=self.room)
+        alice.wait_for("member:leave", user="bob")
+        alice.call("leave", room=self.room)
+
+    def test_direct_messages_and_broadcasts(self):
+        root = self.client(self.cluster, "root", (0,),
+                           token=self.cluster.token("root", roles=["admin"]))
+        bob = self.client(self.cluster, "bob", (1,), events=["notice", "admin:broadcast"])
+        bob.call("join", room="user:bob")
+        root.call("direct", args=["bob", "note", {"text": "psst"}])
+        self.assertEqual(bob.wait_for("message", type="note")["text"], "psst")
+        root.call("direct", args=["bob", "direct", {"text": "again"}])
+        self.assertEqual(bob.wait_for("message", type="direct")["text"], "again")
+        root.call("broadcast", args=["notice", {"text": "all hands"}])
+        self.assertEqual(bob.wait_for("notice")["text"], "all hands")
+        self.assertEqual(bob.fail("broadcast", args=["notice", {}])["code"], "forbidden")
+
+    def test_a_refused_join_says_what_is_missing(self):
+        token = self.cluster.token("alice", weir={"join": ["tea"], "publish": ["*"]})
+        alice = self.client(self.cluster, "alice", token=token)
+        self.assertEqual(alice.fail("join", room=self.room)["code"], "forbidden")
+
+    def test_an_expiring_token_is_renewed_and_the_connection_stays(self):
+        soon = int(time.time()) + 3
+        alice = self.client(self.cluster, "alice", asks=True,
+                            token=self.cluster.token("alice", exp=soon))
+        alice.wait_for("token?")
+        alice.act(token=self.cluster.token("alice", exp=soon + 3600))
+        alice.call("join", room=self.room)
+        alice.call("renew", args=[self.cluster.token("alice")])
+        self.assertEqual(alice.values("state"), [{"state": "open"}])
+
+    def test_an_expired_token_is_replaced_at_the_door(self):
+        alice = self.client(self.cluster, "alice", asks=True,
+                            token=self.cluster.token("alice", exp=int(time.time()) - 3600))
+        alice.wait_for("token?")
+        alice.act(token=self.cluster.token("alice"))
+        alice.wait_for("connected")
+
+    def test_a_bad_or_missing_token_ends_it(self):
+        for token, code in (("x.y.z", 4002), (None, 4001)):
+            alice = self.client(self.cluster, "alice", token=token)
+            self.assertEqual(alice.wait_for("auth")["code"], code)
+            alice.wait_for("close")
+
+    def test_one_who_is_put_out_stays_out(self):
+        alice = self.client(self.cluster, "kicked", (0,))
+        alice.wait_for("connected")
+        self.assertEqual(self.cluster.weirctl("kick", "--user", "kicked")[0], 0)
+        end = alice.wait_for("close")
+        self.assertEqual((end["code"], end["reason"]), (4004, "revoked"))
 
 
 if __name__ == "__main__":
