@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import re
+import signal
 import subprocess
 import time
 import unittest
@@ -191,6 +192,102 @@ class Talk(WeirTestMixin, ClusterTestCase):
         self.assertEqual(self.cluster.weirctl("kick", "--user", "kicked")[0], 0)
         end = alice.wait_for("close")
         self.assertEqual((end["code"], end["reason"]), (4004, "revoked"))
+
+
+class Loss(WeirTestMixin, TestCase):
+    """Programs die while two clients flood a room; each message comes once and in order."""
+
+    expected_seconds = 25
+    COUNT = 400
+
+    def flooding(self, cluster, edges=((0, 1), (1, 0))):
+        clients = [self.client(cluster, user, where, minDelay=200)
+                   for user, where in zip(("alice", "bob"), edges)]
+        for client in clients:
+            client.call("join", room="tea")
+        for client in clients:
+            client.act(call="flood", room="tea", count=self.COUNT, every=5)
+        for client, other in zip(clients, ("bob", "alice")):
+            client.wait_for("message", user=other, n=self.COUNT // 4)
+        return clients
+
+    def settled(self, clients):
+        return [client.wait_for("done", call="flood")["failed"] for client in clients]
+
+    def assert_all_once_and_in_order(self, clients):
+        """Each has had everything that each has published, and nothing twice."""
+        wanted = {(user, n) for user in ("alice", "bob") for n in range(1, self.COUNT + 1)}
+        for client in clients:
+            while len(client.values("message")) < len(wanted):
+                client.wait_for("message")
+            got = client.values("message")
+            self.assertEqual([m["seq"] for m in got], list(range(1, len(wanted) + 1)))
+            self.assertEqual({(m["user"], m["n"]) for m in got}, wanted)
+            for user in ("alice", "bob"):
+                self.assertEqual([m["n"] for m in got if m["user"] == user],
+                                 list(range(1, self.COUNT + 1)))
+            self.assertEqual(client.values("gap") + client.values("reset"), [])
+
+    def test_an_edge_is_killed(self):
+        cluster = self.start_cluster(edges=2, router={"history_messages": 1000})
+        clients = self.flooding(cluster)
+        cluster.edges[0].kill()
+        self.assertEqual(self.settled(clients), [[], []])
+        self.assert_all_once_and_in_order(clients)
+        self.assertEqual(len(clients[0].values("recovered")), 1)
+        self.assertEqual(len(clients[1].values("recovered")), 0)
+
+    def test_an_edge_is_stopped(self):
+        cluster = self.start_cluster(edges=2, router={"history_messages": 1000},
+                                     edge={"drain_timeout": "1s"})
+        clients = self.flooding(cluster)
+        cluster.edges[0].stop()
+        self.assertEqual(self.settled(clients), [[], []])
+        self.assert_all_once_and_in_order(clients)
+
+    def test_a_connection_that_is_dead_is_noticed_and_recovered(self):
+        cluster = self.start_cluster(edges=2,
+                                     router={"history_messages": 1000, "link_timeout": "60s"},
+                                     edge={"heartbeat_interval": "1s", "heartbeat_timeout": "2s"})
+        clients = self.flooding(cluster)
+        cluster.edges[0].signal(signal.SIGSTOP)
+        self.addCleanup(cluster.edges[0].signal, signal.SIGCONT)
+        clients[0].wait_for("recovered")
+        self.assertEqual(self.settled(clients), [[], []])
+        self.assert_all_once_and_in_order(clients)
+
+    def test_the_router_is_restarted(self):
+        cluster = self.start_cluster(edges=2, router={"history_messages": 1000})
+        clients = self.flooding(cluster)
+        cluster.router.stop()
+        cluster.restart_router()
+        self.assertEqual(self.settled(clients), [[], []])
+        for got in self.seen_until_the_end(clients):
+            self.assertEqual(len(got), 2 * self.COUNT)
+
+    def test_the_router_is_killed(self):
+        cluster = self.start_cluster(edges=2, router={"history_messages": 1000})
+        clients = self.flooding(cluster)
+        cluster.router.kill()
+        cluster.restart_router()
+        for failed in self.settled(clients):
+            for one in failed:
+                self.assertEqual(one, ["unavailable", "unknown"])
+        list(self.seen_until_the_end(clients))
+
+    def seen_until_the_end(self, clients):
+        """What each has had, nothing twice, when each has had a last message of each."""
+        for client in clients:
+            client.call("publish", room="tea", args=["chat", {"n": 0}])
+        for client in clients:
+            while sum(m["n"] == 0 for m in client.values("message")) < 2:
+                client.wait_for("message")
+            self.assertEqual(len(client.values("reset")), 1)
+            self.assertEqual(client.values("recovered") + client.values("gap"), [])
+            self.assertEqual(len(client.values("connected")), 1)
+            got = [(m["user"], m["n"]) for m in client.values("message") if m["n"]]
+            self.assertEqual(len(got), len(set(got)))
+            yield got
 
 
 if __name__ == "__main__":
