@@ -21,9 +21,10 @@ NEXT_S = 1  # a page that asks for work waits so long
 
 
 class PageServer:
-    """Serves a page, gives it work if it asks for any, and takes what it reports."""
+    """Serves a page, gives it work if it asks for any, and takes what it reports. `scripts`: which
+    file is served under which path beside it."""
 
-    def __init__(self, page):
+    def __init__(self, page, scripts=None):
         self.work = queue.Queue()
         self.reports = queue.Queue()
         self.asked = threading.Event()  # the page has been loaded
@@ -35,6 +36,9 @@ class PageServer:
                     with open(os.path.join(PAGES, page), "rb") as f:
                         self.answer(200, f.read())
                     owner.asked.set()
+                elif self.path in (scripts or {}):
+                    with open(scripts[self.path], "rb") as f:
+                        self.answer(200, f.read(), "text/javascript")
                 elif self.path == "/next":
                     try:
                         self.answer(200, json.dumps(owner.work.get(timeout=NEXT_S)).encode())
@@ -43,9 +47,9 @@ class PageServer:
                 else:
                     self.answer(404)
 
-            def answer(self, status, body=b""):
+            def answer(self, status, body=b"", kind="text/html"):
                 self.send_response(status)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Type", f"{kind}; charset=utf-8")
                 self.end_headers()
                 self.wfile.write(body)
 

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import time
 import unittest
+from urllib.parse import urlencode
 
 from harness import DEADLINE_S, ROOT, SLOW, ClusterTestCase, TestCase
+from test_browsers import ChromiumBrowser, FirefoxBrowser, PageServer
 from test_node_clients import MODULES, NodeClient, missing
 
 TESTS = os.path.join(ROOT, "tests", "client", "weirjs")
@@ -288,6 +290,42 @@ class Loss(WeirTestMixin, TestCase):
             got = [(m["user"], m["n"]) for m in client.values("message") if m["n"]]
             self.assertEqual(len(got), len(set(got)))
             yield got
+
+
+class BrowserTests:
+    """weir.js itself in a browser, on a page of another origin."""
+
+    expected_seconds = 15
+    COUNT = 60
+
+    def test_an_edge_is_killed_under_a_page(self):
+        scripts = {"/weir.js": os.path.join(ROOT, "edge", "web", "weir.js")}
+        page = PageServer(os.path.join("weirjs", "page.html"), scripts)
+        self.addCleanup(page.close)
+        cluster = self.start_cluster(edges=2, edge={"allowed_origins": [page.origin]},
+                                     router={"history_messages": 1000})
+        words = [("edge", url_of(edge)) for edge in cluster.edges]
+        words += [(user, cluster.token(user)) for user in ("alice", "bob")]
+        self.load(page, urlencode(words))
+        self.assertEqual(page.reports.get(timeout=12 * DEADLINE_S), {"event": "half"})
+        cluster.edges[0].kill()
+        for name in ("alice", "bob"):
+            report = page.reports.get(timeout=12 * DEADLINE_S)
+            self.assertEqual((report["event"], report.get("name")), ("all", name), report)
+            seen = report["seen"]
+            self.assertEqual([seq for _, seq, _ in seen], list(range(1, 2 * self.COUNT + 1)))
+            for user in ("alice", "bob"):
+                self.assertEqual([n for who, _, n in seen if who == user],
+                                 list(range(1, self.COUNT + 1)))
+            self.assertEqual("waiting" in report["states"], name == "alice")
+
+
+class Chromium(ChromiumBrowser, BrowserTests, TestCase):
+    pass
+
+
+class Firefox(FirefoxBrowser, BrowserTests, TestCase):
+    pass
 
 
 if __name__ == "__main__":
