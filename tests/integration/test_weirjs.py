@@ -114,6 +114,21 @@ def add_own_tests():
 add_own_tests()
 
 
+class Readme(WeirTestMixin, TestCase):
+    expected_seconds = 3
+
+    def test_its_examples_run(self):
+        cluster = self.start_cluster(edges=1)
+        tokens = {"alice": cluster.token("alice"),
+                  "service": cluster.token("service", roles=["admin"])}
+        program = os.path.join(TESTS, "readme.mjs")
+        done = subprocess.run(["node", program, url_of(cluster.edges[0]), json.dumps(tokens)],
+                              capture_output=True, text=True, check=False, timeout=60 * SLOW,
+                              env={**os.environ, "NODE_PATH": MODULES})
+        self.assertEqual(done.stdout.strip(), "6 examples ran", done.stdout + done.stderr)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
 class Talk(WeirTestMixin, ClusterTestCase):
     expected_seconds = 10
 
