@@ -16,7 +16,7 @@ from test_browsers import ChromiumBrowser, FirefoxBrowser, PageServer
 from test_node_clients import MODULES, NodeClient, missing
 
 TESTS = os.path.join(ROOT, "tests", "client", "weirjs")
-MODULES_NEEDED = ("ws", "protobufjs")
+MODULES_NEEDED = ("ws", "protobufjs", "typescript")
 
 
 def not_here():
