@@ -69,8 +69,15 @@ class Revocations(RevocationTestCase):
         alice = self.cluster.connect(1, token=self.token("alice", 60))
         eve.join("room")
         alice.join("room")
+        alice.publish("room", "before")
         self.one("revoke", "--user", "eve")
-        eve.expect_close(4004, "revoked")
+        alice.publish("room", "after")
+        eve.expect("chat", text="before")
+        with self.assertRaises(ws.Closed) as caught:
+            eve.next()
+        self.assertEqual(caught.exception.code, 4004)
+        eve.send_frame(ws.CLOSE, ws.close_payload(1000))
+        self.assertEqual(eve.stream.take_all(), b"")
         wait_until(lambda: alice.publish("room")["members"] == 1, "eve is no member any more")
 
     def test_one_token_is_revoked_by_its_id(self):
