@@ -117,7 +117,7 @@ class Shutdown(TestCase):
             port = taken.getsockname()[1]
             edge = self.start_process(cluster.spawn_edge("edge", listen=f"127.0.0.1:{port}"))
             cluster.processes.remove(edge)
-            self.assertNotEqual(edge.wait(2 * rawhttp.SLOW), 0)
+            self.assertEqual(edge.wait(2 * rawhttp.SLOW), 1)
         self.assertRegex(edge.text(), rf"(?m)^error: .*listen: .*{port}")
         self.assertNotIn("ready listen", edge.text())
 

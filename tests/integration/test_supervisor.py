@@ -96,7 +96,7 @@ class Supervised(TestCase):
             edge = self.start_process(cluster.spawn_edge(
                 "edge", listen="127.0.0.1:%d" % taken.getsockname()[1]))
             cluster.processes.remove(edge)
-            self.assertNotEqual(edge.wait(), 0)
+            self.assertEqual(edge.wait(), 1)
         supervisor.socket.setblocking(False)
         self.assertRaises(BlockingIOError, supervisor.hear)
 

@@ -228,7 +228,7 @@ class TokenTool(TestCase):
         self.assertEqual(good.returncode, 0, good.stderr)
         bad = self.run_tool("check", "--config", config, "-",
                             stdin=jwts.make(b"x" * 32, {"sub": "alice"}))
-        self.assertNotEqual(bad.returncode, 0)
+        self.assertEqual(bad.returncode, 1)
 
     def test_a_weak_or_open_key_is_refused(self):
         for name, data, mode in (("short", b"x" * 31, 0o600), ("empty", b"", 0o600),
@@ -236,14 +236,14 @@ class TokenTool(TestCase):
             with self.subTest(name=name):
                 path = self.cluster.write(name, data, mode)
                 done = self.run_tool("make", "--key", f"HS256:{path}", "--sub", "alice")
-                self.assertNotEqual(done.returncode, 0)
+                self.assertEqual(done.returncode, 1)
                 self.assertEqual(done.stdout, "")
 
     def test_usage_errors(self):
         for words in ([], ["make"], ["make", "--sub", "alice"], ["no-such"], ["inspect"]):
             with self.subTest(words=words):
                 done = self.run_tool(*words)
-                self.assertNotEqual(done.returncode, 0)
+                self.assertEqual(done.returncode, 2)
                 self.assertNotEqual(done.stderr, "")
 
     def test_a_kid_is_put_into_the_header(self):
