@@ -2,8 +2,9 @@
 // in which another allocation fails, and judges how each ended. So a unit test becomes a test of what
 // happens when memory runs out in the middle of it, and costs a fork each time instead of a start.
 //
-// The first run has no failure and counts. Then the n-th allocation fails, for all small n and a sample
-// of the others that is the same each time, in turn alone and with all that follow it. A run may end
+// The first run has no failure, must succeed, and counts. Then the n-th allocation fails, for all
+// small n and a sample of the others that is the same each time, in turn alone and with all that
+// follow it. A run may end
 // - as without a failure, or with a failed assertion of the test: what was asked could not be done,
 //   and that was said,
 // - or by the words "out of memory" and exit code 1, which is how our programs end when they have no
@@ -163,6 +164,9 @@ static bool run(uint64_t nth, bool for_good, int argc, char **argv, char **envp)
 	read_said(said_fd, said);
 	(void)close(said_fd);
 	const char *wrong = judge(status, said);
+	if (wrong == NULL && nth == 0 && status != 0) {
+		wrong = "failed although no allocation did";
+	}
 	if (wrong != NULL) {
 		printf("# OOM_AT=%" PRIu64 "%s: %s\n%s\n", nth, for_good ? " OOM_FOR_GOOD=1" : "",
 			wrong, said);
