@@ -11,6 +11,7 @@ Orders come as JSON lines on standard input, and some are answered on standard o
   {"do": "talk", "rate": N}              the same, but all that they do is to publish
   {"do": "slow", "count": N, "seconds": S, "room": R, "flood": F}
                                          N clients do not read, and if F, R is flooded
+  {"do": "wake"}                         those who do not read do so again
   {"do": "drop", "share": X}             this part of all clients breaks off
   {"do": "quiet", "within": S}           stop acting; answers {"quiet": ""} when all is answered,
                                          joined and delivered, else what is missing
@@ -38,7 +39,7 @@ READ_MAX = 65536
 TYPE = "chat"
 LARGE = "x" * 16000
 SLUGGISH_BUFFER = 8192  # of the kernel, of clients that may be told not to read
-PENDING_MAX = 40  # of a client's requests
+PENDING_MAX = 40  # requests of a client
 AWAY_S = (0.05, 0.6)
 PADS = (0, 0, 0, 0, 50, 200, 2000)  # bytes, of which one is drawn
 decoder = json.JSONDecoder()
@@ -332,7 +333,7 @@ class Client:
     def may_ask(self):
         s = self.session
         return (s is not None and s.state == "open" and not self.paused
-                and len(s.pending) <= PENDING_MAX)
+                and len(s.pending) <= self.fleet.pending_max)
 
     def pick_edge(self):
         """The first time its own, if it has one."""
@@ -417,6 +418,7 @@ class Fleet:
         self.rate = 0
         self.deed = self.act
         self.pads = setup.get("pads", PADS)
+        self.pending_max = setup.get("pending", PENDING_MAX)
         self.owed = 0.0
         self.last = time.monotonic()
         self.floods = []  # (until, room, sender)
@@ -532,6 +534,11 @@ class Fleet:
         if flood:
             senders = [c for c in self.clients if room in c.home and not c.sluggish]
             self.floods.append((time.monotonic() + seconds / 2, room, self.rng.choice(senders)))
+
+    def do_wake(self):
+        for _, client in self.wakes:
+            client.pause(False)
+        self.wakes = []
 
     def do_drop(self, share):
         for client in self.rng.sample(self.clients, int(len(self.clients) * share)):

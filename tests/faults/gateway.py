@@ -100,8 +100,13 @@ class Gateway:
             self.order(do="end")
             self.fleet.wait(DEADLINE_S)
         finally:
+            self.kill_fleet()
+
+    def kill_fleet(self):
+        if self.fleet is not None:
             self.fleet.kill()
             self.fleet.communicate()
+            self.fleet = None
 
     def recorded(self):
         """All events, those of the clients and those of the driver, in the order of their times."""
@@ -119,10 +124,12 @@ class Gateway:
         self.edges[i].wait(DEADLINE_S)
         self.edges[i] = self.cluster.spawn_edge(f"edge-{i}", **self.place_of(i)).wait_ready()
 
-    def end_router(self, number):
+    def end_router(self, *numbers):
+        """By one signal or several; returns the exit code."""
         self.record("router", "down")
-        self.router.signal(number)
-        self.router.wait()
+        for number in numbers:
+            self.router.signal(number)
+        return self.router.wait()
 
     def start_router(self):
         self.cluster.restart_router()
@@ -158,14 +165,16 @@ class Gateway:
         return (began, clients) if code == 0 and not lost else None
 
     def all_edges_known(self):
-        """Each has announced its clients, as its /ready says, and has not been given up since."""
+        """Each that runs has announced its clients, as its /ready says, and has not been given up
+        since."""
         gone = set()
         for line in list(self.router.lines):
             words = line.split()
             if "edge_gone" in words or "edge_up" in words:
                 edge = next(word for word in words if word.startswith("edge="))
                 (gone.add if "edge_gone" in words else gone.discard)(edge)
-        return not gone and all(edge.is_ready() for edge in self.edges)
+        return all(f"edge={edge.name}" not in gone and edge.is_ready()
+                   for edge in self.edges if edge.running())
 
     def sums(self):
         """Metrics beside what clients count."""
