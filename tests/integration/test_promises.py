@@ -3,10 +3,12 @@
 Each class is a row of that table, and a scenario (scenario.py) with the fault of the row.
 """
 
+import json
+import signal
 import unittest
 
-from harness import TestCase
-from scenario import Scenario
+from harness import SLOW, TestCase
+from scenario import SECOND, Scenario, rooms_of
 
 
 class NothingBreaks(Scenario, TestCase):
@@ -30,6 +32,116 @@ class NothingBreaks(Scenario, TestCase):
         for session in self.members():
             names = [n for received in session.received.values() for _, _, _, n in received]
             self.assertEqual(len(names), len(set(names)))
+
+
+class EdgeLost:
+    """The clients of the second edge go elsewhere; those of the first one are the others."""
+
+    def returned(self):
+        """[join] with `since` of those who came back."""
+        return [join for join in self.recording.requests("join", "joined") if join.since]
+
+    def assert_others_do_not_notice(self):
+        others = self.of_edge(0)
+        self.assert_none_closed(others)
+        self.assertEqual([s.new_epochs + s.gaps for s in others], [[]] * len(others))
+        self.assertEqual([r.code for s in others for r in s.requests.values() if r.code], [])
+        self.assert_as_fast_as_before(others)
+
+    def assert_none_lost_for_those_who_join_with_since(self):
+        """One after the other without a hole, from the first message to the last, over both of a
+        user's connections; but for the rooms where history did not reach back."""
+        sessions = {session.user: [] for session in self.of_edge(1)}
+        for session in self.recording.sessions.values():
+            sessions.get(session.user, []).append(session)
+        n_whole = 0
+        for user, both in sessions.items():
+            self.assertEqual(len(both), 2, user)
+            for room in both[0].received:
+                back = next(r for r in self.recording.requests("join", "joined", both[1:])
+                            if r.room == room)
+                if back.recovered:
+                    seqs = [seq for s in both for _, _, seq, _ in s.received[room]]
+                    self.assertEqual(seqs, list(range(1, len(seqs) + 1)), (user, room))
+                    self.assertEqual(seqs[-1], self.last_seq(room), (user, room))
+                    n_whole += 1
+        self.assertGreater(n_whole, len(self.returned()) // 2)
+
+    def last_seq(self, room):
+        return max(ack.seq for ack in self.recording.acks() if ack.room == room)
+
+    def assert_history_reaches_back_for_100_messages(self):
+        for join in self.returned():
+            missed = join.seq - join.since[1]
+            self.assertEqual(join.recovered, missed <= 100, (join.room, missed))
+
+
+class AnEdgeIsKilled(EdgeLost, Scenario, TestCase):
+    after_s = 4.5 * SLOW
+
+    @classmethod
+    def client(cls, i):
+        """Most of them are back at once, some when there are more messages than history keeps."""
+        late = {"away": [3 * SLOW, 3.5 * SLOW]} if i in (1, 3, 5) else {}
+        return {**super().client(i), **late}
+
+    @classmethod
+    def break_it(cls):
+        cls.gateway.end_edge(1, signal.SIGKILL)
+
+    def test_of_a_killed_edge_its_own_connections_break(self):
+        for session in self.of_edge(1):
+            self.assertIsNone(session.code)
+            self.assertLess(session.closed, self.broken + SECOND * SLOW)
+
+    def test_of_a_killed_edge_the_others_do_not_notice(self):
+        self.assert_others_do_not_notice()
+
+    def test_of_a_killed_edge_none_is_lost_for_those_who_join_elsewhere_with_since(self):
+        self.assert_none_lost_for_those_who_join_with_since()
+
+    def test_of_a_killed_edge_history_reaches_back_for_100_messages(self):
+        self.assert_history_reaches_back_for_100_messages()
+        self.assertEqual({join.recovered for join in self.returned()}, {True, False})
+
+
+class AnEdgeGetsSigterm(EdgeLost, Scenario, TestCase):
+    """So many rooms that history reaches back for as long as clients are told to wait."""
+
+    expected_seconds = 12
+    rooms = rooms_of(36)
+    after_s = 6.5
+    edge_options = {"drain_timeout": "2s"}
+
+    @classmethod
+    def home(cls, i):
+        """Four members in each room, of both edges."""
+        return [cls.rooms[(3 * i + 7 * step) % 36] for step in range(6)]
+
+    @classmethod
+    def client(cls, i):
+        return {**super().client(i), "patient": True}
+
+    @classmethod
+    def break_it(cls):
+        cls.gateway.end_edge(1, signal.SIGTERM)
+        cls.exit_code = cls.gateway.edges[1].wait()
+
+    def test_of_an_edge_with_sigterm_all_are_closed_with_1012_and_a_time_to_wait(self):
+        self.assertEqual(self.exit_code, 0)
+        for session in self.of_edge(1):
+            self.assertEqual(session.code, 1012)
+            reason = json.loads(session.reason)
+            low, high = reason.pop("after")
+            self.assertTrue(0 < low < high, session.reason)
+            self.assertEqual(reason, {"reason": "restart", "reconnect": True})
+        self.assert_none_closed(self.of_edge(0))
+
+    def test_of_an_edge_with_sigterm_none_is_lost_for_those_who_join_elsewhere_with_since(self):
+        self.assert_none_lost_for_those_who_join_with_since()
+
+    def test_of_an_edge_with_sigterm_history_reaches_back_for_100_messages(self):
+        self.assert_history_reaches_back_for_100_messages()
 
 
 if __name__ == "__main__":
