@@ -5,10 +5,11 @@ Each class is a row of that table, and a scenario (scenario.py) with the fault o
 
 import json
 import signal
+import time
 import unittest
 
 from harness import SLOW, TestCase
-from scenario import SECOND, Scenario, rooms_of
+from scenario import SECOND, Scenario, now_us, number_of, rooms_of
 
 
 class NothingBreaks(Scenario, TestCase):
@@ -142,6 +143,134 @@ class AnEdgeGetsSigterm(EdgeLost, Scenario, TestCase):
 
     def test_of_an_edge_with_sigterm_history_reaches_back_for_100_messages(self):
         self.assert_history_reaches_back_for_100_messages()
+
+
+class RouterRestarts:
+    """Ends and starts the router, and knows what a member must receive of that."""
+
+    n_restarts = 0
+
+    @classmethod
+    def end_router(cls, *numbers):
+        code = cls.gateway.end_router(*numbers)
+        if code != (-signal.SIGKILL if signal.SIGKILL in numbers else 0):
+            raise AssertionError(f"the router ends with {code}")
+
+    @classmethod
+    def start_router(cls):
+        cls.gateway.start_router()
+        cls.n_restarts += 1
+
+    @classmethod
+    def wait_for_edges(cls):
+        for edge in cls.gateway.edges:
+            cls.gateway.router.wait_for_line(f" edge_up edge={edge.name} ")
+
+    @classmethod
+    def prepare_restart(cls):
+        rows = cls.cluster.rows("restart-prepare")
+        if rows != [{"safe": True}]:
+            raise AssertionError(f"restart-prepare: {rows}")
+
+    def assert_one_joined_an_epoch(self, sessions):
+        """With `recovered:false` and `seq` 0, for each room and each new router."""
+        for session in sessions:
+            for room in self.home(number_of(session)):
+                new = [e for _, one, e, seq in session.new_epochs if (one, seq) == (room, 0)]
+                epochs = list(dict.fromkeys(e for _, e, _, _ in session.received[room]))
+                self.assertEqual(len(new), self.n_restarts, (session.user, room))
+                self.assertEqual(epochs, [e for e in epochs if e not in new] + new)
+            self.assertEqual(len(session.new_epochs), self.n_restarts * len(session.received))
+
+    def assert_none_lost_none_twice(self, sessions):
+        """All publishes are acked, and all members of a room receive the same: each message that
+        was acked, numbered from 1 on in each epoch."""
+        for room in self.rooms:
+            acked = sorted((r.epoch, r.seq, r.n) for r in self.recording.acks() if r.room == room)
+            received = [[word[1:] for word in session.received[room]]
+                     for session in sessions if room in session.received]
+            self.assertGreater(len(received), 0)
+            for one in received:
+                self.assertEqual(one, received[0])
+            self.assertEqual(sorted(received[0]), acked)
+            for epoch in {epoch for epoch, _, _ in acked}:
+                seqs = [seq for one, seq, _ in received[0] if one == epoch]
+                self.assertEqual(seqs, list(range(1, len(seqs) + 1)))
+        self.assertEqual([r.code for r in self.recording.errors()], [])
+
+
+class TheRouterGetsSigterm(RouterRestarts, Scenario, TestCase):
+    """Once while requests are on their way to it, once when restart-prepare has made it quiet."""
+
+    lossless = True
+    proxied = True
+
+    @classmethod
+    def break_it(cls):
+        for proxy in cls.gateway.proxies:
+            proxy.stall("up")
+        time.sleep(0.1 * SLOW)
+        cls.asked_by = now_us()
+        time.sleep(0.2 * SLOW)
+        cls.gateway.router.signal(signal.SIGTERM)
+        time.sleep(0.2 * SLOW)
+        for proxy in cls.gateway.proxies:
+            proxy.heal()
+        cls.end_router()
+        time.sleep(0.5)
+        cls.start_router()
+        time.sleep(1)
+        cls.prepare_restart()
+        cls.end_router(signal.SIGTERM)
+        time.sleep(0.5)
+        cls.start_router()
+
+    def test_of_a_router_with_sigterm_no_connection_is_closed(self):
+        self.assert_none_closed()
+
+    def test_of_a_router_with_sigterm_no_message_is_lost_and_none_comes_twice(self):
+        self.assert_none_lost_none_twice(self.members())
+
+    def test_of_a_router_with_sigterm_all_that_it_was_asked_is_answered_first(self):
+        """By the router that was asked, as the epoch says."""
+        old = {ack.epoch for ack in self.recording.acks() if ack.answered < self.broken}
+        asked = [ack for ack in self.recording.acks() if self.broken < ack.time < self.asked_by]
+        self.assertGreater(len(asked), 0)
+        self.assertEqual({ack.epoch for ack in asked} - old, set())
+        self.assertEqual(self.recording.errors(), [])
+
+    def test_of_a_router_with_sigterm_members_are_told_once_of_the_new_epoch(self):
+        self.assert_one_joined_an_epoch(self.members())
+
+
+class AHotRoom(RouterRestarts, Scenario, TestCase):
+    """All talk in one room, whose history keeps the last sixth of a second."""
+
+    expected_seconds = 11
+    rooms = rooms_of(1)
+    lossless = True
+    after_s = 1
+    ROUNDS = 4  # of two edges each
+
+    @classmethod
+    def home(cls, i):
+        return cls.rooms
+
+    @classmethod
+    def break_it(cls):
+        for _ in range(cls.ROUNDS):
+            cls.prepare_restart()
+            cls.end_router(signal.SIGTERM)
+            time.sleep(0.2)
+            cls.start_router()
+            time.sleep(1)
+
+    def test_of_a_planned_restart_a_hot_room_loses_nothing(self):
+        self.assert_none_closed()
+        self.assert_none_lost_none_twice(self.members())
+
+    def test_of_a_planned_restart_a_hot_room_is_told_once(self):
+        self.assert_one_joined_an_epoch(self.members())
 
 
 if __name__ == "__main__":
