@@ -9,7 +9,7 @@ import time
 import unittest
 
 from harness import SLOW, TestCase
-from scenario import SECOND, Scenario, now_us, number_of, rooms_of
+from scenario import RATE_MIN, SECOND, Scenario, now_us, number_of, rooms_of
 
 
 class NothingBreaks(Scenario, TestCase):
@@ -271,6 +271,60 @@ class AHotRoom(RouterRestarts, Scenario, TestCase):
 
     def test_of_a_planned_restart_a_hot_room_is_told_once(self):
         self.assert_one_joined_an_epoch(self.members())
+
+
+class AnEdgeIsLate(RouterRestarts, Scenario, TestCase):
+    """One edge is stopped when the next router comes, first after a SIGTERM, then after a kill."""
+
+    @classmethod
+    def break_it(cls):
+        cls.waits = []  # [begin, end]: no publish may be answered meanwhile
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            cls.end_router(number)
+            cls.gateway.edges[1].signal(signal.SIGSTOP)
+            time.sleep(0.2)
+            begin = now_us()
+            cls.start_router()
+            time.sleep(1)
+            cls.waits.append((begin, now_us()))
+            cls.gateway.edges[1].signal(signal.SIGCONT)
+            cls.wait_for_edges()
+            time.sleep(0.5)
+
+    def test_after_a_restart_publishes_wait_until_every_edge_is_back(self):
+        for begin, end in self.waits:
+            asked = [r for r in self.recording.requests("pub") if begin < r.time < end]
+            self.assertGreater(len(asked), RATE_MIN / 2)
+            self.assertEqual([r.n for r in asked if r.answered < end or r.answer != "ack"], [])
+
+    def test_after_a_restart_members_at_a_late_edge_get_the_new_epoch_from_its_first_message(self):
+        self.assert_none_closed()
+        self.assert_one_joined_an_epoch(self.members())
+
+
+class AnEdgeDoesNotComeBack(RouterRestarts, Scenario, TestCase):
+    LINK_TIMEOUT_S = 2 * SLOW
+    router_options = {"link_timeout": f"{LINK_TIMEOUT_S:g}s"}
+    after_s = LINK_TIMEOUT_S + 1.5
+
+    @classmethod
+    def break_it(cls):
+        cls.end_router(signal.SIGTERM)
+        cls.gateway.end_edge(1, signal.SIGKILL)
+        cls.start_router()
+        cls.started = now_us()
+
+    def test_after_a_restart_publishes_wait_for_link_timeout_at_most(self):
+        """Those of the edge that is there."""
+        sessions = self.of_edge(0)
+        asked = [r for r in self.recording.requests("pub", sessions=sessions)
+                 if self.broken < r.time < self.started + self.LINK_TIMEOUT_S * SECOND / 2]
+        self.assertGreater(len(asked), RATE_MIN / 4)
+        self.assertEqual({r.answer for r in asked}, {"ack"})
+        waited_s = max(r.answered - self.started for r in asked) / SECOND
+        self.assertLess(waited_s, self.LINK_TIMEOUT_S + 2 * SLOW)
+        self.assert_none_closed(sessions)
+        self.assert_one_joined_an_epoch(sessions)
 
 
 if __name__ == "__main__":
