@@ -9,7 +9,7 @@ import time
 import unittest
 
 from harness import SLOW, TestCase
-from scenario import RATE_MIN, SECOND, Scenario, now_us, number_of, rooms_of
+from scenario import MARGIN_US, RATE_MIN, SECOND, Scenario, now_us, number_of, rooms_of
 
 
 class NothingBreaks(Scenario, TestCase):
@@ -325,6 +325,74 @@ class AnEdgeDoesNotComeBack(RouterRestarts, Scenario, TestCase):
         self.assertLess(waited_s, self.LINK_TIMEOUT_S + 2 * SLOW)
         self.assert_none_closed(sessions)
         self.assert_one_joined_an_epoch(sessions)
+
+
+class TheRouterIsKilled(RouterRestarts, Scenario, TestCase):
+    """Once when one edge has not got all that is acked yet and much is asked, once as it is."""
+
+    proxied = True
+
+    @classmethod
+    def break_it(cls):
+        cls.kills = []  # times: of the last answer, when it was gone, when the next one ran
+        for harm in (cls.delay_one_edge, lambda: None):
+            last = now_us()
+            harm()
+            cls.end_router(signal.SIGKILL)
+            gone = now_us()
+            for proxy in cls.gateway.proxies:
+                proxy.cut(reset=True)
+                proxy.heal()
+            time.sleep(0.4 * SLOW)
+            cls.start_router()
+            cls.kills.append((last, gone, now_us()))
+            cls.wait_for_edges()
+            time.sleep(1)
+
+    @classmethod
+    def delay_one_edge(cls):
+        """The second edge gets nothing for a while, and at the end the router stands still."""
+        cls.gateway.proxies[1].stall("down")
+        time.sleep(0.2 * SLOW)
+        cls.gateway.router.signal(signal.SIGSTOP)
+        time.sleep(0.1 * SLOW)
+
+    def test_of_a_killed_router_no_connection_is_closed(self):
+        self.assert_none_closed()
+
+    def test_of_a_killed_router_publishes_wait_for_the_next_one(self):
+        for _, gone, up in self.kills:
+            asked = [r for r in self.recording.requests("pub") if gone + MARGIN_US < r.time < up]
+            self.assertGreater(len(asked), 0)
+            self.assertEqual([r.n for r in asked if r.answer != "ack" or r.answered < up], [])
+
+    def test_of_a_killed_router_what_it_may_have_taken_is_of_unknown_outcome(self):
+        """That, and nothing else: all other publishes are acked."""
+        errors = self.recording.errors()
+        self.assertGreater(len(errors), 0)
+        for error in errors:
+            self.assertEqual((error.kind, error.code, error.outcome),
+                             ("pub", "unavailable", "unknown"))
+            in_flight = any(last - MARGIN_US < error.time < gone + MARGIN_US
+                            for last, gone, _ in self.kills)
+            self.assertTrue(in_flight, error.n)
+        self.assertEqual([r.n for r in self.recording.requests("pub") if r.answer is None], [])
+
+    def test_of_a_killed_router_what_it_had_acked_may_be_lost_and_the_new_epoch_says_so(self):
+        """What a member misses is the end of an epoch, after which it received of another one."""
+        n_lost = 0
+        for session in self.members():
+            for room in session.received:
+                acked = [(r.epoch, r.seq) for r in self.recording.acks() if r.room == room]
+                received = {(epoch, seq) for _, epoch, seq, _ in session.received[room]}
+                for epoch, seq in set(acked) - received:
+                    self.assertNotEqual(epoch, session.received[room][-1][1])
+                    self.assertGreater(seq, max(one for e, one in received if e == epoch))
+                    n_lost += 1
+        self.assertGreater(n_lost, 0)
+
+    def test_of_a_killed_router_members_are_told_once_of_the_new_epoch(self):
+        self.assert_one_joined_an_epoch(self.members())
 
 
 if __name__ == "__main__":
