@@ -8,7 +8,7 @@ import signal
 import time
 import unittest
 
-from harness import SLOW, TestCase
+from harness import SLOW, TestCase, metrics_of, wait_until
 from scenario import MARGIN_US, RATE_MIN, SECOND, Scenario, now_us, number_of, rooms_of
 
 
@@ -393,6 +393,50 @@ class TheRouterIsKilled(RouterRestarts, Scenario, TestCase):
 
     def test_of_a_killed_router_members_are_told_once_of_the_new_epoch(self):
         self.assert_one_joined_an_epoch(self.members())
+
+
+class AClientDoesNotRead(Scenario, TestCase):
+    """Three of them, of both edges, in all rooms."""
+
+    pads = (4000,)
+    SLOW_CLIENTS = (0, 7, 14)
+
+    @classmethod
+    def client(cls, i):
+        return {**super().client(i), "sluggish": i in cls.SLOW_CLIENTS}
+
+    @classmethod
+    def home(cls, i):
+        return cls.rooms if i in cls.SLOW_CLIENTS else super().home(i)
+
+    @classmethod
+    def break_it(cls):
+        cls.gateway.order(do="slow", count=len(cls.SLOW_CLIENTS), seconds=3600, room=cls.rooms[0],
+                          flood=False)
+        wait_until(lambda: cls.n_closed() == len(cls.SLOW_CLIENTS), "they are closed")
+        cls.gateway.order(do="wake")  # to see how
+
+    @classmethod
+    def n_closed(cls):
+        sample = 'weir_edge_closes_total{reason="slow_consumer"}'
+        return sum(metrics_of(edge.ops).get(sample, 0) for edge in cls.gateway.edges)
+
+    def slow_clients(self):
+        return [s for s in self.members() if s.user in [f"user-{i}" for i in self.SLOW_CLIENTS]]
+
+    def others(self):
+        return [s for s in self.members() if s not in self.slow_clients()]
+
+    def test_a_client_that_does_not_read_is_closed_with_4008(self):
+        for session in self.slow_clients():
+            self.assertEqual((session.code, json.loads(session.reason)["reason"]),
+                             (4008, "slow_consumer"))
+        self.assert_none_closed(self.others())
+
+    def test_when_a_client_does_not_read_the_others_are_not_delayed(self):
+        self.assert_as_fast_as_before(self.others())
+        self.assertEqual([s.user for s in self.others() if s.gaps or s.new_epochs], [])
+        self.assertEqual(self.recording.errors(), [])
 
 
 if __name__ == "__main__":
