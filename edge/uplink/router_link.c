@@ -59,6 +59,7 @@ enum {
 	REDIAL_MIN_MS = 20,
 	REDIAL_MAX_MS = 2000,
 	REDIAL_PLANNED_MS = 50,
+	REDIAL_RESUME_MS = 100, // while the router may still keep the session
 	PLANNED_MAX_MS = 60000, // a restart that takes longer is treated as an outage
 	LINK_TIMEOUT_DEFAULT_MS = 6000,
 	GOODBYE_MS = 200,
@@ -601,24 +602,34 @@ static void on_redial(void *arg)
 	nng_stream_dialer_dial(link->dialer, link->dial_aio);
 }
 
-// A random delay in [0, bound), the bound doubling to REDIAL_MAX_MS: after an outage many edges do not
-// come back in step. A planned restart is no outage: clients wait for its end, and the router has
-// announced it, so all edges are back within REDIAL_PLANNED_MS and a dial's time.
+// The bound of the next random delay. It doubles to REDIAL_MAX_MS: after an outage many edges do not
+// come back in step. It stays small while clients wait for a router that has announced its restart,
+// and while the session can be resumed: a dial after its end loses what an earlier one had saved.
+static uint64_t redial_bound(struct router_link *link)
+{
+	if (clock_mono_ms() < link->planned_until_ms) {
+		return REDIAL_PLANNED_MS;
+	}
+	if (link->slow_redial) {
+		return REDIAL_MAX_MS;
+	}
+	if (link->session.id != 0) {
+		return REDIAL_RESUME_MS;
+	}
+	uint64_t bound = link->redial_ms;
+	link->redial_ms = 2 * bound < REDIAL_MAX_MS ? 2 * bound : REDIAL_MAX_MS;
+	return bound;
+}
+
 static void schedule_redial(struct router_link *link)
 {
 	uint32_t random;
 	random_fill(&random, sizeof(random));
 	pthread_mutex_lock(&link->lock);
-	bool planned = clock_mono_ms() < link->planned_until_ms;
-	bool slow = link->slow_redial;
+	uint64_t bound = redial_bound(link);
+	uint64_t floor = link->slow_redial ? REDIAL_MAX_MS / 2 : 1;
 	pthread_mutex_unlock(&link->lock);
-	uint64_t bound = planned ? REDIAL_PLANNED_MS : slow ? REDIAL_MAX_MS : link->redial_ms;
-	uint64_t floor = slow ? REDIAL_MAX_MS / 2 : 1;
 	loop_timer_start(&link->redial, floor + random % bound);
-	if (!planned) {
-		link->redial_ms =
-			2 * link->redial_ms < REDIAL_MAX_MS ? 2 * link->redial_ms : REDIAL_MAX_MS;
-	}
 }
 
 // Frees the connection that ended, then dials again.

@@ -439,5 +439,51 @@ class AClientDoesNotRead(Scenario, TestCase):
         self.assertEqual(self.recording.errors(), [])
 
 
+class LinkCut:
+    """Of the second edge."""
+
+    proxied = True
+
+    @classmethod
+    def refuse(cls, seconds):
+        """The connection is ended, and so is each new one."""
+        cls.cut(seconds, lambda proxy: proxy.refuse(True))
+
+    @classmethod
+    def cut(cls, seconds, harm):
+        """Returns when the edge has dialled again, which it does not after a short silence."""
+        router, proxy = cls.gateway.router, cls.gateway.proxies[1]
+        mark = router.mark()
+        harm(proxy)
+        time.sleep(seconds)
+        proxy.heal()
+        if seconds > cls.LINK_TIMEOUT_S / 2:
+            router.wait_for_line(" edge_up edge=edge-1 ", after=mark)
+
+
+class TheLinkIsCutForLess(LinkCut, RouterRestarts):
+    """Than link-timeout, by a second."""
+
+    LINK_TIMEOUT_S = 6 * SLOW
+    router_options = {"link_timeout": f"{LINK_TIMEOUT_S:g}s"}
+    lossless = True
+
+    def assert_nothing_is_noticed(self):
+        self.assert_none_closed()
+        self.assert_none_lost_none_twice(self.members())
+        self.assertEqual([s.new_epochs for s in self.members() if s.new_epochs], [])
+
+
+class TheLinkIsRefused(TheLinkIsCutForLess, Scenario, TestCase):
+    expected_seconds = 11
+
+    @classmethod
+    def break_it(cls):
+        cls.refuse(0.8 * cls.LINK_TIMEOUT_S)
+
+    def test_of_a_link_refused_for_less_than_link_timeout_none_is_closed_or_lost(self):
+        self.assert_nothing_is_noticed()
+
+
 if __name__ == "__main__":
     unittest.main()
