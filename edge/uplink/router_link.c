@@ -55,11 +55,13 @@
 enum {
 	TICK_MS = 50,
 	PING_EVERY_MS = 1000,
+	DIAL_LIMIT_MS = 10000, // a name may be slow to resolve; the kernel would try for minutes
+	DIAL_RESUME_LIMIT_MS = 1000, // while the router may still keep the session
 	OPEN_LIMIT_MS = 3000,
 	REDIAL_MIN_MS = 20,
 	REDIAL_MAX_MS = 2000,
 	REDIAL_PLANNED_MS = 50,
-	REDIAL_RESUME_MS = 100, // while the router may still keep the session
+	REDIAL_RESUME_MS = 100, // the same
 	PLANNED_MAX_MS = 60000, // a restart that takes longer is treated as an outage
 	LINK_TIMEOUT_DEFAULT_MS = 6000,
 	GOODBYE_MS = 200,
@@ -598,6 +600,8 @@ static void on_redial(void *arg)
 	struct router_link *link = arg;
 	pthread_mutex_lock(&link->lock);
 	link->state = STATE_DIALLING;
+	nng_aio_set_timeout(link->dial_aio,
+		link->session.id != 0 ? DIAL_RESUME_LIMIT_MS : DIAL_LIMIT_MS);
 	pthread_mutex_unlock(&link->lock);
 	nng_stream_dialer_dial(link->dialer, link->dial_aio);
 }
@@ -659,10 +663,21 @@ static void on_wake(void *arg)
 
 // ---- time (main loop)
 
+// NNG may take a dial for done that the kernel is still at: it trusts an event that says nothing. Such
+// a stream has no peer yet, so it is not polled, and nothing comes on it.
+static bool is_unanswered_dial(const struct router_link *link, uint64_t now_ms)
+{
+	uint64_t heard_ms = link_conn_last_rx_ms(link->conn);
+	return link->options.tls == NULL && !link_conn_is_polled(link->conn) && now_ms > heard_ms &&
+		now_ms - heard_ms > DIAL_RESUME_LIMIT_MS;
+}
+
 static void watch_opening(struct router_link *link, uint64_t now_ms)
 {
 	if (now_ms - link->opened_ms > OPEN_LIMIT_MS) {
 		log_refusal(link, "no answer to hello");
+		drop_conn(link);
+	} else if (link->session.id != 0 && is_unanswered_dial(link, now_ms)) {
 		drop_conn(link);
 	}
 }

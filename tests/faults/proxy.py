@@ -13,6 +13,7 @@ import time
 
 CHUNK = 16384
 DIRECTIONS = ("up", "down")
+BACKLOG = 128
 
 
 class Proxy:
@@ -23,11 +24,15 @@ class Proxy:
         self.lock = threading.Lock()
         self.links = []  # (edge's socket, router's socket)
         self.refusing = False
+        self.present = threading.Event()
+        self.holding = threading.Event()  # one connection is accepted, and no more
+        self.fillers = []
         self.gates = {direction: threading.Event() for direction in DIRECTIONS}
         self.bytes_per_s = None
         self.lifetime_s = None
         self.damage = {direction: None for direction in DIRECTIONS}
         self.open_gates()
+        self.present.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -53,6 +58,24 @@ class Proxy:
         for direction in directions:
             self.gates[direction].clear()
 
+    def vanish(self):
+        """As when a cable is pulled: nothing passes, nobody is told, and who dials hears nothing, since
+        the queue of connections is full."""
+        self.stall(*DIRECTIONS)
+        self.present.clear()
+        self.listener.listen(0)
+        self.fillers = [socket.create_connection(self.address)]
+        self.holding.wait()
+        self.fillers.append(socket.create_connection(self.address))
+
+    def appear(self):
+        for filler in self.fillers:
+            filler.close()
+        self.fillers = []
+        self.listener.listen(BACKLOG)
+        self.holding.clear()
+        self.present.set()
+
     def open_gates(self):
         for gate in self.gates.values():
             gate.set()
@@ -75,12 +98,16 @@ class Proxy:
         self.lifetime_s = None
         self.damage = {direction: None for direction in DIRECTIONS}
         self.open_gates()
+        self.appear()
 
     # ---- threads
 
     def _accept(self):
         while True:
             near, _ = self.listener.accept()
+            if not self.present.is_set():
+                self.holding.set()
+                self.present.wait()
             try:
                 if self.refusing:
                     raise ConnectionRefusedError

@@ -1,11 +1,17 @@
 """An edge dies or stands still: its members go after link-timeout, everybody else goes on."""
 
+import os
 import signal
+import sys
 import time
 import unittest
 
 import rawhttp
-from harness import TestCase, wait_until
+from harness import TestCase, parse_address, wait_until
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "faults"))
+
+from proxy import Proxy  # noqa: E402
 
 LINK_TIMEOUT_S = 2
 
@@ -154,6 +160,38 @@ class LongCut(TestCase):
             seen[message["room"]] += 1
             self.assertEqual(message["seq"], seen[message["room"]])
         bob.expect_nothing()
+
+
+class Silence(TestCase):
+    """The router's address answers nothing at all, not even with a refusal."""
+
+    expected_seconds = 4
+
+    def test_while_a_session_can_be_resumed_an_edge_dials_again_each_second(self):
+        """What the kernel tries by itself comes ever more rarely, and the session ends meanwhile."""
+        cluster = self.start_cluster(edges=0)
+        proxy = Proxy(parse_address(cluster.router.link_url.partition("//")[2]))
+        cluster.start_edge("edge", router=[proxy.url])
+        proxy.vanish()
+        proxy.cut()
+        dials = set()
+
+        def third_dial():
+            dials.update(dialling(proxy))
+            return len(dials) >= 3
+
+        wait_until(third_dial, "a third dial", 4 * rawhttp.SLOW)
+        proxy.heal()
+        wait_until(cluster.edges[0].is_ready, "the edge is back")
+
+
+def dialling(proxy):
+    """Ports from which it is dialled, and which have not been answered yet (SYN_SENT)."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for line in f.read().splitlines()[1:]:
+            _, near, far, state = line.split()[:4]
+            if state == "02" and int(far.rpartition(":")[2], 16) == proxy.address[1]:
+                yield int(near.rpartition(":")[2], 16)
 
 
 class Linger(TestCase):

@@ -450,6 +450,11 @@ class LinkCut:
         cls.cut(seconds, lambda proxy: proxy.refuse(True))
 
     @classmethod
+    def pull(cls, seconds):
+        """As of a cable: nothing passes, and nothing answers."""
+        cls.cut(seconds, lambda proxy: proxy.vanish())
+
+    @classmethod
     def cut(cls, seconds, harm):
         """Returns when the edge has dialled again, which it does not after a short silence."""
         router, proxy = cls.gateway.router, cls.gateway.proxies[1]
@@ -482,6 +487,21 @@ class TheLinkIsRefused(TheLinkIsCutForLess, Scenario, TestCase):
         cls.refuse(0.8 * cls.LINK_TIMEOUT_S)
 
     def test_of_a_link_refused_for_less_than_link_timeout_none_is_closed_or_lost(self):
+        self.assert_nothing_is_noticed()
+
+
+class TheLinkIsSilent(TheLinkIsCutForLess, Scenario, TestCase):
+    """First for less than half of link-timeout, after which an edge dials again."""
+
+    expected_seconds = 13
+
+    @classmethod
+    def break_it(cls):
+        cls.pull(0.2 * cls.LINK_TIMEOUT_S)
+        time.sleep(1)
+        cls.pull(0.75 * cls.LINK_TIMEOUT_S)
+
+    def test_of_a_link_silent_for_less_than_link_timeout_none_is_closed_or_lost(self):
         self.assert_nothing_is_noticed()
 
 
