@@ -505,5 +505,50 @@ class TheLinkIsSilent(TheLinkIsCutForLess, Scenario, TestCase):
         self.assert_nothing_is_noticed()
 
 
+class TheLinkIsCutForLonger(LinkCut, Scenario, TestCase):
+    """Meanwhile three rooms get more messages than history keeps, the others fewer."""
+
+    LINK_TIMEOUT_S = 2 * SLOW
+    router_options = {"link_timeout": f"{LINK_TIMEOUT_S:g}s"}
+    rooms = rooms_of(27)
+    BUSY = rooms[:3]
+
+    @classmethod
+    def home(cls, i):
+        """All are in the busy rooms; the others have four members each, of both edges."""
+        return [*cls.BUSY, *(cls.rooms[3 + (i + 7 * step) % 24] for step in range(4))]
+
+    @classmethod
+    def break_it(cls):
+        cls.refuse(2 * cls.LINK_TIMEOUT_S)
+
+    def test_of_a_link_cut_for_longer_no_connection_is_closed(self):
+        self.assert_none_closed()
+
+    def test_of_a_link_cut_for_longer_what_history_holds_is_sent_again(self):
+        """All messages of the quiet rooms, and the last hundred of the busy ones."""
+        for session in self.of_edge(1):
+            for room, received in session.received.items():
+                gaps = [gap for gap in session.gaps if gap[1] == room]
+                self.assertEqual(len(gaps), room in self.BUSY, (room, gaps))
+                seqs = [seq for _, _, seq, _ in received]
+                lost = [seq for _, _, _, low, high in gaps for seq in range(low, high + 1)]
+                self.assertEqual(sorted(seqs + lost), list(range(1, len(seqs) + len(lost) + 1)))
+                for told_at, _, epoch, _, high in gaps:
+                    self.assertLessEqual(high, self.top(room, epoch, told_at) - 100)
+
+    def top(self, room, epoch, when):
+        """How far a room had come at a time; what was acked then may not have been received yet."""
+        return max(ack.seq for ack in self.recording.acks()
+                   if (ack.room, ack.epoch) == (room, epoch) and ack.answered < when + MARGIN_US)
+
+    def test_of_a_link_cut_for_longer_the_rest_is_said_by_gap(self):
+        for session in self.of_edge(1):
+            self.assertEqual(sorted(room for _, room, _, _, _ in session.gaps), self.BUSY)
+            self.assertEqual(session.new_epochs, [])
+        for session in self.of_edge(0):
+            self.assertEqual(session.new_epochs + session.gaps, [])
+
+
 if __name__ == "__main__":
     unittest.main()
