@@ -38,6 +38,12 @@ static inline bool bytes_has_prefix(struct bytes a, const char *prefix)
 	return a.len >= len && memcmp(a.data, prefix, len) == 0;
 }
 
+// True if a byte of `a` is zero, behind which a C string would have lost the rest.
+static inline bool bytes_has_nul(struct bytes a)
+{
+	return a.len > 0 && memchr(a.data, 0, a.len) != NULL;
+}
+
 // The bytes of `a` from `offset` on; empty past its end.
 static inline struct bytes bytes_from(struct bytes a, size_t offset)
 {

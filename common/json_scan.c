@@ -1,18 +1,19 @@
 // JSON for those who only carry it. The gateway must know that a client's text is valid and where a
 // handful of its members are; the rest it passes on as the sender wrote it, so that 1.10 stays 1.10
-// and a 40-digit number survives. A tree (jansson's) would cost up to 79 bytes of heap for a byte of
-// input and could not give the sender's bytes back.
+// and a 40-digit number survives. A tree (jansson's) would cost up to 79 bytes of heap for a byte
+// of input and could not give the sender's bytes back.
 //
 // One walk over the text does all: skip_value() steps over one value, whatever is in it, and checks
-// it against the grammar of RFC 8259 on the way. Nesting is a bit per level in one word, so there is
-// neither recursion nor a stack that a stranger could fill.
+// it against the grammar of RFC 8259 on the way. Nesting is a bit per level in one word, so there
+// is neither recursion nor a stack that a stranger could fill.
 //
-// Invariants: `at` never passes `len`; a cursor only moves over bytes that are part of a valid text,
-// so what a member's spans hold needs no second check, and json_string_decode() may trust its input.
+// Invariants: `at` never passes `len`; a cursor only moves over bytes that are part of a valid
+// text, so what a member's spans hold needs no second check, and json_string_decode() may trust its
+// input.
 //
 // What it refuses to know: UTF-8 (checked once, when the text arrived), which names matter, and
-// what numbers are worth beyond unsigned integers. Strings may not hold U+0000: too many receivers
-// are C programs.
+// what numbers are worth beyond unsigned integers. An escaped U+0000 is a character like any other
+// here; a caller for whom it is not looks at the decoded text (bytes_has_nul()).
 #include "common/json_scan.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ struct cursor {
 	size_t len;
 };
 
-// The byte at the cursor, or 0 at the end: U+0000 is nowhere part of a JSON text.
+// The byte at the cursor, or 0 at the end: a zero byte is nowhere part of a JSON text.
 static uint8_t peek(const struct cursor *c)
 {
 	return c->at < c->len ? c->data[c->at] : 0;
@@ -112,7 +113,7 @@ static bool is_low_surrogate(int32_t unit)
 }
 
 // What a \u escape stands for, its second half included; the cursor is behind the "\u". -1 for
-// half a pair, 0 for U+0000: neither is allowed.
+// half a pair, which is not allowed.
 static int32_t take_code_point(struct cursor *c)
 {
 	int32_t unit = take_hex4(c);
@@ -153,7 +154,7 @@ static uint8_t short_escape(uint8_t letter)
 static bool skip_escape(struct cursor *c)
 {
 	if (take(c, 'u')) {
-		return take_code_point(c) > 0;
+		return take_code_point(c) >= 0;
 	}
 	bool known = short_escape(peek(c)) != 0;
 	c->at += known ? 1 : 0;

@@ -32,9 +32,9 @@ struct json_member {
 };
 
 // A walk over the members of the object `text`. The whole text (valid UTF-8 is the caller's to have
-// checked) is validated as the walk proceeds; json_scan_next() answers 1 with a member, 0 at the end
-// of a valid text, -EBADMSG at the first fault: not an object, deeper than JSON_DEPTH_MAX (the
-// object itself is level 1), trailing bytes, bad escapes, lone surrogates, \u0000, bad numbers.
+// checked) is validated as the walk proceeds; json_scan_next() answers 1 with a member, 0 at the
+// end of a valid text, -EBADMSG at the first fault: not an object, deeper than JSON_DEPTH_MAX (the
+// object itself is level 1), trailing bytes, bad escapes, lone surrogates, bad numbers.
 struct json_scan {
 	struct bytes text;
 	size_t at;
@@ -47,8 +47,9 @@ MUST_CHECK int json_scan_next(struct json_scan *scan, struct json_member *member
 // the names; allocates, so a caller with few members rather compares them as it walks.
 bool json_names_unique(struct bytes object);
 
-// The decoded text of a raw string (quotes included): borrowed from `raw` if it has no escapes, else
-// appended to `scratch` (the span is good until `scratch` grows).
+// The decoded text of a raw string (quotes included): borrowed from `raw` if it has no escapes,
+// else appended to `scratch` (the span is good until `scratch` grows). It may contain zero bytes,
+// since \u0000 is valid.
 struct bytes json_string_decode(struct bytes raw, struct buf *scratch);
 // A raw number without fraction and exponent ("1.0" and "1e2" have them).
 bool json_is_integer(struct bytes raw);

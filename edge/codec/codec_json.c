@@ -1,5 +1,5 @@
-// The native JSON messages of subprotocol weir.v1.json: what clients send. (What they are sent is in
-// codec_json_encode.c.)
+// The native JSON messages of subprotocol weir.v1.json: what clients send. (What they are sent is
+// in codec_json_encode.c.)
 //
 // Decoding is one walk over the text. It sorts the members it meets into a slot for each name that
 // means something and copies all others, raw, into the body that travels on: the sender's own
@@ -13,7 +13,10 @@
 // grows while spans point into it; a CHECK holds that.
 //
 // Where the protocol leaves a choice: a member of the wrong JSON type is invalid_message, also
-// `room`; a string that is no room name is bad_room; a `to` that is no user name is invalid_message.
+// `room`; a string that is no room name is bad_room; a `to` that is no user name is
+// invalid_message. An escaped U+0000 travels in values, but not in `type` and in the names of
+// fields: a receiver that keeps them as C strings would read "user\u0000" as the field that only we
+// set.
 //
 // This file refuses to know rights, limits, connections, and whether a token or an epoch is any
 // good. That the text is UTF-8 was checked when it arrived.
@@ -95,6 +98,7 @@ struct names {
 struct parts {
 	struct slot slots[FIELD_COUNT];
 	struct names own; // of the members that have no slot
+	bool nul_in_name;
 	struct buf *scratch;
 	size_t body_len;
 	size_t to_start, to_end; // where `to` lies in the body
@@ -184,10 +188,18 @@ static void note_field(struct parts *p, enum field f, const struct json_member *
 	slot->kind = member->kind;
 }
 
+// True if `text`, decoded from `raw`, holds U+0000: only an escape, which makes it shorter, can say
+// so.
+static bool has_nul(struct bytes raw, struct bytes text)
+{
+	return raw.len > text.len + 2 && bytes_has_nul(text);
+}
+
 static void take_member(struct parts *p, const struct json_member *member)
 {
 	struct bytes name = json_string_decode(member->raw_name, p->scratch);
 	enum field f = field_find(name);
+	p->nul_in_name |= has_nul(member->raw_name, name);
 	if (f == FIELD_COUNT) {
 		names_add(&p->own, name);
 		body_add(p, member);
@@ -214,7 +226,7 @@ static bool take_message(struct parts *p, struct bytes message)
 	while ((more = json_scan_next(&scan, &member)) > 0) {
 		take_member(p, &member);
 	}
-	return more == 0 && names_unique(&p->own, message);
+	return more == 0 && !p->nul_in_name && names_unique(&p->own, message);
 }
 
 static bool has(const struct parts *p, enum field f)
@@ -396,7 +408,8 @@ static enum client_error take_broadcast(struct parts *p, struct command *command
 static enum client_error take_command(const struct codec_options *options, struct parts *p,
 	struct command *command)
 {
-	if (!take_string(p, FIELD_TYPE, TYPE_NAME_MAX, &command->type)) {
+	if (!take_string(p, FIELD_TYPE, TYPE_NAME_MAX, &command->type) ||
+		has_nul(p->slots[FIELD_TYPE].raw, command->type)) {
 		return ERROR_INVALID_MESSAGE;
 	}
 	enum client_error error = codec_type_check(options, command->type, &command->kind);

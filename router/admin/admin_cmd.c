@@ -162,8 +162,7 @@ static bool take_words(struct admin_call *call, const struct bytes *argv, size_t
 static bool words_valid(const struct bytes *argv, size_t argc)
 {
 	for (size_t i = 0; i < argc; i++) {
-		bool has_nul = argv[i].len > 0 && memchr(argv[i].data, '\0', argv[i].len) != NULL;
-		if (has_nul || !utf8_valid(argv[i])) {
+		if (bytes_has_nul(argv[i]) || !utf8_valid(argv[i])) {
 			return false;
 		}
 	}

@@ -34,6 +34,9 @@ static size_t put(struct buf *body, size_t at, struct bytes text)
 static const char *take(struct admin_message *message, struct bytes name,
 	const struct json_member *member, struct buf *scratch)
 {
+	if (bytes_has_nul(name)) {
+		return "a name holds U+0000";
+	}
 	if (bytes_equal_str(name, "type")) {
 		if (member->kind != JSON_STRING) {
 			return "type is not a string";
@@ -52,6 +55,9 @@ static const char *check_type(struct bytes type)
 {
 	if (type.len == 0 || type.len > TYPE_NAME_MAX) {
 		return "no type of 1 to 64 bytes";
+	}
+	if (bytes_has_nul(type)) {
+		return "the type holds U+0000";
 	}
 	return type_is_reserved(type) ? "this type is reserved" : NULL;
 }

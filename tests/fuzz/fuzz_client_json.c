@@ -28,7 +28,8 @@ static struct codec_options choose_options(uint8_t choice)
 
 static json_t *load(struct bytes text, size_t flags)
 {
-	return json_loadb((const char *)text.data, text.len, flags | JSON_DECODE_INT_AS_REAL, NULL);
+	return json_loadb((const char *)text.data, text.len,
+		flags | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
 }
 
 static bool inside(struct bytes span, struct bytes whole)

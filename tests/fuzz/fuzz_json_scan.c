@@ -33,7 +33,7 @@ static int depth_of(struct bytes text)
 	return max;
 }
 
-// The other parser accepts deeper texts, and refuses numbers that it cannot hold.
+// The other parser accepts deeper texts, and refuses numbers and names that it cannot hold.
 static void check_against_peer(struct bytes text, bool valid, int depth_max)
 {
 	switch (json_peer_judge(text)) {
@@ -43,7 +43,7 @@ static void check_against_peer(struct bytes text, bool valid, int depth_max)
 	case JSON_PEER_REFUSES:
 		CHECK(!valid);
 		break;
-	case JSON_PEER_OVERFLOWS:
+	case JSON_PEER_CANNOT_SAY:
 		break;
 	}
 }

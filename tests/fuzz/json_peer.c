@@ -10,11 +10,12 @@ enum json_peer_verdict json_peer_judge(struct bytes text)
 	}
 	json_error_t error;
 	json_t *tree = json_loadb((const char *)text.data, text.len,
-		JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
+		JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
 	if (tree != NULL) {
 		json_decref(tree);
 		return JSON_PEER_ACCEPTS;
 	}
-	return json_error_code(&error) == json_error_numeric_overflow ? JSON_PEER_OVERFLOWS
-								      : JSON_PEER_REFUSES;
+	enum json_error_code code = json_error_code(&error);
+	bool beyond = code == json_error_numeric_overflow || code == json_error_null_byte_in_key;
+	return beyond ? JSON_PEER_CANNOT_SAY : JSON_PEER_REFUSES;
 }

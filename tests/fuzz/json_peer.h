@@ -7,6 +7,6 @@
 enum json_peer_verdict {
 	JSON_PEER_ACCEPTS,
 	JSON_PEER_REFUSES,
-	JSON_PEER_OVERFLOWS, // a number that fits no double; ours to carry, not to calculate with
+	JSON_PEER_CANNOT_SAY, // a number that fits no double, U+0000 in a name: ours to carry
 };
 enum json_peer_verdict json_peer_judge(struct bytes text);

@@ -175,7 +175,8 @@ class SendersOwnFields(ClusterTestCase):
     def test_values_travel_byte_for_byte(self):
         fields = ('"float":1.0e5', '"minus":-0', '"big":12345678901234567890123',
                   '"escape":"\\u00e9\\/\\ud83d\\ude00"', '"direct":"é😀"', '"precise":0.10',
-                  '"null":null', '"nested":{"b":[1, 2.50 ,{}],"a":"\\u0041"}', '"empty":""')
+                  '"null":null', '"nested":{"b":[1, 2.50 ,{}],"a":"\\u0041"}', '"empty":""',
+                  '"nul":"\\u0000a\\u0000"', '"inside":{"\\u0000":["\\u0000"]}')
         raw = self.deliver('{"type":"chat","room":"%ROOM%",' + ",".join(fields) + "}")
         for field in fields:
             self.assertIn(field, raw)

@@ -109,6 +109,13 @@ class Messages(ClusterTestCase):
             with self.subTest(text=text):
                 self.assert_invalid(alice, text)
 
+    def test_an_escaped_nul_is_refused_in_names(self):
+        alice = self.connect()
+        for text in ('{"type":"error\\u0000","id":1}', '{"type":"chat","user\\u0000":"root","id":1}',
+                     '{"type":"direct","to":"bob\\u0000","id":1}'):
+            with self.subTest(text=text):
+                self.assertEqual(self.assert_invalid(alice, text)["id"], 1)
+
     def test_nesting_is_limited_to_16_levels(self):
         alice = self.connect()
         alice.join(self.room)

@@ -17,6 +17,8 @@ static void passes_on_what_is_the_senders(void **state)
 		{ " { \"type\" : \"x\" , \"a\" : 1.50 } ", "x", "{\"a\":1.50}" },
 		{ "{\"a\":{\"type\":\"y\"},\"type\":\"x\",\"b\":[1,2]}", "x",
 			"{\"a\":{\"type\":\"y\"},\"b\":[1,2]}" },
+		{ "{\"type\":\"x\",\"a\":\"\\u0000\",\"b\":{\"\\u0000\":1}}", "x",
+			"{\"a\":\"\\u0000\",\"b\":{\"\\u0000\":1}}" },
 		{ "{\"t\\u0079pe\":\"\\u0078\",\"\\u0061\":\"\\u00e9\"}", "x",
 			"{\"\\u0061\":\"\\u00e9\"}" },
 		{ "{\"type\":\"x\",\"id\":1,\"key\":\"k\",\"echo\":false,\"from\":\"f\","
@@ -80,7 +82,8 @@ static void refuses_what_is_no_message(void **state)
 		"{\"type\":1}", "{\"type\":\"\"}", "{}", "{\"a\":1}",
 		"{\"type\":\"x\",\"type\":\"y\"}", "{\"type\":\"x\",\"a\":1,\"\\u0061\":2}",
 		"{\"type\":\"x\",\"ephemeral\":1}", "{\"type\":\"joined\"}",
-		"{\"type\":\"weir:x\"}", "{\"type\":\"x\",\"a\":\"\xff\"}" };
+		"{\"type\":\"weir:x\"}", "{\"type\":\"x\",\"a\":\"\xff\"}",
+		"{\"type\":\"x\\u0000\"}", "{\"type\":\"x\",\"user\\u0000\":1}" };
 	struct buf scratch = { 0 };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		struct admin_message message;

@@ -42,6 +42,8 @@ static const struct {
 	{ "\"\"", JSON_STRING },
 	{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\uABcd\"", JSON_STRING },
 	{ "\"\\ud83d\\ude00 \xf0\x9f\x98\x80 \x7f\"", JSON_STRING },
+	{ "\"\\u0000\"", JSON_STRING },
+	{ "{\"a\\u0000b\":\"\\u0000\\u0000\"}", JSON_OBJECT },
 	{ "\"eight or more plain bytes, then \\n another run of them\"", JSON_STRING },
 	{ "[]", JSON_ARRAY },
 	{ "[ ]", JSON_ARRAY },
@@ -75,7 +77,7 @@ static void refuses_what_is_not_json(void **state)
 		// strings
 		"\"", "\"a", "'a'", "\"\\\"", "\"\\x41\"", "\"\\a\"", "\"\\u\"", "\"\\u12\"",
 		"\"\\u123g\"", "\"\\U0041\"", "\"tab\there\"", "\"line\nfeed\"", "\"\x1f\"",
-		"\"\\u0000\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83dx\"", "\"\\ud83d\\n\"",
+		"\"\\u000\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83dx\"", "\"\\ud83d\\n\"",
 		"\"\\ud83d\\u0041\"", "\"\\ud83d\\ud83d\"", "\"\\ude00\\ud83d\"",
 		"\"12345678\x01\"",
 		// arrays
@@ -95,7 +97,7 @@ static void refuses_what_is_not_json(void **state)
 	}
 }
 
-static void refuses_a_nul_byte_anywhere(void **state)
+static void refuses_a_nul_byte_that_is_not_escaped(void **state)
 {
 	(void)state;
 	enum json_kind kind;
@@ -241,6 +243,15 @@ static void decodes_strings(void **state)
 	buf_fini(&scratch);
 }
 
+static void decodes_an_escaped_nul_to_a_byte(void **state)
+{
+	(void)state;
+	struct buf scratch = { 0 };
+	struct bytes text = json_string_decode(bytes_str("\"a\\u0000b\\u0000\""), &scratch);
+	assert_true(bytes_equal(text, bytes_make("a\0b\0", 4)));
+	buf_fini(&scratch);
+}
+
 static void borrows_a_string_without_escapes(void **state)
 {
 	(void)state;
@@ -345,7 +356,7 @@ static void reads_back_what_it_wrote(void **state)
 	struct buf json = { 0 };
 	struct buf scratch = { 0 };
 	enum json_kind kind;
-	for (unsigned first = 1; first < 128; first++) {
+	for (unsigned first = 0; first < 128; first++) {
 		for (size_t len = 1; len < 20; len++) {
 			uint8_t text[20];
 			memset(text, 'x', sizeof(text));
@@ -367,7 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_every_kind_of_value),
 		cmocka_unit_test(refuses_what_is_not_json),
-		cmocka_unit_test(refuses_a_nul_byte_anywhere),
+		cmocka_unit_test(refuses_a_nul_byte_that_is_not_escaped),
 		cmocka_unit_test(finds_the_byte_that_ends_plain_text),
 		cmocka_unit_test(refuses_depth_without_using_stack),
 		cmocka_unit_test(hands_out_members_as_sent),
@@ -376,6 +387,7 @@ int main(void)
 		cmocka_unit_test(counts_the_object_itself_as_a_level),
 		cmocka_unit_test(finds_no_prefix_of_an_object_valid),
 		cmocka_unit_test(decodes_strings),
+		cmocka_unit_test(decodes_an_escaped_nul_to_a_byte),
 		cmocka_unit_test(borrows_a_string_without_escapes),
 		cmocka_unit_test(decodes_unsigned_integers_below_2_to_53),
 		cmocka_unit_test(tells_integers_from_other_numbers),
