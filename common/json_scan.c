@@ -394,6 +394,13 @@ int json_scan_next(struct json_scan *scan, struct json_member *member)
 	return 1;
 }
 
+bool json_scalar_valid(struct bytes text, enum json_kind *kind)
+{
+	struct cursor c = { .data = text.data, .len = text.len };
+	*kind = kind_of(peek(&c));
+	return skip_scalar(&c) && c.at == c.len;
+}
+
 static uint8_t *put_utf8(uint8_t *out, int32_t code_point)
 {
 	uint32_t u = (uint32_t)code_point;

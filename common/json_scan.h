@@ -47,6 +47,10 @@ MUST_CHECK int json_scan_next(struct json_scan *scan, struct json_member *member
 // the names; allocates, so a caller with few members rather compares them as it walks.
 bool json_names_unique(struct bytes object);
 
+// True and its kind if `text` is one valid value without members: a string, number or literal, and
+// nothing around it.
+MUST_CHECK bool json_scalar_valid(struct bytes text, enum json_kind *kind);
+
 // The decoded text of a raw string (quotes included): borrowed from `raw` if it has no escapes,
 // else appended to `scratch` (the span is good until `scratch` grows). It may contain zero bytes,
 // since \u0000 is valid.

@@ -1,9 +1,11 @@
 // Our parser and another agree on what is JSON; a walk finds exactly the members of a valid object,
-// each valid by itself; what is read and written again is read alike.
+// each valid by itself; what is read and written again is read alike. What is found in a text that
+// need not be valid is a valid value, and in a valid object the one that the walk has found.
 
 #include <stdlib.h>
 
 #include "common/check.h"
+#include "common/json_loose.h"
 #include "common/json_scan.h"
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
@@ -126,6 +128,44 @@ static bool is_new_name(struct bytes text, size_t n, const struct json_member *l
 	return is_new;
 }
 
+// The value of the only member called "id", if it has no members itself; the text is a valid
+// object.
+static struct bytes find_id(struct bytes text)
+{
+	struct json_scan scan;
+	struct json_member member;
+	struct bytes value = bytes_make(NULL, 0);
+	size_t n = 0;
+	json_scan_init(&scan, text);
+	while (json_scan_next(&scan, &member) > 0) {
+		struct buf scratch = { 0 };
+		if (bytes_equal_str(json_string_decode(member.raw_name, &scratch), "id")) {
+			bool nests = member.kind == JSON_ARRAY || member.kind == JSON_OBJECT;
+			value = nests ? bytes_make(NULL, 0) : member.raw_value;
+			n++;
+		}
+		buf_fini(&scratch);
+	}
+	return n == 1 ? value : bytes_make(NULL, 0);
+}
+
+static void check_loose(struct bytes text, bool is_object)
+{
+	struct buf scratch = { 0 };
+	struct bytes raw = bytes_make(NULL, 0);
+	enum json_kind kind;
+	enum json_kind again;
+	if (json_loose_find(text, "id", &scratch, &raw, &kind)) {
+		CHECK(inside(raw, text) && json_scalar_valid(raw, &again) && again == kind);
+		CHECK(kind != JSON_OBJECT && kind != JSON_ARRAY);
+	} else {
+		raw = bytes_make(NULL, 0);
+	}
+	CHECK(scratch.len <= text.len);
+	CHECK(!is_object || bytes_equal(raw, find_id(text)));
+	buf_fini(&scratch);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes text = bytes_make(data, size);
@@ -155,5 +195,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(more < 0);
 	}
 	CHECK(more != 0 || n > NAMES_MAX || json_names_unique(text) == unique);
+	check_loose(text, more == 0);
 	return 0;
 }
