@@ -4,9 +4,10 @@
 // Decoding is one walk over the text. It sorts the members it meets into a slot for each name that
 // means something and copies all others, raw, into the body that travels on: the sender's own
 // fields stay byte for byte what he wrote. What a member means depends on the type, which may come
-// last, so nothing is judged before the walk is over; that is also why an error can nearly always
-// repeat the id. Building a tree and printing it again was rejected: it would change numbers,
-// spacing and order, and cost many times the time.
+// last, so nothing is judged before the walk is over; that is also why an error can repeat the id.
+// Where the walk fails because the text is no JSON, the id is looked for by looser rules. Building
+// a tree and printing it again was rejected: it would change numbers, spacing and order, and cost
+// many times the time.
 //
 // The scratch buffer is laid out before the walk: the body first, at most as long as the message,
 // then room for each string of the message to be decoded once, then for a "user:" room. So it never
@@ -22,6 +23,7 @@
 // good. That the text is UTF-8 was checked when it arrived.
 #include "edge/codec/codec_json.h"
 
+#include "common/json_loose.h"
 #include "common/json_scan.h"
 #include "proto/names.h"
 
@@ -216,15 +218,31 @@ static void take_member(struct parts *p, const struct json_member *member)
 	}
 }
 
+// The id of a text that is not valid, if it can be read. The rest of the message is of no use any
+// more, nor is what was decoded of it.
+static void salvage_id(struct parts *p, struct bytes message, size_t decoded)
+{
+	struct slot *slot = &p->slots[FIELD_ID];
+	p->scratch->len = decoded;
+	*slot = (struct slot){ 0 };
+	if (!json_loose_find(message, fields[FIELD_ID].name, p->scratch, &slot->raw, &slot->kind)) {
+		*slot = (struct slot){ 0 };
+	}
+}
+
 // False if the text is no message, whatever its type.
 static bool take_message(struct parts *p, struct bytes message)
 {
 	struct json_scan scan;
 	struct json_member member;
+	const size_t decoded = p->scratch->len;
 	int more;
 	json_scan_init(&scan, message);
 	while ((more = json_scan_next(&scan, &member)) > 0) {
 		take_member(p, &member);
+	}
+	if (more < 0) {
+		salvage_id(p, message, decoded);
 	}
 	return more == 0 && !p->nul_in_name && names_unique(&p->own, message);
 }

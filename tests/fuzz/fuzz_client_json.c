@@ -1,6 +1,7 @@
 // Whatever text a client sends: what decodes says the same to another parser (jansson, which
 // fuzz_json_scan.c holds ours against), and comes out again as one message with the sender's own
-// fields as they were and ours as we set them. The first byte chooses the options.
+// fields as they were and ours as we set them. Its id is read as well where something is wrong
+// behind it. The first byte chooses the options.
 
 #include <stdlib.h>
 
@@ -53,6 +54,22 @@ static void check_id(const json_t *tree, struct bytes id)
 	json_t *value = load(id, JSON_DECODE_ANY);
 	CHECK(value != NULL && json_equal(value, json_object_get(tree, "id")));
 	json_decref(value);
+}
+
+// Of a message that was JSON the id stays what it was when it is none any more.
+static void check_id_is_salvaged(const struct codec_options *options, struct bytes message,
+	struct bytes id)
+{
+	struct buf broken = { 0 };
+	struct buf scratch = { 0 };
+	struct command command;
+	buf_append_bytes(&broken, message);
+	buf_append_byte(&broken, ',');
+	CHECK(codec_json.decode(options, buf_bytes(&broken), &scratch, &command) ==
+		ERROR_INVALID_MESSAGE);
+	CHECK(bytes_equal(command.id, id));
+	buf_fini(&scratch);
+	buf_fini(&broken);
 }
 
 static bool is_ours(const struct command *command, const char *name)
@@ -173,6 +190,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_t *tree = load(message, 0);
 	if (tree != NULL && command.id.len > 0) {
 		check_id(tree, command.id);
+	}
+	if (tree != NULL) {
+		check_id_is_salvaged(&options, message, command.id);
 	}
 	if (tree != NULL && error == ERROR_NONE) {
 		check_command(&options, &command, tree);

@@ -70,10 +70,23 @@ class Messages(ClusterTestCase):
                 self.assertNotIn("id", error)
                 alice.ask_for("pong", type="ping")
 
-    def test_an_error_carries_the_id_if_there_was_one(self):
+    def test_an_error_carries_the_id_wherever_it_stands(self):
         alice = self.connect()
-        alice.send_text('{"id":"a","type":"join","room":"x","since":5}')
-        self.assertEqual(alice.expect("error")["id"], "a")
+        deep = "[" * 20 + "]" * 20
+        for fault in ('"since":5', '"x":NaN', '"x":"\\ud800"', '"x":"\\q"', f'"x":{deep}', '"x":[}',
+                      '"x":"a\nb"', '"x":1,"x":2', '"x\\u0000":1', "x:1", ""):
+            for text in ('{"type":"join","room":"r",%s,"id":"n1"}', '{%s,"id":"n1","type":"join"}',
+                         '{"id":"n1","type":"join","room":"r",%s}', '{%s,"id":"n1"'):
+                with self.subTest(text=text % fault):
+                    self.assertEqual(self.assert_invalid(alice, text % fault)["id"], "n1")
+                    alice.ask_for("pong", type="ping")
+
+    def test_an_id_that_cannot_be_read_for_certain_is_not_repeated(self):
+        alice = self.connect()
+        for text in ('{"id":1,"x":NaN,"id":2}', '{"x":NaN,"y":{"id":1}}', '{"x":"C:\\","id":1}',
+                     '[{"id":1}]', '{"id":"\\ud800"}', '{"id":01}'):
+            with self.subTest(text=text):
+                self.assertNotIn("id", self.assert_invalid(alice, text))
 
     def test_options_of_the_wrong_kind_are_refused(self):
         alice = self.connect()

@@ -305,9 +305,138 @@ static void finds_the_id_on_either_side_of_a_fault(void **state)
 		{ "{\"x\":1,\"x\":2,\"type\":\"chat\",\"id\":7}", "invalid_message id=7" },
 		{ "{\"id\":7,\"type\":\"chat\",\"x\":tru}", "invalid_message id=7" },
 		{ "{\"id\":7,\"type\":\"chat\"} x", "invalid_message id=7" },
-		{ "{\"type\":\"chat\",\"x\":tru,\"id\":7}", "invalid_message" },
+		{ "{\"type\":\"chat\",\"x\":tru,\"id\":7}", "invalid_message id=7" },
 		{ "{\"id\":7,\"type\":\"chat\",\"id\":7}", "invalid_message" },
 		{ "{\"id\":7,\"type\":\"chat\",\"\\u0069d\":\"8\"}", "invalid_message" },
+	};
+	check_rows(&with_lobby, rows, ARRAY_LEN(rows));
+}
+
+// Each is where a member should be.
+static const char *const defects[] = {
+	"\"x\":tru",
+	"\"x\":NaN",
+	"\"x\":-Infinity",
+	"\"x\":undefined",
+	"\"x\":01",
+	"\"x\":1.",
+	"\"x\":.5",
+	"\"x\":+1",
+	"\"x\":0x10",
+	"\"x\":1e",
+	"\"x\":",
+	"\"x\"",
+	"\"x\" 1",
+	"\"x\"=1",
+	"\"x\":1 2",
+	"x:1",
+	"1:2",
+	"'x':'y'",
+	"null",
+	"",
+	"/* x */",
+	"\"x\":\"\\ud800\"",
+	"\"x\":\"\\udc00\\ud800\"",
+	"\"\\ud800\":1",
+	"\"x\":\"\\x41\"",
+	"\"x\":\"\\u12\"",
+	"\"x\":\"a \\\\\\\" b\\q\"",
+	"\"x\":\"line\nfeed\"",
+	"\"x\":\"id\":1",
+	"\"x\":[1,]",
+	"\"x\":[,1]",
+	"\"x\":[1}",
+	"\"x\":{1]",
+	"\"x\":{\"id\":}",
+	"\"x\":{\"id\":2,\"id\" 3}",
+	"\"x\":[\"id\":2]",
+	"\"x\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]",
+	"\"x\":[{\"\":[{\"\":[{\"\":[{\"\":[{\"\":[{\"\":[{\"\":[{\"id\":2}]}]}]}]}]}]}]}]",
+	// valid JSON, and no message all the same
+	"\"x\":1,\"\\u0078\":2",
+	"\"x\\u0000\":1",
+	"\"echo\":1",
+	"\"key\":\"\"",
+	"\"room\":7",
+	"\"type\":\"chat\"",
+};
+
+static void finds_the_id_wherever_it_stands_and_whatever_is_wrong(void **state)
+{
+	(void)state;
+	static const char *const forms[] = {
+		"{\"id\":\"n1\",\"type\":\"chat\",%}",
+		"{\"type\":\"chat\",\"id\":\"n1\",%}",
+		"{\"type\":\"chat\",%,\"id\":\"n1\"}",
+		"{%,\"type\":\"chat\",\"id\":\"n1\"}",
+		" { % , \"type\" : \"chat\" ,\n\"\\u0069d\" : \"n1\" } ",
+		"{\"type\":\"chat\",%,\"id\":\"n1\"",
+		"{\"type\":\"chat\",%,\"id\":\"n1\",\"y\":\"cut",
+		"{\"type\":\"chat\",%,\"id\":\"n1\"}{\"id\":2}",
+	};
+	struct buf message = { 0 };
+	struct buf scratch = { 0 };
+	struct buf got = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(defects) * ARRAY_LEN(forms); i++) {
+		struct bytes before;
+		struct bytes behind;
+		bytes_cut(bytes_str(forms[i % ARRAY_LEN(forms)]), '%', &before, &behind);
+		message.len = 0;
+		buf_append_bytes(&message, before);
+		buf_append_str(&message, defects[i / ARRAY_LEN(forms)]);
+		buf_append_bytes(&message, behind);
+		describe_message(&got, &with_lobby, buf_bytes(&message), &scratch);
+		if (strcmp((const char *)got.data, "invalid_message id=\"n1\"") != 0) {
+			fail_msg("%.*s\n  is: %s", (int)message.len, (const char *)message.data,
+				(const char *)got.data);
+		}
+	}
+	buf_fini(&got);
+	buf_fini(&scratch);
+	buf_fini(&message);
+}
+
+static void repeats_no_id_that_cannot_be_read(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		// two, or none of its own
+		{ "{\"id\":1,\"x\":tru,\"id\":2}", "invalid_message" },
+		{ "{\"id\":1,\"x\":tru,\"\\u0069\\u0064\":1}", "invalid_message" },
+		{ "{\"id\":,\"id\":2}", "invalid_message" },
+		{ "{\"x\":{\"id\":1},\"y\":tru}", "invalid_message" },
+		{ "{\"x\":[\"id\":1}", "invalid_message" },
+		{ "[{\"id\":1}]", "invalid_message" },
+		{ "{}{\"id\":1}", "invalid_message" },
+		{ "\"id\":1", "invalid_message" },
+		{ "x{\"id\":1}", "invalid_message" },
+		{ "\xef\xbb\xbf{\"id\":1}", "invalid_message" },
+		// inside a string that should have ended
+		{ "{\"x\":\"C:\\\",\"id\":1}", "invalid_message" },
+		{ "{\"x\":\"y,\"id\":\"1\"}", "invalid_message" },
+		// no id
+		{ "{\"id\":01,\"x\":1}", "invalid_message" },
+		{ "{\"id\":1x}", "invalid_message" },
+		{ "{\"id\":1\"x\"}", "invalid_message" },
+		{ "{\"id\":1.0,\"x\":tru}", "invalid_message" },
+		{ "{\"id\":tru}", "invalid_message" },
+		{ "{\"id\":true,\"x\":tru}", "invalid_message" },
+		{ "{\"id\":[1],\"x\":tru}", "invalid_message" },
+		{ "{\"id\":\"\",\"x\":tru}", "invalid_message" },
+		{ "{\"id\":\"\\ud800\"}", "invalid_message" },
+		{ "{\"id\":\"a\nb\"}", "invalid_message" },
+		{ "{\"id\":\"a", "invalid_message" },
+		{ "{\"id\":\"a\\\"", "invalid_message" },
+		{ "{\"id\":", "invalid_message" },
+		{ "{\"id\"", "invalid_message" },
+		{ "{\"x\":tru,\"id\":\"012345678901234567890123456789012345678901234567890123456789"
+		  "01234\"}",
+			"invalid_message" },
+		{ "{\"x\":tru,\"id\":\"012345678901234567890123456789012345678901234567890123456789"
+		  "\\u0061\\u0062cd\"}",
+			"invalid_message "
+			"id=\"01234567890123456789012345678901234567890123456789012345678"
+			"9\\u0061\\u0062cd\"" },
 	};
 	check_rows(&with_lobby, rows, ARRAY_LEN(rows));
 }
@@ -956,6 +1085,8 @@ int main(void)
 		cmocka_unit_test(measures_the_type),
 		cmocka_unit_test(keeps_the_id_as_sent),
 		cmocka_unit_test(finds_the_id_on_either_side_of_a_fault),
+		cmocka_unit_test(finds_the_id_wherever_it_stands_and_whatever_is_wrong),
+		cmocka_unit_test(repeats_no_id_that_cannot_be_read),
 		cmocka_unit_test(lets_an_escaped_nul_travel_in_values),
 		cmocka_unit_test(refuses_an_escaped_nul_in_names),
 		cmocka_unit_test(refuses_names_that_decode_alike),
