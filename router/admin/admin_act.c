@@ -11,7 +11,7 @@
 
 // ---- messages
 
-// `type` replaces what the text says it is; empty: the text must say it.
+// `type` is a broadcast's; empty: the text must say it.
 static bool parse_message(struct admin_call *call, struct bytes text, struct bytes type,
 	struct buf *scratch, struct route_message *message)
 {

@@ -62,6 +62,16 @@ static const char *check_type(struct bytes type)
 	return type_is_reserved(type) ? "this type is reserved" : NULL;
 }
 
+// A type that would not arrive must not look as if it did.
+static const char *take_broadcast(struct admin_message *message, struct bytes type)
+{
+	if (message->type.data != NULL && !bytes_equal(message->type, type)) {
+		return "a broadcast has the type admin:broadcast; leave type out, or publish";
+	}
+	message->type = type;
+	return NULL;
+}
+
 const char *admin_message_parse(struct bytes text, struct bytes type, struct buf *scratch,
 	struct admin_message *message)
 {
@@ -101,8 +111,7 @@ const char *admin_message_parse(struct bytes text, struct bytes type, struct buf
 	scratch->data[body_len - 1] = '}';
 	message->body = bytes_make(scratch->data, body_len);
 	if (type.len > 0) {
-		message->type = type;
-		return NULL;
+		return take_broadcast(message, type);
 	}
 	message->ephemeral |= type_find(message->type) == TYPE_TYPING;
 	return check_type(message->type);

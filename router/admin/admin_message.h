@@ -14,7 +14,8 @@ struct admin_message {
 	bool ephemeral;
 };
 
-// `type` replaces the type in the text; empty: the text must have one. NULL and the message, good
-// until `scratch` is used again; or what is wrong with the text (static).
+// `type` is that of a broadcast, which the text may name and need not; empty: a publish, of which
+// the text must name the type. NULL and the message, good until `scratch` is used again; or what is
+// wrong with the text (static).
 MUST_CHECK const char *admin_message_parse(struct bytes text, struct bytes type,
 	struct buf *scratch, struct admin_message *message);

@@ -122,6 +122,7 @@ class Weirctl(ClusterTestCase):
                          (self.room, joined["epoch"], 1, 1))
         message = alice.expect("notice", room=self.room, seq=1)
         self.assertNotIn("from", message)
+        self.assertNotIn("user", message)
         self.assertIn('"n":1.50', alice.raw)
 
     def test_broadcast(self):
@@ -130,6 +131,14 @@ class Weirctl(ClusterTestCase):
         self.assertEqual(row["members"], 2)
         for client in clients:
             self.assertNotIn("from", client.expect("admin:broadcast", text="all hands"))
+        self.assertEqual(self.one("broadcast", '{"type":"admin:broadcast"}')["members"], 2)
+
+    def test_a_broadcast_of_another_type_is_refused(self):
+        client = self.connect()
+        out, err = self.assert_exit(USAGE, "broadcast", '{"type":"hello"}')
+        self.assertEqual(out, "")
+        self.assertIn("a broadcast has the type admin:broadcast", err)
+        client.expect_nothing()
 
     def test_kick_closes_and_says_how_many(self):
         clients = [self.connect(i % 2, "eve") for i in range(3)]

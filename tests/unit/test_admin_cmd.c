@@ -433,6 +433,8 @@ static void publishes_nothing_that_no_client_could(void **state)
 	assert_usage(rig, "publish red {\"a\":1}");
 	assert_usage(rig, "publish red x");
 	assert_usage(rig, "broadcast []");
+	assert_usage(rig, "broadcast {\"type\":\"hello\"}");
+	assert_int_equal(rig->sent[0].len, 0);
 	assert_int_equal(rig->route.table.rooms.n_entries, 0);
 }
 

@@ -63,7 +63,8 @@ static void knows_what_is_ephemeral(void **state)
 static void gives_a_broadcast_its_own_type(void **state)
 {
 	(void)state;
-	static const char *const texts[] = { "{\"a\":1}", "{\"type\":\"x\",\"a\":1}" };
+	static const char *const texts[] = { "{\"a\":1}",
+		"{\"a\":1,\"type\":\"admin:broadcast\"}" };
 	struct buf scratch = { 0 };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		struct admin_message message;
@@ -71,6 +72,20 @@ static void gives_a_broadcast_its_own_type(void **state)
 			&scratch, &message));
 		assert_bytes_equal(message.type, "admin:broadcast");
 		assert_bytes_equal(message.body, "{\"a\":1}");
+	}
+	buf_fini(&scratch);
+}
+
+static void lets_no_broadcast_have_another_type(void **state)
+{
+	(void)state;
+	static const char *const texts[] = { "{\"type\":\"x\"}", "{\"type\":\"\"}", "{\"type\":1}",
+		"{\"type\":\"admin:broadcas\"}", "{\"a\":1,\"type\":\"admin:broadcast\\u0000\"}" };
+	struct buf scratch = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct admin_message message;
+		assert_non_null(admin_message_parse(bytes_str(texts[i]),
+			bytes_str("admin:broadcast"), &scratch, &message));
 	}
 	buf_fini(&scratch);
 }
@@ -120,6 +135,7 @@ int main(void)
 		cmocka_unit_test(passes_on_what_is_the_senders),
 		cmocka_unit_test(knows_what_is_ephemeral),
 		cmocka_unit_test(gives_a_broadcast_its_own_type),
+		cmocka_unit_test(lets_no_broadcast_have_another_type),
 		cmocka_unit_test(refuses_what_is_no_message),
 		cmocka_unit_test(takes_types_of_up_to_64_bytes),
 	};
