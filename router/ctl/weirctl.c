@@ -27,6 +27,7 @@
 #include "proto/admin_path.h"
 #include "router/ctl/weirctl_print.h"
 #include "router/ctl/weirctl_token.h"
+#include "router/ctl/weirctl_value.h"
 
 enum {
 	EXIT_OK = 0,
@@ -358,7 +359,7 @@ int main(int argc, char **argv)
 		return code;
 	}
 	struct session session = {
-		.printer = { .json = options.json, .width = terminal_width() },
+		.printer = { .json = options.json, .table.width = terminal_width() },
 	};
 	code = open_session(&session, &options);
 	if (code == EXIT_OK) {

@@ -12,6 +12,7 @@
 #include "proto/names.h"
 #include "router/admin/admin_cmd.h"
 #include "router/ctl/weirctl_print.h"
+#include "router/ctl/weirctl_value.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/json_text.h"
 
@@ -123,7 +124,7 @@ static bool commands_terminal(struct bytes text)
 static void print(const Weir__Admin__V1__Reply *reply, bool ours)
 {
 	struct buf out = { 0 };
-	struct printer table = { .width = 80 };
+	struct printer table = { .table.width = 80 };
 	print_reply(&table, reply, &out);
 	print_text(&out, reply->message);
 	CHECK(!ours || !commands_terminal(buf_bytes(&out)) || reply->message.len > 0);

@@ -1,6 +1,7 @@
 #include "common/check.h"
 #include "router/admin/admin_reply.h"
 #include "router/ctl/weirctl_print.h"
+#include "router/ctl/weirctl_value.h"
 #include "tests/unit/test.h"
 
 // Answers are made as the router makes them, and go through their packed form.
@@ -85,7 +86,7 @@ static void prints_one_thing_as_lines(void **state)
 static void cuts_the_widest_columns_to_fit_a_terminal(void **state)
 {
 	(void)state;
-	struct printer printer = { .width = 22 };
+	struct printer printer = { .table.width = 22 };
 	struct admin_reply reply = { .table = true };
 	add_row(&reply, "abcdefghijklmnopqrstuvwxyz", 7, true);
 	assert_prints(&printer, &reply,
