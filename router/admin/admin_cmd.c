@@ -17,8 +17,8 @@ static const struct admin_command commands[] = {
 	{ "edges", "", "list edges", 0, 0, admin_cmd_edges },
 	{ "edge", "NAME", "show one edge", 1, 1, admin_cmd_edge },
 	{ "rooms", "[PATTERN] [--sort members|rate] [--limit N]",
-		"list rooms; a pattern matches user: and admin: rooms only if it begins so", 0, 1,
-		admin_cmd_rooms, .options = { "sort", "limit" } },
+		"list rooms; a pattern for user: or admin: rooms begins so", 0, 1, admin_cmd_rooms,
+		.options = { "sort", "limit" } },
 	{ "room", "ROOM", "show one room", 1, 1, admin_cmd_room },
 	{ "members", "ROOM", "list the connections in a room", 1, 1, admin_cmd_members },
 	{ "clients", "[--user U] [--edge E]", "list connections", 0, 0, admin_cmd_clients,
@@ -32,12 +32,11 @@ static const struct admin_command commands[] = {
 	{ "broadcast", "JSON", "send a message of type admin:broadcast to every connection", 1, 1,
 		admin_cmd_broadcast, .changes = true },
 	{ "kick", "(--user U | --client C) [--reason TEXT] [--revoke]",
-		"close connections; --revoke: and do not let their tokens in again", 0, 0,
-		admin_cmd_kick, .options = { "user", "client", "reason" }, .flag = "revoke",
-		.changes = true },
+		"close connections; --revoke: and refuse their tokens", 0, 0, admin_cmd_kick,
+		.options = { "user", "client", "reason" }, .flag = "revoke", .changes = true },
 	{ "revoke", "(--user U | --jti J) [--issued-before T]",
-		"refuse tokens from now on; T: Unix seconds or 2026-01-31T12:00:00Z", 0, 0,
-		admin_cmd_revoke, .options = { "user", "jti", "issued-before" }, .changes = true },
+		"refuse tokens; T: Unix seconds or 2026-01-31T12:00:00Z", 0, 0, admin_cmd_revoke,
+		.options = { "user", "jti", "issued-before" }, .changes = true },
 	{ "revocations", "", "list what was revoked and may still be presented", 0, 0,
 		admin_cmd_revocations },
 	{ "drain", "EDGE [--rate N/s]", "send the clients of an edge elsewhere, keep it empty", 1,
@@ -64,7 +63,7 @@ static const struct admin_command *find_command(struct bytes name)
 static void list_commands(struct buf *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		buf_printf(out, "%s  %-10s %s", i > 0 ? "\n" : "", commands[i].name,
+		buf_printf(out, "%s  %-15s %s", i > 0 ? "\n" : "", commands[i].name,
 			commands[i].help);
 	}
 }

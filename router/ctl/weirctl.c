@@ -22,6 +22,8 @@
 
 #include "admin.pb-c.h"
 #include "common/check.h"
+#include "common/clock.h"
+#include "common/json_scan.h"
 #include "common/mem.h"
 #include "common/random.h"
 #include "proto/admin_path.h"
@@ -44,6 +46,7 @@ enum {
 		60000, // never by time; infinite would mean: not after a broken connection either
 	REPLY_MAX = 4 << 20,
 	WORDS_MAX = 64,
+	COLUMNS_USUAL = 80,
 };
 
 static const char usage_text[] = "usage: weirctl [--admin URL] [--json] COMMAND [ARGUMENTS]\n"
@@ -124,13 +127,18 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return -1;
 }
 
-static size_t terminal_width(void)
+// The width of the terminal; without one what COLUMNS says (POSIX, section 8.3), else what any
+// terminal has.
+static size_t output_width(void)
 {
 	struct winsize size;
-	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+		size.ws_col > 0) {
 		return size.ws_col;
 	}
-	return 0;
+	uint64_t columns;
+	bool known = json_uint_decode(bytes_str(getenv("COLUMNS")), &columns) && columns > 0;
+	return known ? columns : COLUMNS_USUAL;
 }
 
 // ---- the router
@@ -359,7 +367,10 @@ int main(int argc, char **argv)
 		return code;
 	}
 	struct session session = {
-		.printer = { .json = options.json, .table.width = terminal_width() },
+		.printer = {
+			.json = options.json,
+			.table = { .width = output_width(), .now_ms = clock_wall_ms() },
+		},
 	};
 	code = open_session(&session, &options);
 	if (code == EXIT_OK) {

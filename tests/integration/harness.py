@@ -8,17 +8,21 @@ TEST_SLOW multiplies the deadlines.
 """
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import random
 import re
 import shlex
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -334,12 +338,21 @@ class Cluster:
         self.edges.append(edge)
         return edge
 
-    def weirctl(self, *words, admin=None):
+    def weirctl(self, *words, admin=None, **variables):
         """(exit code, stdout, stderr)."""
         done = subprocess.run([WEIRCTL_BIN, "--admin", admin or self.router.admin_url, *words],
                               capture_output=True, text=True, timeout=DEADLINE_S, check=False,
-                              env=environment(self.folder))
+                              env={**environment(self.folder), **variables})
         return done.returncode, done.stdout, done.stderr
+
+    def weirctl_on_terminal(self, columns, *words):
+        """What it prints on a terminal of that width."""
+        ours, its = pty.openpty()
+        with open(ours, "rb", buffering=0) as terminal, open(its, "wb", buffering=0) as stdout:
+            fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            subprocess.run([WEIRCTL_BIN, "--admin", self.router.admin_url, *words], stdout=stdout,
+                           timeout=DEADLINE_S, check=True, env=environment(self.folder))
+            return terminal.read(65536).decode().replace("\r\n", "\n")
 
     def rows(self, *words):
         """The objects `weirctl --json` prints; it must exit with 0."""

@@ -224,14 +224,55 @@ class Weirctl(ClusterTestCase):
         self.assertEqual((code, out), (UNREACHABLE, ""))
         self.assertEqual(len(err.splitlines()), 1)
 
-    def test_tables_fit_a_terminal(self):
-        alice = self.connect()
-        alice.join(self.room)
-        for words in (("status",), ("edges",), ("rooms",), ("clients",), ("members", self.room),
-                      ("room", self.room)):
-            out, _ = self.assert_exit(OK, *words)
+    def fill_tables(self):
+        """A room with long names everywhere; its name."""
+        room = (self.room + "/" + "r" * 128)[:128]
+        token = self.cluster.token("u" * 123, username="n" * 100)
+        for client in (self.connect(0, token=token), self.connect(1, "bob")):
+            client.join(room)
+            client.publish(room, "x" * 3000)
+        self.one("revoke", "--user", "v" * 123)
+        self.one("revoke", "--jti", "j" * 64, "--issued-before", "2026-01-31T12:00:00Z")
+        return room
+
+    def test_every_table_fits_80_columns_in_a_pipe(self):
+        room = self.fill_tables()
+        tables = {"edges": (), "rooms": (), "clients": (), "members": (room,), "revocations": ()}
+        others = {"status", "ready", "edge", "room", "client", "route", "publish", "broadcast", "kick",
+                  "revoke", "drain", "undrain", "restart-prepare", "memory", "version", "help"}
+        self.assertEqual({line.split()[0] for line in self.assert_exit(OK, "help")[0].splitlines()},
+                         others | set(tables))
+        for command, words in tables.items():
+            out, _ = self.assert_exit(OK, command, *words)
+            self.assertGreaterEqual(len(out.splitlines()), 3, out)
             for line in out.splitlines():
-                self.assertLessEqual(len(line), 130, out)
+                self.assertLessEqual(len(line), 80, out)
+
+    def test_help_fits_80_columns(self):
+        out, _ = self.assert_exit(OK, "help")
+        for command in [line.split()[0] for line in out.splitlines()]:
+            out += self.assert_exit(OK, "help", command)[0]
+        for line in out.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+
+    def test_a_pipe_may_be_as_wide_as_columns_says(self):
+        room = self.fill_tables()
+        _, out, _ = self.cluster.weirctl("rooms", room, COLUMNS="400")
+        self.assertIn(room, out)
+        for columns in ("120", "79"):
+            out = self.cluster.weirctl("clients", COLUMNS=columns)[1]
+            self.assertLessEqual(max(map(len, out.splitlines())), int(columns), out)
+        for columns in ("", "0", "-1", "wide", "99999999999999999999"):
+            out = self.cluster.weirctl("rooms", COLUMNS=columns)[1]
+            self.assertLessEqual(max(map(len, out.splitlines())), 80, columns)
+
+    def test_a_table_is_as_wide_as_its_terminal(self):
+        room = self.fill_tables()
+        for columns in (90, 300):
+            out = self.cluster.weirctl_on_terminal(columns, "rooms", room)
+            widest = max(map(len, out.splitlines()))
+            self.assertLessEqual(widest, columns, out)
+            self.assertEqual(room in out, columns == 300, out)
 
     def test_long_lists_are_complete(self):
         alice = [self.connect(i % 2, f"user-{i}") for i in range(10)]
