@@ -103,12 +103,46 @@ static int parse_version(struct bytes text, int *minor)
 	return 0;
 }
 
-static bool target_valid(struct bytes method, struct bytes target)
+// Takes the authority off a target in absolute form (RFC 9112 section 3.2.2) and leaves what an
+// origin form would be, but for the slash of an empty path. A name before the host is refused, as
+// RFC 9110 section 4.2.4 wants it.
+static bool cut_absolute(struct bytes *target, struct bytes *authority)
 {
-	if (bytes_equal_str(target, "*")) {
-		return bytes_equal_str(method, "OPTIONS"); // RFC 9112 section 3.2.4
+	struct bytes scheme;
+	struct bytes rest;
+	struct bytes host;
+	uint16_t port;
+	bytes_cut(*target, ':', &scheme, &rest);
+	if ((!http_token_equal(scheme, "http") && !http_token_equal(scheme, "https")) ||
+		!bytes_has_prefix(rest, "//")) {
+		return false;
 	}
-	return bytes_has_prefix(target, "/") && is_made_of(target, is_target_char);
+	rest = bytes_from(rest, 2);
+	size_t len = 0;
+	while (len < rest.len && rest.data[len] != '/' && rest.data[len] != '?') {
+		len++;
+	}
+	*authority = bytes_make(rest.data, len);
+	*target = bytes_from(rest, len);
+	return http_authority_split(*authority, &host, &port);
+}
+
+static bool parse_target(struct http_head *head)
+{
+	struct bytes rest = head->target;
+	if (bytes_equal_str(rest, "*")) {
+		head->path = rest;
+		return bytes_equal_str(head->method, "OPTIONS"); // RFC 9112 section 3.2.4
+	}
+	if (!is_made_of(rest, is_target_char) ||
+		(!bytes_has_prefix(rest, "/") && !cut_absolute(&rest, &head->authority))) {
+		return false;
+	}
+	bytes_cut(rest, '?', &head->path, &head->query);
+	if (head->path.len == 0) {
+		head->path = bytes_str("/");
+	}
+	return true;
 }
 
 static int parse_request_line(struct bytes line, struct http_head *head)
@@ -119,10 +153,9 @@ static int parse_request_line(struct bytes line, struct http_head *head)
 		!bytes_cut(rest, ' ', &head->target, &version)) {
 		return BAD_REQUEST;
 	}
-	if (!is_made_of(head->method, is_token_char) || !target_valid(head->method, head->target)) {
+	if (!is_made_of(head->method, is_token_char) || !parse_target(head)) {
 		return BAD_REQUEST;
 	}
-	bytes_cut(head->target, '?', &head->path, &head->query);
 	return parse_version(version, &head->minor);
 }
 
@@ -172,7 +205,9 @@ bool http_authority_split(struct bytes authority, struct bytes *host, uint16_t *
 	return true;
 }
 
-static bool host_valid(const struct http_head *head)
+// Host has to be right even where the target names a host, and then says nothing (RFC 9112 sections
+// 3.2 and 3.2.2).
+static bool take_host(struct http_head *head)
 {
 	struct bytes value;
 	struct bytes host;
@@ -180,6 +215,9 @@ static bool host_valid(const struct http_head *head)
 	size_t n = http_head_find(head, "host", &value);
 	if (n == 0) {
 		return head->minor == 0;
+	}
+	if (head->authority.len == 0) {
+		head->authority = value;
 	}
 	return n == 1 && http_authority_split(value, &host, &port);
 }
@@ -220,7 +258,7 @@ int http_head_parse(struct bytes data, struct http_head *head)
 		status = take_line(data, HTTP_HEAD_MAX, HEAD_TOO_LARGE, &at, &line);
 		if (status == 0 && line.len == 0) {
 			head->len = at;
-			return host_valid(head) && framing_valid(head) ? 0 : BAD_REQUEST;
+			return take_host(head) && framing_valid(head) ? 0 : BAD_REQUEST;
 		}
 		if (status == 0) {
 			status = parse_field(line, head);

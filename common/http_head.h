@@ -22,12 +22,13 @@ struct http_field {
 	struct bytes value; // without surrounding white space
 };
 
-// All spans borrow from the parsed bytes.
+// All spans borrow from the parsed bytes, except the path of a target without one.
 struct http_head {
 	struct bytes method;
-	struct bytes target; // origin form, or "*"
+	struct bytes target; // as sent: origin form, absolute form of http or https, or "*"
 	struct bytes path; // of target, before '?'
 	struct bytes query; // after '?', empty if none
+	struct bytes authority; // host and port asked for: of target, else of Host; empty: none
 	int minor; // HTTP/1.minor
 	struct http_field fields[HTTP_FIELDS_MAX];
 	size_t n_fields;
@@ -42,7 +43,8 @@ struct http_head {
 // 505) that refuses the request; then `head` is not to be used. Refused: bare CR or LF, NUL or
 // control bytes, space before the colon, obs-fold, no (HTTP/1.1) or several Host, an empty or
 // malformed Host, several or malformed Content-Length, Content-Length together with
-// Transfer-Encoding, Transfer-Encoding other than "chunked", a target that is not origin form. A
+// Transfer-Encoding, Transfer-Encoding other than "chunked", a target of another form than those
+// above. The scheme of an absolute form is not looked at, since a proxy may have ended TLS. A
 // refusal of the first bytes is the refusal of all that may follow them.
 MUST_CHECK int http_head_parse(struct bytes data, struct http_head *head);
 

@@ -144,7 +144,6 @@ static bool origin_is_own(const struct upgrade *u, struct bytes origin)
 {
 	const char *scheme = u->policy->tls ? "https://" : "http://";
 	const uint16_t default_port = u->policy->tls ? 443 : 80;
-	struct bytes field;
 	struct bytes page_host;
 	struct bytes host;
 	uint16_t page_port;
@@ -153,8 +152,7 @@ static bool origin_is_own(const struct upgrade *u, struct bytes origin)
 		!http_authority_split(bytes_from(origin, strlen(scheme)), &page_host, &page_port)) {
 		return false;
 	}
-	if (http_head_find(u->head, "host", &field) != 1 ||
-		!http_authority_split(field, &host, &port)) {
+	if (!http_authority_split(u->head->authority, &host, &port)) {
 		return false;
 	}
 	page_port = page_port > 0 ? page_port : default_port;

@@ -34,7 +34,9 @@ static void check_accepted(const struct http_head *head, struct bytes whole)
 	CHECK(head->len <= whole.len && head->len <= HTTP_HEAD_MAX);
 	CHECK(head->target.len <= HTTP_LINE_MAX && head->n_fields <= HTTP_FIELDS_MAX);
 	CHECK(inside(head->method, head_bytes) && head->method.len > 0);
-	CHECK(inside(head->path, head->target) && inside(head->query, head->target));
+	CHECK(inside(head->path, head->target) || bytes_equal_str(head->path, "/"));
+	CHECK(head->path.len > 0 && inside(head->query, head->target));
+	CHECK(inside(head->authority, head_bytes) && (head->authority.len > 0 || head->minor == 0));
 	for (size_t i = 0; i < head->n_fields; i++) {
 		CHECK(inside(head->fields[i].name, head_bytes) && head->fields[i].name.len > 0);
 		CHECK(inside(head->fields[i].value, head_bytes));

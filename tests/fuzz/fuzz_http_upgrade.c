@@ -1,5 +1,6 @@
-// Any head that parses is answered by one of the statuses of the handshake, with the reason beside a
-// refusal, twice the same; and the answer does not depend on the token. The first byte chooses the policy.
+// Any head that parses is answered by one of the statuses of the handshake, with the reason beside
+// a refusal, twice the same; and the answer does not depend on the token, nor on the form of the
+// target. The first byte chooses the policy.
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,29 @@ static void check_answer(int status, const struct upgrade_request *request)
 	buf_fini(&expected);
 }
 
+// The same request, its target in absolute form.
+static void check_absolute_form(const struct http_head *head, struct bytes text,
+	const struct upgrade_policy *policy, int status)
+{
+	struct buf absolute = { 0 };
+	struct buf scratch = { 0 };
+	struct http_head again;
+	struct upgrade_request request;
+	buf_append_bytes(&absolute, head->method);
+	buf_append_str(&absolute, " http://");
+	buf_append_bytes(&absolute, head->authority);
+	buf_append_bytes(&absolute, bytes_from(text, head->method.len + 1));
+	int parsed = http_head_parse(buf_bytes(&absolute), &again);
+	CHECK(parsed == 0 || parsed == 414 || parsed == 431);
+	if (parsed == 0) {
+		CHECK(bytes_equal(again.path, head->path) && bytes_equal(again.query, head->query));
+		CHECK(bytes_equal(again.authority, head->authority));
+		CHECK(http_upgrade_check(&again, policy, &request, &scratch) == status);
+	}
+	buf_fini(&scratch);
+	buf_fini(&absolute);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes input = bytes_make(data, size);
@@ -55,6 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_answer(status, &request);
 	CHECK(http_upgrade_check(&head, &policy, &again, &scratch) == status);
 	CHECK(strcmp(again.accept, request.accept) == 0);
+	if (head.authority.len > 0 && bytes_has_prefix(head.target, "/")) {
+		check_absolute_form(&head, input, &policy, status);
+	}
 	CHECK(again.token.len == request.token.len && again.subprotocol == request.subprotocol);
 	buf_fini(&scratch);
 	return 0;

@@ -66,6 +66,17 @@ class Handshake(HandshakeTestCase):
             with self.subTest(path=path):
                 self.assert_refused(404, self.handshake(target=self.target(path)))
 
+    def test_the_target_may_be_a_whole_url(self):
+        for url in ("http://weir.test/ws", "http://elsewhere:1/", "HTTPS://[::1]/ws",
+                    "http://weir.test"):
+            with self.subTest(url=url):
+                self.assert_accepted(self.handshake(target=self.target(url)))
+        for url in ("ws://weir.test/ws", "http://user@weir.test/", "http:///ws", "weir.test/ws"):
+            with self.subTest(url=url):
+                self.assert_refused(400, self.handshake(target=self.target(url)))
+        self.assert_refused(404, self.handshake(target="http://weir.test/x"))
+        self.assertEqual(self.ask(request("http://weir.test/health")).status, 200)
+
     def test_a_plain_get_is_told_to_upgrade(self):
         for path in ("/", "/ws"):
             response = self.assert_refused(426, request(self.target(path)))

@@ -113,6 +113,48 @@ static void accepts_what_the_grammar_allows(void **state)
 	}
 }
 
+// What is for which host (RFC 9112 section 3.2.2): Host counts only where the target names none.
+static void reads_every_form_of_target(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *target;
+		const char *path;
+		const char *query;
+		const char *authority;
+	} rows[] = {
+		{ "/ws?a=b", "/ws", "a=b", "host:8080" },
+		{ "//a/b", "//a/b", "", "host:8080" },
+		{ "/http://a/b", "/http://a/b", "", "host:8080" },
+		{ "http://a/ws?a=b?c", "/ws", "a=b?c", "a" },
+		{ "https://a:8443/ws", "/ws", "", "a:8443" },
+		{ "HTTP://A.example/", "/", "", "A.example" },
+		{ "http://a", "/", "", "a" },
+		{ "http://a?", "/", "", "a" },
+		{ "http://a?b=/c", "/", "b=/c", "a" },
+		{ "http://a//ws", "//ws", "", "a" },
+		{ "http://[::1]:80/ws", "/ws", "", "[::1]:80" },
+		{ "http://a:/ws", "/ws", "", "a:" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct http_head head;
+		char *text =
+			xasprintf("GET %s HTTP/1.1\r\nHost: host:8080\r\n\r\n", rows[i].target);
+		parse_ok(text, &head);
+		assert_bytes_equal(head.target, rows[i].target);
+		assert_bytes_equal(head.path, rows[i].path);
+		assert_bytes_equal(head.query, rows[i].query);
+		assert_bytes_equal(head.authority, rows[i].authority);
+		assert_int_equal(parse_at_every_length(bytes_str(text)), 0);
+		free(text);
+	}
+	struct http_head head;
+	parse_ok("GET / HTTP/1.0\r\n\r\n", &head);
+	assert_int_equal(head.authority.len, 0);
+	parse_ok("GET http://a/b HTTP/1.0\r\n\r\n", &head);
+	assert_bytes_equal(head.authority, "a");
+}
+
 struct refused {
 	int status;
 	const char *why;
@@ -133,7 +175,22 @@ static const struct refused refused[] = {
 	{ 400, "a tab in the target", "GET /a\tb HTTP/1.1\r\n" HOST "\r\n" },
 	{ 400, "a fragment", "GET /a#b HTTP/1.1\r\n" HOST "\r\n" },
 	{ 400, "raw UTF-8 in the target", "GET /\xc3\xa4 HTTP/1.1\r\n" HOST "\r\n" },
-	{ 400, "absolute form", "GET http://a/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form of another scheme", "GET ws://a/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form without slashes", "GET http:a/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form with one slash", "GET http:/a/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form without a host", "GET http:///a HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form with a port alone", "GET http://:80/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form with a user", "GET http://u@a/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form with a password", "GET http://u:1@a/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form with a bad port", "GET http://a:0/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form with an escaped host", "GET http://%61/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form with a backslash", "GET http://a\\b/ HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form with a fragment", "GET http://a/#b HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "absolute form without Host", "GET http://a/ HTTP/1.1\r\n\r\n" },
+	{ 400, "absolute form with two Hosts", "GET http://a/ HTTP/1.1\r\n" HOST HOST "\r\n" },
+	{ 400, "absolute form with a bad Host", "GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n" },
+	{ 400, "nothing but a scheme", "GET http:// HTTP/1.1\r\n" HOST "\r\n" },
+	{ 400, "no slash", "GET ws HTTP/1.1\r\n" HOST "\r\n" },
 	{ 400, "authority form", "CONNECT a:80 HTTP/1.1\r\n" HOST "\r\n" },
 	{ 400, "a star for GET", "GET * HTTP/1.1\r\n" HOST "\r\n" },
 	{ 400, "the HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" },
@@ -369,6 +426,7 @@ int main(void)
 		cmocka_unit_test(reads_a_request),
 		cmocka_unit_test(leaves_what_follows_the_head),
 		cmocka_unit_test(accepts_what_the_grammar_allows),
+		cmocka_unit_test(reads_every_form_of_target),
 		cmocka_unit_test(refuses_what_two_parsers_could_read_differently),
 		cmocka_unit_test(refuses_nul_wherever_it_stands),
 		cmocka_unit_test(limits_line_head_and_fields_exactly),

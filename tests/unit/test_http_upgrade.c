@@ -246,6 +246,37 @@ static void allows_pages_of_the_same_host_and_listed_ones(void **state)
 	fini(&f);
 }
 
+// RFC 9112 section 3.2.2.
+static void takes_the_own_host_from_an_absolute_target(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{ 101, "no origin", "GET http://other/ws HTTP/1.1\r\n" FIELDS END },
+		{ 101, "nothing behind the host", "GET http://other HTTP/1.1\r\n" FIELDS END },
+		{ 404, "another path", "GET http://other/x HTTP/1.1\r\n" FIELDS END },
+		{ 101, "a page of the target's host",
+			"GET http://other:81/ws HTTP/1.1\r\nOrigin: http://other:81\r\n" FIELDS
+				END },
+		{ 101, "the scheme of the target counts for nothing",
+			"GET https://other/ws HTTP/1.1\r\nOrigin: http://other\r\n" FIELDS END },
+		{ 403, "a page of Host's",
+			"GET http://other/ws HTTP/1.1\r\nOrigin: http://chat.example.org\r\n" FIELDS
+				END },
+		{ 403, "the target's host at another port",
+			"GET http://other:81/ws HTTP/1.1\r\nOrigin: http://other\r\n" FIELDS END },
+		{ 101, "a listed page",
+			"GET http://other/ws HTTP/1.1\r\nOrigin: https://good.example\r\n" FIELDS
+				END },
+	};
+	check_rows(rows, ARRAY_LEN(rows), &plain);
+	struct fixture f = { 0 };
+	assert_int_equal(
+		check(&f, &plain, "GET http://a?token=t&autojoin=0 HTTP/1.1\r\n" FIELDS END), 101);
+	assert_bytes_equal(f.request.token, "t");
+	assert_false(f.request.autojoin);
+	fini(&f);
+}
+
 static void allows_null_and_all_when_the_list_says_so(void **state)
 {
 	(void)state;
@@ -547,6 +578,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_no_opening_handshake),
 		cmocka_unit_test(takes_only_the_canonical_base64_of_16_bytes_for_a_key),
 		cmocka_unit_test(allows_pages_of_the_same_host_and_listed_ones),
+		cmocka_unit_test(takes_the_own_host_from_an_absolute_target),
 		cmocka_unit_test(allows_null_and_all_when_the_list_says_so),
 		cmocka_unit_test(picks_the_json_subprotocol_and_the_token_beside_it),
 		cmocka_unit_test(finds_one_token_in_three_places),
