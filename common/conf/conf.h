@@ -21,6 +21,7 @@ enum conf_type {
 	CONF_DURATION, // uint64_t ms: 500ms, 30s, 5m, 2h, plain = seconds
 	CONF_RATE, // struct conf_rate: "50/s burst 100", "64KiB/s", plain = per second
 	CONF_ENUM, // int: index into `choices`
+	CONF_TYPE_COUNT,
 };
 
 struct conf_list {

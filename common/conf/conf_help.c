@@ -46,27 +46,6 @@ void conf_print(const struct conf_spec *spec, const void *conf, FILE *out)
 	buf_fini(&text);
 }
 
-static void append_placeholder(const struct conf_option *option, struct buf *out)
-{
-	static const char *const words[] = {
-		[CONF_STRING] = " TEXT",
-		[CONF_LIST] = " TEXT (list)",
-		[CONF_BOOL] = "",
-		[CONF_UINT] = " N",
-		[CONF_SIZE] = " SIZE",
-		[CONF_DURATION] = " TIME",
-		[CONF_RATE] = " RATE",
-	};
-	if (option->type != CONF_ENUM) {
-		buf_append_str(out, words[option->type]);
-		return;
-	}
-	for (size_t i = 0; option->choices[i] != NULL; i++) {
-		buf_append_byte(out, i > 0 ? '|' : ' ');
-		buf_append_str(out, option->choices[i]);
-	}
-}
-
 static const char *default_text(const struct conf_option *option)
 {
 	if (option->shown != NULL) {
@@ -75,17 +54,7 @@ static const char *default_text(const struct conf_option *option)
 	if (option->def != NULL && option->def[0] != '\0') {
 		return option->def;
 	}
-	switch (option->type) {
-	case CONF_STRING:
-	case CONF_LIST:
-		return "empty";
-	case CONF_BOOL:
-		return "no";
-	case CONF_ENUM:
-		return option->choices[0];
-	default:
-		return "0";
-	}
+	return conf_value_empty_text(option);
 }
 
 static void print_help_line(const char *name, struct bytes placeholder, const char *help, FILE *out)
@@ -116,7 +85,7 @@ void conf_help(const struct conf_spec *spec, FILE *out)
 	for (size_t i = 0; i < spec->n_options; i++) {
 		const struct conf_option *option = &spec->options[i];
 		struct buf placeholder = { 0 };
-		append_placeholder(option, &placeholder);
+		conf_value_placeholder(option, &placeholder);
 		print_help_line(option->name, buf_bytes(&placeholder), option->help, out);
 		fprintf(out, "%s (default: %s)\n",
 			(option->flags & CONF_NOT_YET) != 0 ? "; not available yet" : "",

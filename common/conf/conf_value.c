@@ -1,5 +1,5 @@
-// One switch over the types for each thing that can be done with a value: parse, clear, format, copy.
-// They have no `default`, so the compiler names every place that a new type must be written into.
+// A type is one row of a table: what its values look like, how they are read, written and kept. Most are
+// plain: their bytes are their value. What owns memory has functions of its own for that.
 //
 // A value that does not parse is quoted in the error, one that a `check` refuses is not: the types
 // that parse are numbers and words, while a string might be a secret that somebody wrote where the
@@ -45,17 +45,24 @@ static const struct unit plain_units[] = {
 	{ NULL, 0 },
 };
 
-static const struct unit *units_of(enum conf_type type)
-{
-	switch (type) {
-	case CONF_SIZE:
-		return size_units;
-	case CONF_DURATION:
-		return duration_units;
-	default:
-		return plain_units;
-	}
-}
+struct type {
+	const char *placeholder; // in --help, behind the name; NULL: the choices
+	const char
+		*empty; // what --help shows for a default that has no text; NULL: the first choice
+	size_t size; // of a field
+	// True, or false and what is wrong appended to `why`, with the field unchanged.
+	bool (*parse)(const struct conf_option *option, void *field, const char *text,
+		struct buf *why);
+	void (*format)(const struct conf_option *option, const void *field, struct buf *out);
+	// Only of texts, which are owned by the field and have no `format`.
+	void (*copy)(void *to, const void *from);
+	void (*clear)(void *field);
+	// Only of numbers.
+	const struct unit *units;
+	const char *fault;
+};
+
+static const struct type types[CONF_TYPE_COUNT];
 
 static bool refuse(struct buf *why, const char *text, const char *what)
 {
@@ -110,26 +117,16 @@ static void format_number(const struct unit *units, uint64_t value, struct buf *
 	buf_append_str(out, best != NULL ? best->suffix : "");
 }
 
-static const char *number_fault(enum conf_type type)
-{
-	switch (type) {
-	case CONF_SIZE:
-		return "is not a size (bytes, or with KiB, MiB or GiB)";
-	case CONF_DURATION:
-		return "is not a duration (seconds, or with ms, s, m or h)";
-	default:
-		return "is not a whole number";
-	}
-}
+// ---- numbers
 
-static bool set_number(const struct conf_option *option, uint64_t *field, const char *text,
+static bool number_parse(const struct conf_option *option, void *field, const char *text,
 	struct buf *why)
 {
-	const struct unit *units = units_of(option->type);
+	const struct unit *units = types[option->type].units;
 	uint64_t value;
 	switch (scan_number(units, text, strlen(text), &value)) {
 	case SCAN_NO_NUMBER:
-		return refuse(why, text, number_fault(option->type));
+		return refuse(why, text, types[option->type].fault);
 	case SCAN_TOO_LARGE:
 		return refuse(why, text, "is too large");
 	case SCAN_OK:
@@ -145,9 +142,16 @@ static bool set_number(const struct conf_option *option, uint64_t *field, const 
 		format_number(units, option->max, why);
 		return false;
 	}
-	*field = value;
+	*(uint64_t *)field = value;
 	return true;
 }
+
+static void number_format(const struct conf_option *option, const void *field, struct buf *out)
+{
+	format_number(types[option->type].units, *(const uint64_t *)field, out);
+}
+
+// ---- rates
 
 // "N", "N/s" or "N/s burst N".
 static bool scan_rate(const char *text, struct conf_rate *rate, bool *too_large)
@@ -176,9 +180,11 @@ static bool scan_rate(const char *text, struct conf_rate *rate, bool *too_large)
 	return r == SCAN_OK;
 }
 
-static bool set_rate(struct conf_rate *field, const char *text, struct buf *why)
+static bool rate_parse(const struct conf_option *option, void *field, const char *text,
+	struct buf *why)
 {
-	struct conf_rate rate;
+	(void)option;
+	struct conf_rate rate = { 0 };
 	bool too_large;
 	if (!scan_rate(text, &rate, &too_large)) {
 		return refuse(why, text,
@@ -187,28 +193,52 @@ static bool set_rate(struct conf_rate *field, const char *text, struct buf *why)
 	if (rate.per_s > 0 && rate.burst == 0) {
 		return refuse(why, text, "has a burst of 0, which lets nothing through");
 	}
-	*field = rate;
+	*(struct conf_rate *)field = rate;
 	return true;
 }
 
-static bool set_bool(bool *field, const char *text, struct buf *why)
+static void rate_format(const struct conf_option *option, const void *field, struct buf *out)
 {
+	const struct conf_rate *rate = field;
+	(void)option;
+	buf_append_uint(out, rate->per_s);
+	if (rate->per_s > 0) {
+		buf_append_str(out, "/s");
+	}
+	if (rate->burst != rate->per_s) {
+		buf_append_str(out, " burst ");
+		buf_append_uint(out, rate->burst);
+	}
+}
+
+// ---- words
+
+static bool bool_parse(const struct conf_option *option, void *field, const char *text,
+	struct buf *why)
+{
+	(void)option;
 	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (strcmp(text, words[i]) == 0) {
-			*field = i % 2 == 1;
+			*(bool *)field = i % 2 == 1;
 			return true;
 		}
 	}
 	return refuse(why, text, "is neither yes nor no");
 }
 
-static bool set_choice(const struct conf_option *option, int *field, const char *text,
+static void bool_format(const struct conf_option *option, const void *field, struct buf *out)
+{
+	(void)option;
+	buf_append_str(out, *(const bool *)field ? "yes" : "no");
+}
+
+static bool choice_parse(const struct conf_option *option, void *field, const char *text,
 	struct buf *why)
 {
 	for (int i = 0; option->choices[i] != NULL; i++) {
 		if (strcmp(text, option->choices[i]) == 0) {
-			*field = i;
+			*(int *)field = i;
 			return true;
 		}
 	}
@@ -220,10 +250,33 @@ static bool set_choice(const struct conf_option *option, int *field, const char 
 	return false;
 }
 
-static void set_string(char **field, const char *text)
+static void choice_format(const struct conf_option *option, const void *field, struct buf *out)
 {
+	buf_append_str(out, option->choices[*(const int *)field]);
+}
+
+// ---- texts
+
+static void string_copy(void *to, const void *from)
+{
+	char **field = to;
 	free(*field);
-	*field = xstrdup(text);
+	*field = xstrdup(*(char *const *)from);
+}
+
+static bool string_parse(const struct conf_option *option, void *field, const char *text,
+	struct buf *why)
+{
+	(void)option;
+	(void)why;
+	string_copy(field, &text);
+	return true;
+}
+
+static void string_clear(void *field)
+{
+	free(*(char **)field);
+	*(char **)field = NULL;
 }
 
 static void list_append(struct conf_list *list, const char *text)
@@ -234,27 +287,75 @@ static void list_append(struct conf_list *list, const char *text)
 	}
 }
 
-static bool parse(const struct conf_option *option, void *field, const char *text, struct buf *why)
+static bool list_parse(const struct conf_option *option, void *field, const char *text,
+	struct buf *why)
 {
-	switch (option->type) {
-	case CONF_STRING:
-		set_string(field, text);
-		return true;
-	case CONF_LIST:
-		list_append(field, text);
-		return true;
-	case CONF_BOOL:
-		return set_bool(field, text, why);
-	case CONF_UINT:
-	case CONF_SIZE:
-	case CONF_DURATION:
-		return set_number(option, field, text, why);
-	case CONF_RATE:
-		return set_rate(field, text, why);
-	case CONF_ENUM:
-		return set_choice(option, field, text, why);
+	(void)option;
+	(void)why;
+	list_append(field, text);
+	return true;
+}
+
+static void list_clear(void *field)
+{
+	struct conf_list *list = field;
+	for (size_t i = 0; i < list->n; i++) {
+		free(list->items[i]);
 	}
-	CHECK(false);
+	free(list->items);
+	*list = (struct conf_list){ 0 };
+}
+
+static void list_copy(void *to, const void *from)
+{
+	const struct conf_list *list = from;
+	list_clear(to);
+	for (size_t i = 0; i < list->n; i++) {
+		list_append(to, list->items[i]);
+	}
+}
+
+// ---- the types
+
+#define NUMBER                                                                                     \
+	.empty = "0", .size = sizeof(uint64_t), .parse = number_parse, .format = number_format
+
+static const struct type types[CONF_TYPE_COUNT] = {
+	[CONF_STRING] = { " TEXT", "empty", sizeof(char *), string_parse, NULL, string_copy,
+		string_clear },
+	[CONF_LIST] = { " TEXT (list)", "empty", sizeof(struct conf_list), list_parse, NULL,
+		list_copy, list_clear },
+	[CONF_BOOL] = { "", "no", sizeof(bool), bool_parse, bool_format },
+	[CONF_UINT] = { " N", NUMBER, .units = plain_units, .fault = "is not a whole number" },
+	[CONF_SIZE] = { " SIZE", NUMBER, .units = size_units,
+		.fault = "is not a size (bytes, or with KiB, MiB or GiB)" },
+	[CONF_DURATION] = { " TIME", NUMBER, .units = duration_units,
+		.fault = "is not a duration (seconds, or with ms, s, m or h)" },
+	[CONF_RATE] = { " RATE", "0", sizeof(struct conf_rate), rate_parse, rate_format },
+	[CONF_ENUM] = { NULL, NULL, sizeof(int), choice_parse, choice_format },
+};
+
+static bool is_text(const struct type *type)
+{
+	return type->format == NULL;
+}
+
+void conf_value_placeholder(const struct conf_option *option, struct buf *out)
+{
+	if (types[option->type].placeholder != NULL) {
+		buf_append_str(out, types[option->type].placeholder);
+		return;
+	}
+	for (size_t i = 0; option->choices[i] != NULL; i++) {
+		buf_append_byte(out, i > 0 ? '|' : ' ');
+		buf_append_str(out, option->choices[i]);
+	}
+}
+
+const char *conf_value_empty_text(const struct conf_option *option)
+{
+	const char *text = types[option->type].empty;
+	return text != NULL ? text : option->choices[0];
 }
 
 static bool text_is_clean(const char *text, struct buf *why)
@@ -276,8 +377,7 @@ bool conf_value_set(const struct conf_option *option, void *field, const char *t
 	if (!text_is_clean(text, why)) {
 		return false;
 	}
-	bool may_be_empty = option->type == CONF_STRING || option->type == CONF_LIST;
-	if (text[0] == '\0' && !may_be_empty) {
+	if (text[0] == '\0' && !is_text(&types[option->type])) {
 		buf_append_str(why, "empty value");
 		return false;
 	}
@@ -289,7 +389,7 @@ bool conf_value_set(const struct conf_option *option, void *field, const char *t
 		buf_append_str(why, fault);
 		return false;
 	}
-	return parse(option, field, text, why);
+	return types[option->type].parse(option, field, text, why);
 }
 
 bool conf_value_set_split(const struct conf_option *option, void *field, const char *text,
@@ -317,39 +417,13 @@ bool conf_value_set_split(const struct conf_option *option, void *field, const c
 	return ok;
 }
 
-static void list_clear(struct conf_list *list)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		free(list->items[i]);
-	}
-	free(list->items);
-	*list = (struct conf_list){ 0 };
-}
-
 void conf_value_clear(const struct conf_option *option, void *field)
 {
-	switch (option->type) {
-	case CONF_STRING:
-		free(*(char **)field);
-		*(char **)field = NULL;
-		break;
-	case CONF_LIST:
-		list_clear(field);
-		break;
-	case CONF_BOOL:
-		*(bool *)field = false;
-		break;
-	case CONF_UINT:
-	case CONF_SIZE:
-	case CONF_DURATION:
-		*(uint64_t *)field = 0;
-		break;
-	case CONF_RATE:
-		*(struct conf_rate *)field = (struct conf_rate){ 0 };
-		break;
-	case CONF_ENUM:
-		*(int *)field = 0;
-		break;
+	const struct type *type = &types[option->type];
+	if (is_text(type)) {
+		type->clear(field);
+	} else {
+		memset(field, 0, type->size);
 	}
 }
 
@@ -358,92 +432,44 @@ size_t conf_value_count(const struct conf_option *option, const void *field)
 	return option->type == CONF_LIST ? ((const struct conf_list *)field)->n : 1;
 }
 
-static void format_rate(const struct conf_rate *rate, struct buf *out)
+static struct bytes text_at(const struct conf_option *option, const void *field, size_t i)
 {
-	buf_append_uint(out, rate->per_s);
-	if (rate->per_s > 0) {
-		buf_append_str(out, "/s");
-	}
-	if (rate->burst != rate->per_s) {
-		buf_append_str(out, " burst ");
-		buf_append_uint(out, rate->burst);
-	}
+	CHECK(i < conf_value_count(option, field));
+	return bytes_str(option->type == CONF_LIST ? ((const struct conf_list *)field)->items[i]
+						   : *(char *const *)field);
 }
 
 void conf_value_format(const struct conf_option *option, const void *field, size_t i,
 	struct buf *out)
 {
-	switch (option->type) {
-	case CONF_STRING:
-		buf_append_bytes(out, bytes_str(*(char *const *)field));
-		break;
-	case CONF_LIST:
-		CHECK(i < conf_value_count(option, field));
-		buf_append_str(out, ((const struct conf_list *)field)->items[i]);
-		break;
-	case CONF_BOOL:
-		buf_append_str(out, *(const bool *)field ? "yes" : "no");
-		break;
-	case CONF_UINT:
-	case CONF_SIZE:
-	case CONF_DURATION:
-		format_number(units_of(option->type), *(const uint64_t *)field, out);
-		break;
-	case CONF_RATE:
-		format_rate(field, out);
-		break;
-	case CONF_ENUM:
-		buf_append_str(out, option->choices[*(const int *)field]);
-		break;
+	const struct type *type = &types[option->type];
+	if (is_text(type)) {
+		buf_append_bytes(out, text_at(option, field, i));
+	} else {
+		type->format(option, field, out);
 	}
 }
 
 bool conf_value_equal(const struct conf_option *option, const void *a, const void *b)
 {
+	const struct type *type = &types[option->type];
+	if (!is_text(type)) {
+		return memcmp(a, b, type->size) == 0;
+	}
 	size_t n = conf_value_count(option, a);
 	bool equal = n == conf_value_count(option, b);
 	for (size_t i = 0; equal && i < n; i++) {
-		struct buf text_a = { 0 };
-		struct buf text_b = { 0 };
-		conf_value_format(option, a, i, &text_a);
-		conf_value_format(option, b, i, &text_b);
-		equal = bytes_equal(buf_bytes(&text_a), buf_bytes(&text_b));
-		buf_fini(&text_a);
-		buf_fini(&text_b);
+		equal = bytes_equal(text_at(option, a, i), text_at(option, b, i));
 	}
 	return equal;
 }
 
-static void list_copy(struct conf_list *to, const struct conf_list *from)
-{
-	list_clear(to);
-	for (size_t i = 0; i < from->n; i++) {
-		list_append(to, from->items[i]);
-	}
-}
-
 void conf_value_copy(const struct conf_option *option, void *to, const void *from)
 {
-	switch (option->type) {
-	case CONF_STRING:
-		set_string(to, *(char *const *)from);
-		break;
-	case CONF_LIST:
-		list_copy(to, from);
-		break;
-	case CONF_BOOL:
-		*(bool *)to = *(const bool *)from;
-		break;
-	case CONF_UINT:
-	case CONF_SIZE:
-	case CONF_DURATION:
-		*(uint64_t *)to = *(const uint64_t *)from;
-		break;
-	case CONF_RATE:
-		*(struct conf_rate *)to = *(const struct conf_rate *)from;
-		break;
-	case CONF_ENUM:
-		*(int *)to = *(const int *)from;
-		break;
+	const struct type *type = &types[option->type];
+	if (is_text(type)) {
+		type->copy(to, from);
+	} else {
+		memcpy(to, from, type->size);
 	}
 }
