@@ -325,6 +325,7 @@ const struct http_status http_statuses[] = {
 	{ 101, "Switching Protocols" },
 	{ 200, "OK" },
 	{ 204, "No Content" },
+	{ 304, "Not Modified" },
 	{ 400, "Bad Request" },
 	{ 401, "Unauthorized" },
 	{ 403, "Forbidden" },

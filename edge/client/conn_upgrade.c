@@ -22,6 +22,7 @@
 #include "edge/http/http_page.h"
 #include "edge/http/http_upgrade.h"
 #include "edge/http/proxy_header.h"
+#include "edge/http/web_page.h"
 #include "edge/state/edge.h"
 #include "edge/state/settings.h"
 
@@ -234,18 +235,27 @@ static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tl
 	}
 }
 
-// True if the request was for one of the few plain pages of this port.
+// A file that is served as it is; those of the demo page with option demo only.
+static const struct web_file *find_file(const struct conn *c, const struct http_head *head)
+{
+	bool demo = bytes_has_prefix(head->path, "/demo");
+	return demo && !turn_of(c)->settings->conf.demo ? NULL : web_file_find(head->path);
+}
+
+// True if the request was for one of the few plain pages or files of this port.
 static bool answer_page(struct conn *c, const struct http_head *head)
 {
 	struct turn *t = turn_of(c);
 	enum http_page page = http_page_of(head);
-	if (page == HTTP_PAGE_NONE) {
+	const struct web_file *file = find_file(c, head);
+	if (page == HTTP_PAGE_NONE && file == NULL) {
 		return false;
 	}
 	const char *why_not =
 		page == HTTP_PAGE_READY ? edge_unready(t->edge, t->settings, t->mono_ms) : NULL;
 	buf_reset(&t->out, TURN_KEEP);
-	int status = http_page_answer(&t->out, head, &t->settings->upgrade, why_not);
+	int status = file != NULL ? web_page_answer(&t->out, head, file)
+				  : http_page_answer(&t->out, head, &t->settings->upgrade, why_not);
 	if (status == 403 || status == 405) {
 		counter_add(&t->metrics.handshakes[handshake_result_of(status)], 1);
 	}

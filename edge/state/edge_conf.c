@@ -204,7 +204,7 @@ static const struct conf_option options[] = {
 		.help = "time over which a drain closes the connections" },
 	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), NOT_YET,
 		.help = "memory for what weirctl explain can tell" },
-	{ "demo", CONF_BOOL, FIELD(demo), NOT_YET, .help = "serve a chat page at /demo" },
+	{ "demo", CONF_BOOL, FIELD(demo), RELOADABLE, .help = "serve a chat page at /demo" },
 	{ "log-level", CONF_ENUM, FIELD(log_level), RELOADABLE, .def = "info",
 		.choices = log_level_choices, .help = "least important line that is logged" },
 	{ "log-format", CONF_ENUM, FIELD(log_format), .choices = log_format_choices,

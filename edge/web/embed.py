@@ -18,7 +18,8 @@ def main():
     out, *files = sys.argv[1:]
     arrays, rows = [], []
     for i, word in enumerate(files):
-        path, kind, source = word.split("=", 2)
+        path, rest = word.split("=", 1)
+        kind, source = rest.rsplit("=", 1)  # a kind may be "text/html; charset=utf-8"
         with open(source, "rb") as f:
             data = f.read()
         packed = gzip.compress(data, 9, mtime=0)

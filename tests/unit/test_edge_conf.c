@@ -99,7 +99,6 @@ static void refuses_what_is_not_built(void **state)
 	(void)state;
 	static const char *const rows[] = {
 		"recorder-bytes=1MiB",
-		"demo",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char arg[64];
