@@ -129,10 +129,11 @@ static uint64_t due_ns(const struct load *load)
 	return load->start_ns + load->n_due * NS_PER_S / load->fleet->conf->rate;
 }
 
-static uint64_t pump_open(struct load *load)
+static uint64_t pump_open(struct load *load, uint64_t until_ns)
 {
 	uint64_t now_ns = clock_mono_ns();
-	for (unsigned n = 0; n < BURST_MAX && due_ns(load) <= now_ns; n++) {
+	uint64_t last_ns = now_ns < until_ns ? now_ns : until_ns;
+	for (unsigned n = 0; n < BURST_MAX && due_ns(load) <= last_ns; n++) {
 		uint64_t due = due_ns(load);
 		if (!publish_next(load, due)) {
 			return 0;
@@ -144,10 +145,10 @@ static uint64_t pump_open(struct load *load)
 	return due_ns(load);
 }
 
-uint64_t load_pump(struct load *load)
+uint64_t load_pump(struct load *load, uint64_t until_ns)
 {
 	if (load->n_publishers == 0) {
 		return 0;
 	}
-	return load->fleet->conf->rate > 0 ? pump_open(load) : pump_closed(load);
+	return load->fleet->conf->rate > 0 ? pump_open(load, until_ns) : pump_closed(load);
 }

@@ -129,8 +129,11 @@ static void connect_all(struct run *run)
 static void run_load(struct run *run, uint64_t until_ns)
 {
 	while (!interrupted && clock_mono_ns() < until_ns) {
-		uint64_t wake_ns = load_pump(&run->load);
+		uint64_t wake_ns = load_pump(&run->load, until_ns);
 		turn(run, wake_ns > 0 && wake_ns < until_ns ? wake_ns : until_ns);
+	}
+	if (run->conf.rate > 0) {
+		load_pump(&run->load, until_ns); // a stall at the end delays what is due, no more
 	}
 }
 

@@ -59,8 +59,10 @@ class AgainstWeir(ClusterTestCase):
     def test_many_rooms_at_a_rate(self):
         report = self.bench("rooms", "--rooms", 5, "--members", 4, "--rate", 200)
         self.assertEqual(report["delivered"], 4 * report["published"])
-        self.assertGreaterEqual(report["published"], 100)
-        self.assertLessEqual(report["published"], 122)
+        # What is due in 600 ms, however this machine runs; a stall between the two phases is in
+        # neither, and what is due meanwhile is late.
+        self.assertGreaterEqual(report["published"], 120)
+        self.assertLessEqual(report["published"], 122 + report["lateMaxUs"] * 200 / 1e6)
 
     def test_each_client_hears_itself(self):
         report = self.bench("echo", "--clients", 5, "--size", 2000)
