@@ -160,8 +160,8 @@ static struct route_options route_options_of(const struct router_conf *conf)
 	return (struct route_options){
 		.max_rooms = conf->max_rooms,
 		.max_members_per_room = conf->max_members_per_room,
-		.max_connections_per_user = strtoull(conf->max_connections_per_user, NULL, 10),
-		.newest_wins = strstr(conf->max_connections_per_user, "newest-wins") != NULL,
+		.max_connections_per_user = conf->max_connections_per_user.n,
+		.newest_wins = conf->max_connections_per_user.choice == ROUTER_BEYOND_NEWEST_WINS,
 		.rate_user = conf->rate_user,
 		.rate_fanout = conf->rate_fanout,
 		.presence_linger_ms = conf->presence_linger_ms,

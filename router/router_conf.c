@@ -21,6 +21,7 @@ enum {
 };
 
 static const char *const store_fsync_choices[] = { "never", "commit", NULL };
+static const char *const beyond_choices[] = { "reject", "newest-wins", NULL };
 static const char *const log_level_choices[] = { "error", "warn", "info", "debug", NULL };
 static const char *const log_format_choices[] = { "text", "json", NULL };
 
@@ -59,17 +60,6 @@ static const char *check_store(const char *value)
 static const char *check_store_fsync(const char *value)
 {
 	return strcmp(value, "commit") == 0 ? "not available yet" : NULL;
-}
-
-// "0", "N reject" or "N newest-wins".
-static const char *check_connections_per_user(const char *value)
-{
-	size_t n_digits = strspn(value, "0123456789");
-	const char *rest = value + n_digits;
-	bool ok = n_digits > 0 && n_digits <= 9 &&
-		(strcmp(value, "0") == 0 || strcmp(rest, " reject") == 0 ||
-			strcmp(rest, " newest-wins") == 0);
-	return ok ? NULL : "not 0, N reject or N newest-wins";
 }
 
 static const char *check_slow_policy(const char *value)
@@ -131,8 +121,8 @@ static const struct conf_option options[] = {
 	{ "max-rooms", CONF_UINT, FIELD(max_rooms), RELOADABLE, .help = "rooms in all; 0: any" },
 	{ "max-members-per-room", CONF_UINT, FIELD(max_members_per_room), RELOADABLE,
 		.help = "connections in one room; 0: any" },
-	{ "max-connections-per-user", CONF_STRING, FIELD(max_connections_per_user), RELOADABLE,
-		.def = "0", .check = check_connections_per_user,
+	{ "max-connections-per-user", CONF_BOUND, FIELD(max_connections_per_user), RELOADABLE,
+		.choices = beyond_choices,
 		.help = "connections of a user, N reject or N newest-wins; 0: any" },
 	{ "rate-user", CONF_RATE, FIELD(rate_user), RELOADABLE,
 		.help = "messages of a user, all connections together; 0: any" },

@@ -10,6 +10,11 @@ enum router_store_fsync {
 	ROUTER_FSYNC_COMMIT,
 };
 
+enum router_beyond {
+	ROUTER_BEYOND_REJECT, // who comes
+	ROUTER_BEYOND_NEWEST_WINS, // the oldest goes
+};
+
 // One field an option, in the order of the table. Strings are never NULL. A limit of 0 is none, see
 // conf_limit().
 struct router_conf {
@@ -34,7 +39,7 @@ struct router_conf {
 
 	uint64_t max_rooms;
 	uint64_t max_members_per_room;
-	char *max_connections_per_user;
+	struct conf_bound max_connections_per_user; // beyond it: enum router_beyond
 	struct conf_rate rate_user;
 	struct conf_rate rate_fanout;
 	uint64_t presence_events_max;

@@ -21,6 +21,7 @@ enum conf_type {
 	CONF_DURATION, // uint64_t ms: 500ms, 30s, 5m, 2h, plain = seconds
 	CONF_RATE, // struct conf_rate: "50/s burst 100", "64KiB/s", plain = per second
 	CONF_ENUM, // int: index into `choices`
+	CONF_BOUND, // struct conf_bound: "5 reject", a number and one of `choices`, or "0"
 	CONF_TYPE_COUNT,
 };
 
@@ -32,6 +33,11 @@ struct conf_list {
 struct conf_rate {
 	uint64_t per_s; // 0: no limit
 	uint64_t burst; // = per_s if not given
+};
+
+struct conf_bound {
+	uint64_t n; // 0: no bound
+	uint64_t choice; // index into `choices`; 0 without a bound
 };
 
 enum {
@@ -48,7 +54,7 @@ struct conf_option {
 	const char *shown; // the default as --help tells it, where the program computes it
 	const char *help; // one line
 	uint64_t min, max; // CONF_UINT, CONF_SIZE, CONF_DURATION; max 0: no bound
-	const char *const *choices; // CONF_ENUM; ends with NULL
+	const char *const *choices; // CONF_ENUM, CONF_BOUND; ends with NULL
 	// Further checks of one textual value that is not empty (of a list: of each item). Returns NULL
 	// or what is wrong with it, a static text that does not quote the value.
 	const char *(*check)(const char *value);

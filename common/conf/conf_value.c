@@ -255,6 +255,51 @@ static void choice_format(const struct conf_option *option, const void *field, s
 	buf_append_str(out, option->choices[*(const int *)field]);
 }
 
+// ---- bounds
+
+static void append_bounds(const struct conf_option *option, struct buf *out)
+{
+	buf_append_str(out, "0");
+	for (size_t i = 0; option->choices[i] != NULL; i++) {
+		buf_append_str(out, option->choices[i + 1] != NULL ? ", N " : " or N ");
+		buf_append_str(out, option->choices[i]);
+	}
+}
+
+static bool bound_parse(const struct conf_option *option, void *field, const char *text,
+	struct buf *why)
+{
+	struct conf_bound bound = { 0 };
+	size_t len = strcspn(text, " ");
+	enum scan r = scan_number(plain_units, text, len, &bound.n);
+	if (r == SCAN_TOO_LARGE) {
+		return refuse(why, text, "is too large");
+	}
+	const char *word = text[len] == ' ' ? text + len + 1 : NULL;
+	while (word != NULL && option->choices[bound.choice] != NULL &&
+		strcmp(word, option->choices[bound.choice]) != 0) {
+		bound.choice++;
+	}
+	bool known = word != NULL ? option->choices[bound.choice] != NULL : bound.n == 0;
+	if (r != SCAN_OK || !known) {
+		refuse(why, text, "is not ");
+		append_bounds(option, why);
+		return false;
+	}
+	*(struct conf_bound *)field = bound.n > 0 ? bound : (struct conf_bound){ 0 };
+	return true;
+}
+
+static void bound_format(const struct conf_option *option, const void *field, struct buf *out)
+{
+	const struct conf_bound *bound = field;
+	buf_append_uint(out, bound->n);
+	if (bound->n > 0) {
+		buf_append_byte(out, ' ');
+		buf_append_str(out, option->choices[bound->choice]);
+	}
+}
+
 // ---- texts
 
 static void string_copy(void *to, const void *from)
@@ -333,6 +378,7 @@ static const struct type types[CONF_TYPE_COUNT] = {
 		.fault = "is not a duration (seconds, or with ms, s, m or h)" },
 	[CONF_RATE] = { " RATE", "0", sizeof(struct conf_rate), rate_parse, rate_format },
 	[CONF_ENUM] = { NULL, NULL, sizeof(int), choice_parse, choice_format },
+	[CONF_BOUND] = { " N WORD", "0", sizeof(struct conf_bound), bound_parse, bound_format },
 };
 
 static bool is_text(const struct type *type)

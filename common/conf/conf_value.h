@@ -15,6 +15,7 @@ union conf_value {
 	uint64_t number;
 	struct conf_rate rate;
 	int choice;
+	struct conf_bound bound;
 };
 
 // Sets the field from `text`; of a list, appends `text` as an item. Returns true, or false and what

@@ -8,7 +8,7 @@
 #include "tests/unit/test.h"
 
 enum {
-	CONF_ARGS_MAX = 8
+	CONF_ARGS_MAX = 12
 };
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })

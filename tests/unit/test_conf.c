@@ -18,6 +18,7 @@ struct sample {
 	uint64_t size;
 	uint64_t duration_ms;
 	struct conf_rate rate;
+	struct conf_bound bound;
 	int choice;
 	uint64_t later;
 	uint64_t fixed;
@@ -46,6 +47,7 @@ static const struct conf_option options[] = {
 		.help = "bytes" },
 	{ "duration", CONF_DURATION, FIELD(duration_ms), RELOADABLE, .def = "30s", .help = "time" },
 	{ "rate", CONF_RATE, FIELD(rate), RELOADABLE, .def = "50/s burst 100", .help = "a rate" },
+	{ "bound", CONF_BOUND, FIELD(bound), RELOADABLE, .choices = choices, .help = "a bound" },
 	{ "choice", CONF_ENUM, FIELD(choice), RELOADABLE, .def = "green", .choices = choices,
 		.help = "a colour" },
 	{ "later", CONF_UINT, FIELD(later), .flags = CONF_NOT_YET, .def = "3", .help = "to come" },
@@ -157,6 +159,27 @@ static void reads_rates(void **state)
 	}
 }
 
+static void reads_bounds(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint64_t n, choice;
+	} rows[] = {
+		{ "0", 0, 0 },
+		{ "0 blue", 0, 0 },
+		{ "1 red", 1, 0 },
+		{ "18446744073709551615 blue", UINT64_MAX, 2 },
+	};
+	struct sample s;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_loads(&spec, &s, ARGS("--bound", rows[i].text));
+		assert_int_equal(s.bound.n, rows[i].n);
+		assert_int_equal(s.bound.choice, rows[i].choice);
+		conf_fini(&spec, &s);
+	}
+}
+
 static void refuses_values_and_says_why(void **state)
 {
 	(void)state;
@@ -201,6 +224,14 @@ static void refuses_values_and_says_why(void **state)
 		{ "rate", "50/s burst 0",
 			"\"50/s burst 0\" has a burst of 0, which lets nothing through" },
 		{ "rate", "99999999999999999999/s", "\"99999999999999999999/s\" is too large" },
+		{ "bound", "5", "\"5\" is not 0, N red, N green or N blue" },
+		{ "bound", "x red", "\"x red\" is not 0, N red, N green or N blue" },
+		{ "bound", "5 yellow", "\"5 yellow\" is not 0, N red, N green or N blue" },
+		{ "bound", "0 yellow", "\"0 yellow\" is not 0, N red, N green or N blue" },
+		{ "bound", "5  red", "\"5  red\" is not 0, N red, N green or N blue" },
+		{ "bound", "5 red ", "\"5 red \" is not 0, N red, N green or N blue" },
+		{ "bound", "18446744073709551616 red",
+			"\"18446744073709551616 red\" is too large" },
 		{ "choice", "yellow", "\"yellow\" is none of red, green, blue" },
 		{ "choice", "Red", "\"Red\" is none of red, green, blue" },
 		{ "yes", "", "empty value" },
@@ -519,7 +550,8 @@ static void what_it_prints_it_reads_again(void **state)
 	struct sample again;
 	assert_loads(&spec, &s,
 		ARGS("--string= \"#1\" \\", "--list=a", "--list=# b", "--listen=", "--yes",
-			"--size=1025", "--duration=90", "--rate=2048/s burst 5000"));
+			"--size=1025", "--duration=90", "--rate=2048/s burst 5000",
+			"--bound=7 blue"));
 	print_to(f, &s);
 	assert_loads(&spec, &again, ARGS("--config", f->file));
 	assert_string_equal(again.string, s.string);
@@ -531,6 +563,8 @@ static void what_it_prints_it_reads_again(void **state)
 	assert_int_equal(again.duration_ms, 90000);
 	assert_int_equal(again.rate.per_s, 2048);
 	assert_int_equal(again.rate.burst, 5000);
+	assert_int_equal(again.bound.n, 7);
+	assert_int_equal(again.bound.choice, 2);
 	assert_int_equal(again.choice, s.choice);
 	assert_int_equal(again.computed, 42);
 	conf_fini(&spec, &s);
@@ -558,6 +592,7 @@ static void prints_values_in_their_largest_unit(void **state)
 		"size = 0\n"
 		"duration = 2h\n"
 		"rate = 50/s burst 100\n"
+		"bound = 0\n"
 		"choice = green\n"
 		"later = 3\n"
 		"fixed-one = 0\n"
@@ -680,6 +715,7 @@ int main(void)
 		cmocka_unit_test(says_nothing_and_has_the_defaults),
 		cmocka_unit_test(reads_numbers_with_their_units),
 		cmocka_unit_test(reads_rates),
+		cmocka_unit_test(reads_bounds),
 		cmocka_unit_test(refuses_values_and_says_why),
 		cmocka_unit_test(what_is_not_available_may_be_set_to_its_default),
 		cmocka_unit_test(the_command_line_takes_values_in_both_forms),
