@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/json_scan.h"
+#include "common/conf/conf.h"
 #include "proto/names.h"
 #include "router/admin/admin_call.h"
 #include "router/admin/admin_message.h"
@@ -85,23 +85,24 @@ void admin_cmd_broadcast(struct admin_call *call)
 
 // ---- edges
 
-// "N/s", or N. False if it is not a rate that an edge can take.
-static bool drain_rate_of(struct bytes text, uint64_t *rate)
+// Zero if none was given. False if it is not a rate that an edge can take.
+static bool drain_rate_of(struct bytes text, uint32_t *rate)
 {
-	*rate = 0;
+	static const struct conf_option type = { .name = "rate", .type = CONF_RATE };
+	struct conf_rate value = { 0 };
 	if (text.data == NULL) {
+		*rate = 0;
 		return true;
 	}
-	size_t len = text.len;
-	if (len > 2 && memcmp(text.data + len - 2, "/s", 2) == 0) {
-		text.len -= 2;
-	}
-	return json_uint_decode(text, rate) && *rate > 0 && *rate <= UINT32_MAX;
+	bool good = admin_value(&type, text, &value) && value.per_s > 0 &&
+		value.per_s <= UINT32_MAX && value.burst == value.per_s;
+	*rate = (uint32_t)value.per_s;
+	return good;
 }
 
 static void drain(struct admin_call *call, bool active)
 {
-	uint64_t rate = 0;
+	uint32_t rate = 0;
 	if (active && !drain_rate_of(call->options[0], &rate)) {
 		admin_usage(call, "--rate takes a number of connections a second: 50/s");
 		return;
@@ -111,7 +112,7 @@ static void drain(struct admin_call *call, bool active)
 		admin_refuse(call, "no such edge");
 		return;
 	}
-	route_drain(call->ctx->route, edge, active, (uint32_t)rate);
+	route_drain(call->ctx->route, edge, active, rate);
 	admin_reply_text(call->reply, "edge", bytes_str(edge->name));
 	admin_reply_flag(call->reply, "draining", active);
 	admin_reply_number(call->reply, "connections", edge->n_clients);

@@ -4,6 +4,11 @@
 
 #include "router/admin/admin_call.h"
 
+#include <stdlib.h>
+
+#include "common/conf/conf_value.h"
+#include "common/mem.h"
+
 const struct room_table *admin_table(const struct admin_call *call)
 {
 	return &call->ctx->route->table;
@@ -28,6 +33,16 @@ void admin_text_or_null(struct admin_reply *reply, const char *name, const char 
 	} else {
 		admin_reply_null(reply, name);
 	}
+}
+
+bool admin_value(const struct conf_option *type, struct bytes text, void *field)
+{
+	struct buf why = { 0 };
+	char *copy = xstrndup(text.data, text.len);
+	bool good = conf_value_set(type, field, copy, &why);
+	buf_fini(&why);
+	free(copy);
+	return good;
 }
 
 void admin_say_page(struct admin_call *call, struct admin_page *page, admin_row_fn *row)

@@ -19,6 +19,7 @@ enum {
 #define ADMIN_CURSOR_PREFIX "--cursor="
 
 struct admin_call;
+struct conf_option;
 typedef void admin_command_fn(struct admin_call *call);
 
 struct admin_command {
@@ -52,6 +53,9 @@ void admin_refuse(struct admin_call *call, const char *what);
 void admin_usage(struct admin_call *call, const char *what);
 
 void admin_text_or_null(struct admin_reply *reply, const char *name, const char *text);
+
+// Sets `field` from the text of an option that was given, by the type and bounds of a program's options.
+MUST_CHECK bool admin_value(const struct conf_option *type, struct bytes text, void *field);
 
 // A page of at most `limit` rows from where the caller's cursor points; false: usage was said.
 MUST_CHECK bool admin_open_page(struct admin_call *call, struct admin_page *page, uint64_t limit);

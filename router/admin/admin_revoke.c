@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "common/json_scan.h"
+#include "common/conf/conf.h"
 #include "common/mem.h"
 #include "proto/names.h"
 #include "router/admin/admin_call.h"
@@ -20,10 +20,16 @@
 // Unix seconds, or 2026-01-31T12:00:00Z.
 static bool time_of(struct bytes text, int64_t *seconds)
 {
+	static const struct conf_option unix_s = {
+		.name = "issued-before",
+		.type = CONF_UINT,
+		.min = 1,
+		.max = SECONDS_END - 1,
+	};
 	uint64_t number;
-	if (json_uint_decode(text, &number)) {
+	if (admin_value(&unix_s, text, &number)) {
 		*seconds = (int64_t)number;
-		return number > 0 && number < SECONDS_END;
+		return true;
 	}
 	struct tm tm = { 0 };
 	char *copy = xstrndup(text.data, text.len);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/conf/conf.h"
 #include "common/json_scan.h"
 #include "proto/names.h"
 #include "router/admin/admin_call.h"
@@ -126,8 +127,9 @@ void admin_cmd_rooms(struct admin_call *call)
 		admin_usage(call, "--sort takes members or rate");
 		return;
 	}
+	static const struct conf_option number = { .name = "limit", .type = CONF_UINT };
 	uint64_t limit = UINT64_MAX;
-	if (call->options[1].data != NULL && !json_uint_decode(call->options[1], &limit)) {
+	if (call->options[1].data != NULL && !admin_value(&number, call->options[1], &limit)) {
 		admin_usage(call, "--limit takes a number");
 		return;
 	}

@@ -205,7 +205,8 @@ class Weirctl(ClusterTestCase):
         for words in ((), ("no-such",), ("room",), ("room", "a", "b"), ("publish", "room"),
                       ("publish", "room", "{"), ("publish", "room", "[]"), ("kick",),
                       ("rooms", "--limit", "x"), ("drain",), ("drain", "edge-1", "--rate", "0"),
-                      ("drain", "edge-1", "--rate", "1/m"), ("rooms", "--sort", "x"), ("help", "no-such"),
+                      ("drain", "edge-1", "--rate", "1/m"), ("drain", "edge-1", "--rate", "9/s burst 90"),
+                      ("rooms", "--sort", "x"), ("help", "no-such"),
                       ("status", "--no-such")):
             with self.subTest(words=words):
                 code, out, err = self.cluster.weirctl(*words)
