@@ -12,7 +12,7 @@ int fault_set(struct fault *fault, const char *option, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	fault->option = option;
+	fault->option = option != NULL ? option : fault->option;
 	int len = vasprintf(&fault->what, format, args);
 	va_end(args);
 	if (len < 0) {

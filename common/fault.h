@@ -8,7 +8,8 @@ struct fault {
 	char *what; // owned, fault_fini(); names the file, if the value is one
 };
 
-// Sets a fault that is not set yet, and returns -1.
+// Sets a fault that is not set yet, and returns -1. `option` NULL: what serves several options, which its
+// caller has named in the fault before.
 int fault_set(struct fault *fault, const char *option, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void fault_fini(struct fault *fault);

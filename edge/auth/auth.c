@@ -74,31 +74,29 @@ static int64_t cap_duration(uint64_t ms)
 	return (int64_t)(ms < most ? ms : most);
 }
 
-static char *load_key(struct auth *auth, const char *spec)
+static int load_key(struct auth *auth, const char *spec, struct fault *fault)
 {
-	char *why;
-	struct jws_key *key = jws_key_load(spec, &why);
+	fault->option = "jwt-key";
+	struct jws_key *key = jws_key_load(spec, fault);
 	if (key == NULL) {
-		return why;
+		return -1;
 	}
-	const char *fault = jws_keys_add(&auth->keys, key);
-	return fault != NULL ? xasprintf("%s: %s", spec, fault) : NULL;
+	const char *why = jws_keys_add(&auth->keys, key);
+	return why == NULL ? 0 : fault_set(fault, "jwt-key", "%s: %s", spec, why);
 }
 
-static bool load_keys(struct auth *auth, const struct auth_options *options, struct fault *fault)
+static int load_keys(struct auth *auth, const struct auth_options *options, struct fault *fault)
 {
-	*fault = (struct fault){ .option = "jwt-key" };
-	for (size_t i = 0; i < options->n_keys && fault->what == NULL; i++) {
-		fault->what = load_key(auth, options->keys[i]);
+	for (size_t i = 0; i < options->n_keys; i++) {
+		if (load_key(auth, options->keys[i], fault) != 0) {
+			return -1;
+		}
 	}
-	if (fault->what == NULL && options->jwks_file != NULL && options->jwks_file[0] != '\0') {
-		fault->option = "jwks-file";
-		fault->what = jwks_load(options->jwks_file, &auth->keys);
+	bool has_set = options->jwks_file != NULL && options->jwks_file[0] != '\0';
+	if (has_set && jwks_load(options->jwks_file, &auth->keys, fault) != 0) {
+		return -1;
 	}
-	if (fault->what == NULL && auth->keys.n == 0) {
-		fault->what = xstrdup("no key");
-	}
-	return fault->what == NULL;
+	return auth->keys.n > 0 ? 0 : fault_set(fault, "jwt-key", "no key");
 }
 
 struct auth *auth_new(const struct auth_options *options, struct fault *fault)
@@ -110,7 +108,7 @@ struct auth *auth_new(const struct auth_options *options, struct fault *fault)
 	auth->admin_role = copy_unless_empty(options->admin_role);
 	auth->leeway_ms = cap_duration(options->leeway_ms);
 	auth->max_lifetime_ms = cap_duration(options->max_lifetime_ms);
-	if (!load_keys(auth, options, fault)) {
+	if (load_keys(auth, options, fault) != 0) {
 		auth_free(auth);
 		return NULL;
 	}

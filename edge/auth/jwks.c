@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "common/fault.h"
 #include "common/mem.h"
 #include "common/secret_file.h"
 
@@ -50,22 +51,19 @@ static char *add_members(const json_t *set, bool is_guarded, struct jws_keys *ke
 	return keys->n > before ? NULL : xstrdup("no key in it that can be used");
 }
 
-char *jwks_load(const char *path, struct jws_keys *keys)
+int jwks_load(const char *path, struct jws_keys *keys, struct fault *fault)
 {
 	struct buf text;
-	const char *fault;
-	bool is_guarded = secret_file_read(path, JWKS_FILE_MAX, &text, &fault) == 0;
-	if (!is_guarded && public_file_read(path, JWKS_FILE_MAX, &text, &fault) != 0) {
-		return xasprintf("%s: %s", path, fault);
+	const char *unreadable;
+	bool is_guarded = secret_file_read(path, JWKS_FILE_MAX, &text, &unreadable) == 0;
+	if (!is_guarded && public_file_read(path, JWKS_FILE_MAX, &text, &unreadable) != 0) {
+		return fault_set(fault, "jwks-file", "%s: %s", path, unreadable);
 	}
 	json_t *set = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
 	char *why = set != NULL ? add_members(set, is_guarded, keys) : xstrdup("not JSON");
 	json_decref(set);
 	secret_file_free(&text);
-	if (why == NULL) {
-		return NULL;
-	}
-	char *told = xasprintf("%s: %s", path, why);
+	int result = why == NULL ? 0 : fault_set(fault, "jwks-file", "%s: %s", path, why);
 	free(why);
-	return told;
+	return result;
 }

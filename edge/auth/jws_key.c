@@ -22,6 +22,7 @@
 #include <jansson.h>
 
 #include "common/base64url.h"
+#include "common/fault.h"
 #include "common/mem.h"
 #include "common/secret_file.h"
 #include "common/utf8.h"
@@ -80,21 +81,21 @@ static const char *secret_fault(const struct jws_key *key)
 	return jws_hmac_usable(key) ? NULL : "OpenSSL cannot use it";
 }
 
-static char *load_secret(struct jws_key *key, const char *file)
+static int load_secret(struct jws_key *key, const char *file, struct fault *fault)
 {
 	const char *why;
 	if (secret_file_read(file, JWS_SECRET_MAX, &key->secret, &why) < 0) {
-		return xasprintf("%s: %s", file, why);
+		return fault_set(fault, NULL, "%s: %s", file, why);
 	}
 	if (key->secret.len < key->algorithm->secret_min) {
-		return xasprintf("%s: a key of %zu bytes, %s needs at least %zu", file,
+		return fault_set(fault, NULL, "%s: a key of %zu bytes, %s needs at least %zu", file,
 			key->secret.len, key->algorithm->name, key->algorithm->secret_min);
 	}
 	why = secret_fault(key);
-	return why != NULL ? xasprintf("%s: %s", file, why) : NULL;
+	return why == NULL ? 0 : fault_set(fault, NULL, "%s: %s", file, why);
 }
 
-static char *load_pem(struct jws_key *key, const char *file, bool signing)
+static int load_pem(struct jws_key *key, const char *file, bool signing, struct fault *fault)
 {
 	struct buf pem;
 	const char *why;
@@ -104,44 +105,46 @@ static char *load_pem(struct jws_key *key, const char *file, bool signing)
 		key->pkey = jws_pkey_read(key->algorithm, buf_bytes(&pem), signing, &why);
 	}
 	secret_file_free(&pem);
-	return key->pkey != NULL ? NULL : xasprintf("%s: %s: %s", key->algorithm->name, file, why);
+	return key->pkey != NULL
+		? 0
+		: fault_set(fault, NULL, "%s: %s: %s", key->algorithm->name, file, why);
 }
 
-static struct jws_key *load(const char *spec, bool signing, char **why)
+static struct jws_key *load(const char *spec, bool signing, struct fault *fault)
 {
 	const char *colon = strchr(spec, ':');
 	struct bytes kid;
 	const char *file;
 	if (colon == NULL || !split_kid(colon + 1, &kid, &file) || file[0] == '\0') {
-		*why = xstrdup("not of the form ALG:FILE or ALG:kid=FILE");
+		fault_set(fault, NULL, "not of the form ALG:FILE or ALG:kid=FILE");
 		return NULL;
 	}
 	struct bytes name = bytes_make(spec, (size_t)(colon - spec));
 	const struct jws_algorithm *algorithm = algorithm_find(name);
 	if (algorithm == NULL) {
-		*why = xasprintf("%.*s: unknown algorithm", (int)name.len, spec);
+		fault_set(fault, NULL, "%.*s: unknown algorithm", (int)name.len, spec);
 		return NULL;
 	}
 	struct jws_key *key = xcalloc(1, sizeof(*key));
 	key->algorithm = algorithm;
 	key->kid = kid.len > 0 ? xstrndup(kid.data, kid.len) : NULL;
-	*why = algorithm->family == JWS_HMAC ? load_secret(key, file)
-					     : load_pem(key, file, signing);
-	if (*why != NULL) {
+	int result = algorithm->family == JWS_HMAC ? load_secret(key, file, fault)
+						   : load_pem(key, file, signing, fault);
+	if (result != 0) {
 		jws_key_free(key);
 		return NULL;
 	}
 	return key;
 }
 
-struct jws_key *jws_key_load(const char *spec, char **why)
+struct jws_key *jws_key_load(const char *spec, struct fault *fault)
 {
-	return load(spec, false, why);
+	return load(spec, false, fault);
 }
 
-struct jws_key *jws_key_load_signing(const char *spec, char **why)
+struct jws_key *jws_key_load_signing(const char *spec, struct fault *fault)
 {
-	return load(spec, true, why);
+	return load(spec, true, fault);
 }
 
 // ---- JWK

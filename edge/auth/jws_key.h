@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 
 struct evp_pkey_st;
+struct fault;
 struct json_t;
 
 enum {
@@ -44,10 +45,10 @@ struct jws_key {
 };
 
 // Loads "ALG:FILE" or "ALG:kid=FILE" (a kid has no "/": so a path may contain "="). FILE is a secret's
-// raw bytes, or one public key in PEM. NULL with `*why` (owned, free(3)) naming the file and the fault.
-struct jws_key *jws_key_load(const char *spec, char **why);
+// raw bytes, or one public key in PEM. NULL with `fault` set, but for the option: several have keys.
+struct jws_key *jws_key_load(const char *spec, struct fault *fault);
 // The same for who signs: a secret, or a private key in PEM, in a file that others cannot touch.
-struct jws_key *jws_key_load_signing(const char *spec, char **why);
+struct jws_key *jws_key_load_signing(const char *spec, struct fault *fault);
 // From one member of a JWK set (RFC 7517). True unless it is wrong, which `*why` (static) tells;
 // `*key` is NULL if it is nothing to us: of a kind or for a use that nobody here has.
 bool jws_key_from_jwk(const struct json_t *jwk, struct jws_key **key, const char **why);

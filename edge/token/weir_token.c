@@ -24,6 +24,7 @@
 #include "common/clock.h"
 #include "common/conf/conf.h"
 #include "common/conf/conf_value.h"
+#include "common/fault.h"
 #include "common/mem.h"
 #include "common/secret_file.h"
 #include "common/utf8.h"
@@ -243,11 +244,11 @@ static json_t *make_claims(const struct make_options *make, int64_t now_s)
 
 static int make_print(const struct make_options *make)
 {
-	char *why;
-	struct jws_key *key = jws_key_load_signing(make->key, &why);
+	struct fault fault = { .option = "--key" };
+	struct jws_key *key = jws_key_load_signing(make->key, &fault);
 	if (key == NULL) {
-		int code = complain(REFUSED, "command line: --key: %s", why);
-		free(why);
+		int code = complain(REFUSED, "command line: %s: %s", fault.option, fault.what);
+		fault_fini(&fault);
 		return code;
 	}
 	json_t *claims = make_claims(make, clock_wall_ms() / 1000);

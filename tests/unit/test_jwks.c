@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "common/check.h"
+#include "common/fault.h"
 #include "common/mem.h"
 #include "edge/auth/jwks.h"
 #include "proto/link/crypto_mem.h"
@@ -14,12 +15,15 @@ static struct key_dir dir;
 static char *load(struct jws_keys *keys, const char *text, mode_t mode)
 {
 	char *path = key_dir_write(&dir, "jwks.json", bytes_str(text), mode, "");
-	char *why = jwks_load(path, keys);
-	if (why != NULL && strncmp(why, path, strlen(path)) != 0) {
-		fail_msg("does not name the file: %s", why);
+	struct fault fault = { 0 };
+	if (jwks_load(path, keys, &fault) != 0) {
+		assert_string_equal(fault.option, "jwks-file");
+		if (strncmp(fault.what, path, strlen(path)) != 0) {
+			fail_msg("does not name the file: %s", fault.what);
+		}
 	}
 	free(path);
-	return why;
+	return fault.what;
 }
 
 static void a_set_gives_all_keys_that_can_be_used(void **state)
@@ -81,9 +85,10 @@ static void says_what_is_wrong_with_a_set(void **state)
 		jws_keys_fini(&keys);
 	}
 	struct jws_keys keys = { 0 };
-	char *why = jwks_load("/nowhere/jwks.json", &keys);
-	assert_string_equal(why, "/nowhere/jwks.json: No such file or directory");
-	free(why);
+	struct fault fault = { 0 };
+	assert_int_equal(jwks_load("/nowhere/jwks.json", &keys, &fault), -1);
+	assert_string_equal(fault.what, "/nowhere/jwks.json: No such file or directory");
+	fault_fini(&fault);
 }
 
 static void a_secret_in_a_set_is_kept_from_others(void **state)

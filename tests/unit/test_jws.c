@@ -6,6 +6,7 @@
 #include <openssl/hmac.h>
 
 #include "common/buf.h"
+#include "common/fault.h"
 #include "common/mem.h"
 #include "edge/auth/jws.h"
 #include "edge/auth/jws_key.h"
@@ -51,10 +52,10 @@ static struct bytes secret(size_t len)
 static struct jws_key *load_key(const char *prefix, size_t len)
 {
 	char *spec = key_dir_write(&dir, "key", secret(len), 0600, prefix);
-	char *why = NULL;
-	struct jws_key *key = jws_key_load(spec, &why);
+	struct fault fault = { 0 };
+	struct jws_key *key = jws_key_load(spec, &fault);
 	if (key == NULL) {
-		fail_msg("%s", why);
+		fail_msg("%s", fault.what);
 	}
 	free(spec);
 	return key;
@@ -417,14 +418,14 @@ static void refuses_a_token_whose_hmac_cannot_be_made(void **state)
 static void refuses_a_key_with_which_no_hmac_can_be_made(void **state)
 {
 	(void)state;
-	char *why;
+	struct fault fault = { 0 };
 	char *spec = key_dir_write(&dir, "key", secret(32), 0600, "HS256:");
 	hmac_fails = true;
-	struct jws_key *key = jws_key_load(spec, &why);
+	struct jws_key *key = jws_key_load(spec, &fault);
 	hmac_fails = false;
 	assert_null(key);
-	assert_non_null(strstr(why, "OpenSSL cannot use it"));
-	free(why);
+	assert_non_null(strstr(fault.what, "OpenSSL cannot use it"));
+	fault_fini(&fault);
 	free(spec);
 }
 

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <openssl/err.h>
 
+#include "common/fault.h"
 #include "common/mem.h"
 #include "edge/auth/jws_key.h"
 #include "edge/auth/jws_pkey.h"
@@ -25,10 +26,10 @@ static struct bytes secret(size_t len)
 static struct jws_key *load_key(const char *prefix, size_t len)
 {
 	char *spec = key_dir_write(&dir, "key", secret(len), 0600, prefix);
-	char *why = NULL;
-	struct jws_key *key = jws_key_load(spec, &why);
+	struct fault fault = { 0 };
+	struct jws_key *key = jws_key_load(spec, &fault);
 	if (key == NULL) {
-		fail_msg("%s", why);
+		fail_msg("%s", fault.what);
 	}
 	free(spec);
 	return key;
@@ -36,14 +37,14 @@ static struct jws_key *load_key(const char *prefix, size_t len)
 
 static void assert_not_loaded(const char *spec, const char *expected)
 {
-	char *why = NULL;
-	assert_null(jws_key_load(spec, &why));
-	assert_non_null(why);
-	if (strstr(why, expected) == NULL) {
-		fail_msg("%s: %s", spec, why);
+	struct fault fault = { 0 };
+	assert_null(jws_key_load(spec, &fault));
+	assert_non_null(fault.what);
+	if (strstr(fault.what, expected) == NULL) {
+		fail_msg("%s: %s", spec, fault.what);
 	}
-	assert_null(strstr(why, "0123456789")); // no part of a key
-	free(why);
+	assert_null(strstr(fault.what, "0123456789")); // no part of a key
+	fault_fini(&fault);
 }
 
 static void refuses_keys_too_short_for_their_hash(void **state)
@@ -77,8 +78,8 @@ static void takes_one_newline_off_a_key_file(void **state)
 	free(spec);
 	spec = key_dir_write(&dir, "key", bytes_str("0123456789abcdef0123456789abcdef\n\n"), 0600,
 		"HS256:");
-	char *why = NULL;
-	struct jws_key *key = jws_key_load(spec, &why);
+	struct fault fault = { 0 };
+	struct jws_key *key = jws_key_load(spec, &fault);
 	assert_non_null(key);
 	assert_bytes_equal(buf_bytes(&key->secret), "0123456789abcdef0123456789abcdef\n");
 	jws_key_free(key);
@@ -104,13 +105,13 @@ static void refuses_key_files_that_others_can_touch(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char *spec = key_dir_write(&dir, "key", secret(32), rows[i].mode, "HS256:");
-		char *why = NULL;
-		struct jws_key *key = jws_key_load(spec, &why);
+		struct fault fault = { 0 };
+		struct jws_key *key = jws_key_load(spec, &fault);
 		if ((key != NULL) != rows[i].ok) {
 			fail_msg("mode %o", rows[i].mode);
 		}
 		jws_key_free(key);
-		free(why);
+		fault_fini(&fault);
 		char *path = xstrdup(spec + strlen("HS256:"));
 		assert_int_equal(remove(path), 0);
 		free(path);
@@ -124,8 +125,9 @@ static struct jws_key *load_pem(const char *alg, const char *text, char **why)
 	char prefix[16];
 	snprintf(prefix, sizeof(prefix), "%s:", alg);
 	char *spec = key_dir_write(&dir, "pem", bytes_str(text), 0644, prefix);
-	*why = NULL;
-	struct jws_key *key = jws_key_load(spec, why);
+	struct fault fault = { 0 };
+	struct jws_key *key = jws_key_load(spec, &fault);
+	*why = fault.what;
 	free(spec);
 	return key;
 }
@@ -311,14 +313,14 @@ static void signs_with_a_private_key_that_others_cannot_touch(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char *spec = key_dir_write(&dir, "private", bytes_str(rows[i].text), rows[i].mode,
 			"ES256:");
-		char *why = NULL;
-		struct jws_key *key = jws_key_load_signing(spec, &why);
+		struct fault fault = { 0 };
+		struct jws_key *key = jws_key_load_signing(spec, &fault);
 		if ((key != NULL) != (rows[i].why == NULL) ||
-			(key == NULL && strstr(why, rows[i].why) == NULL)) {
-			fail_msg("row %zu: %s", i, why);
+			(key == NULL && strstr(fault.what, rows[i].why) == NULL)) {
+			fail_msg("row %zu: %s", i, fault.what);
 		}
 		jws_key_free(key);
-		free(why);
+		fault_fini(&fault);
 		free(spec);
 	}
 	free(with_params);

@@ -7,6 +7,7 @@
 #include <openssl/rsa.h>
 
 #include "common/base64url.h"
+#include "common/fault.h"
 #include "common/mem.h"
 #include "edge/auth/jws.h"
 #include "edge/auth/jws_key.h"
@@ -40,10 +41,10 @@ static struct jws_key *load_key(const char *alg, EVP_PKEY *pkey)
 	snprintf(prefix, sizeof(prefix), "%s:", alg);
 	char *pem = pkey_pem(pkey, false);
 	char *spec = key_dir_write(&dir, "key", bytes_str(pem), 0644, prefix);
-	char *why = NULL;
-	struct jws_key *key = jws_key_load(spec, &why);
+	struct fault fault = { 0 };
+	struct jws_key *key = jws_key_load(spec, &fault);
 	if (key == NULL) {
-		fail_msg("%s", why);
+		fail_msg("%s", fault.what);
 	}
 	free(spec);
 	free(pem);
@@ -390,8 +391,8 @@ static void signs_what_it_then_accepts(void **state)
 		snprintf(prefix, sizeof(prefix), "%s:k1=", algorithms[i].alg);
 		char *pem = pkey_pem(pkey, true);
 		char *spec = key_dir_write(&dir, "private", bytes_str(pem), 0600, prefix);
-		char *why;
-		struct jws_key *signing = jws_key_load_signing(spec, &why);
+		struct fault fault = { 0 };
+		struct jws_key *signing = jws_key_load_signing(spec, &fault);
 		assert_non_null(signing);
 		struct jws_key *key = load_key(algorithms[i].alg, pkey);
 		key->kid = xstrdup("k1");
