@@ -153,7 +153,7 @@ static int parse_request_line(struct bytes line, struct http_head *head)
 		!bytes_cut(rest, ' ', &head->target, &version)) {
 		return BAD_REQUEST;
 	}
-	if (!is_made_of(head->method, is_token_char) || !parse_target(head)) {
+	if (!http_is_token(head->method) || !parse_target(head)) {
 		return BAD_REQUEST;
 	}
 	return parse_version(version, &head->minor);
@@ -166,8 +166,7 @@ static int parse_field(struct bytes line, struct http_head *head)
 	}
 	struct http_field *field = &head->fields[head->n_fields];
 	// A folded line starts with a blank, which no name contains.
-	if (!bytes_cut(line, ':', &field->name, &field->value) ||
-		!is_made_of(field->name, is_token_char)) {
+	if (!bytes_cut(line, ':', &field->name, &field->value) || !http_is_token(field->name)) {
 		return BAD_REQUEST;
 	}
 	field->value = ascii_trim(field->value, HTTP_BLANKS);
@@ -186,6 +185,11 @@ static size_t host_len(struct bytes authority)
 	}
 	bytes_cut(authority, ':', &host, &rest);
 	return is_made_of(host, is_name_char) ? host.len : 0;
+}
+
+bool http_is_token(struct bytes text)
+{
+	return is_made_of(text, is_token_char);
 }
 
 bool http_authority_split(struct bytes authority, struct bytes *host, uint16_t *port)
