@@ -10,8 +10,8 @@
 // strings; suffixes and patterns are where others have let "good.com.evil.com" in.
 //
 // Answers to refusals always close. A body behind a failed upgrade, or a request pipelined after it,
-// would else be read as the next request by somebody. An offer of an extension refuses nothing; that it
-// is declined is answer enough (ws_offer.c).
+// would else be read as the next request by somebody. An offer of an extension that is not taken refuses
+// nothing, as long as it is well formed (ws_offer.c).
 
 #include "edge/http/http_upgrade.h"
 
@@ -218,6 +218,13 @@ static int check_subprotocols(struct upgrade *u)
 	return 0;
 }
 
+static int check_extensions(struct upgrade *u)
+{
+	bool well_formed =
+		ws_offer_choose(u->head, u->policy->compression, &u->request->compression);
+	return well_formed ? 0 : refuse(u, 400, "malformed Sec-WebSocket-Extensions");
+}
+
 static bool is_token68(struct bytes text) // RFC 9110 section 11.2
 {
 	while (text.len > 0 && text.data[text.len - 1] == '=') {
@@ -323,6 +330,7 @@ static int (*const rules[])(struct upgrade *u) = {
 	check_key,
 	check_origin,
 	check_subprotocols,
+	check_extensions,
 	check_authorization,
 	check_query,
 };
@@ -343,7 +351,6 @@ int http_upgrade_check(const struct http_head *head, const struct upgrade_policy
 			return status;
 		}
 	}
-	request->compression = ws_offer_choose(head, policy->compression);
 	return 101;
 }
 

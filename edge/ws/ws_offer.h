@@ -1,11 +1,13 @@
 // Which of the extensions that a client offers is taken (RFC 7692, permessage-deflate), from the head
-// of its request alone. Whatever is wrong with an offer declines that offer, never the connection.
+// of its request alone. An offer that cannot be kept to is declined; only a list that is malformed
+// (RFC 6455 section 9.1) fails the handshake.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/check.h"
 #include "common/http_head.h"
 
 enum {
@@ -27,7 +29,8 @@ struct ws_agreement {
 	uint8_t window_bits; // of what the server sends
 };
 
-// The first offer that can be kept to.
-struct ws_agreement ws_offer_choose(const struct http_head *head, struct ws_offer_policy policy);
+// The first offer that can be kept to. False, and no agreement, if the list of offers is malformed.
+MUST_CHECK bool ws_offer_choose(const struct http_head *head, struct ws_offer_policy policy,
+	struct ws_agreement *agreement);
 // Appends the value of Sec-WebSocket-Extensions that takes the offer.
 void ws_offer_answer(struct buf *out, const struct ws_agreement *agreement);

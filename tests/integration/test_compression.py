@@ -47,7 +47,9 @@ class Compression(ClusterTestCase):
             "permessage-deflate; server_max_window_bits=08": None,
             "permessage-deflate; unknown": None,
             "permessage-deflate; server_no_context_takeover; server_no_context_takeover": None,
-            "permessage-deflate; server_max_window_bits=\"12\"": None,
+            "permessage-deflate; server_max_window_bits=\"12\"":
+                AGREED + "; server_max_window_bits=12",
+            "permessage-deflate; unknown=\"12\"": None,
             "; ".join(["permessage-deflate"] + [f"p{n}" for n in range(16)]): None,
             "permessage-deflate; unknown, permessage-deflate": AGREED,
             "x-other": None,

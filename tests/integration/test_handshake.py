@@ -202,8 +202,20 @@ class Handshake(HandshakeTestCase):
         client.expect("pong", id="early")
 
     def test_an_extension_that_is_not_known_is_not_confirmed(self):
-        fields = handshake_fields() + [("Sec-WebSocket-Extensions", "x-unknown; a=b")]
-        self.assert_accepted(self.handshake(fields))
+        for offer in ("x-unknown; a=b", 'x ; y = "z"', "x,, y;z", "permessage-deflate; unknown",
+                      "permessage-deflate; client_max_window_bits=7"):
+            with self.subTest(offer=offer):
+                fields = handshake_fields() + [("Sec-WebSocket-Extensions", offer)]
+                self.assert_accepted(self.handshake(fields))
+
+    def test_malformed_extensions_fail_the_handshake(self):
+        for offer in ("", ",", ";", "permessage-deflate;", "permessage-deflate; x=", "a b", "x=1",
+                      '"permessage-deflate"', 'x; y="1', 'x; y=""', 'x; y="a b"', 'x; y="a,b"',
+                      "permessage-deflate, x;", "x;; y", "permessage-deflate; =1"):
+            with self.subTest(offer=offer):
+                fields = handshake_fields() + [("Sec-WebSocket-Extensions", offer)]
+                refusal = self.assert_refused(400, self.handshake(fields))
+                self.assertEqual(refusal.body, b"malformed Sec-WebSocket-Extensions\n")
 
     def test_health_and_ready_are_served_here_too(self):
         for path in ("/health", "/ready"):

@@ -173,7 +173,10 @@ class Compressed(EchoTestCase):
             "; server_max_window_bits": None,
             "; unknown": None,
             "; client_no_context_takeover; client_no_context_takeover": None,
-            "; client_max_window_bits=\"10\"": None,
+            "; client_max_window_bits=\"10\"": AGREED,
+            " ; server_max_window_bits = \"1\\2\"": f"{AGREED}; server_max_window_bits=12",
+            "; server_max_window_bits=\"8\"": None,
+            "; unknown=\"1\"": None,
             "; ".join([""] + [f"p{n}" for n in range(16)]): None,
             "; unknown, permessage-deflate": AGREED,
             "; server_max_window_bits=8, permessage-deflate; server_max_window_bits=9":

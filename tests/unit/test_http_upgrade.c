@@ -128,6 +128,8 @@ static const struct row handshakes[] = {
 	{ 400, "two keys", GET FIELDS KEY END },
 	{ 101, "an extension is passed over",
 		GET FIELDS "Sec-WebSocket-Extensions: permessage-deflate\r\n" END },
+	{ 400, "a malformed extension", GET FIELDS "Sec-WebSocket-Extensions: x;\r\n" END },
+	{ 400, "no extension", GET FIELDS "Sec-WebSocket-Extensions:\r\n" END },
 };
 
 static void refuses_what_is_no_opening_handshake(void **state)
