@@ -2,7 +2,7 @@
 // suite judge them without tokens, rooms or a router in between. One thread, no timeouts: not for
 // anything but tests.
 //
-//     ws-echo --listen 127.0.0.1:9001 [--compression]
+//     ws-echo --listen 127.0.0.1:9001 [--compression] [--tls CERT KEY]
 
 #include <errno.h>
 #include <signal.h>
@@ -13,18 +13,20 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/fault.h"
 #include "common/http_head.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/net.h"
 #include "edge/http/http_upgrade.h"
+#include "edge/tls/tls_context.h"
+#include "edge/tls/transport.h"
 #include "edge/ws/ws_deflate.h"
 #include "edge/ws/ws_session.h"
 
 enum {
 	BACKLOG = 64,
-	FRAGMENTS_MAX = 65536,
-	READ_MAX = 64 * 1024,
+	FRAGMENTS_MAX = 65537, // 64 KiB in octets, and an empty frame that ends them
 	MESSAGE_MAX = 256 * 1024 * 1024,
 	LEVEL = 3,
 	MEM_LEVEL = 7,
@@ -34,6 +36,8 @@ struct server {
 	struct loop *loop;
 	struct loop_io io;
 	struct upgrade_policy policy;
+	struct tls_context *tls; // NULL: plain
+	struct transport_buffers buffers;
 	struct ws_limits plain;
 	struct ws_limits packed; // for who agreed on compression
 	struct ws_deflater *deflaters[WS_WINDOW_BITS_MAX + 1]; // by window; made when first needed
@@ -48,10 +52,12 @@ struct client {
 	bool closing; // nothing more is read; ends when all is written
 	bool shut;
 	int fd;
+	struct tls_stream *tls; // NULL: plain
 	struct ws_agreement compression;
 	struct ws_session ws;
 	struct buf in;
 	struct buf out;
+	size_t sent; // of `out`
 };
 
 static void client_free(struct client *c)
@@ -60,6 +66,7 @@ static void client_free(struct client *c)
 	if (c->writing) {
 		loop_io_stop(&c->write_io);
 	}
+	tls_stream_free(c->tls);
 	close(c->fd);
 	ws_session_fini(&c->ws);
 	buf_fini(&c->in);
@@ -155,32 +162,46 @@ static void run_upgrade(struct client *c)
 	buf_fini(&scratch);
 }
 
+// Sends what the socket takes: 0 when all has left, -EAGAIN, or another negative errno.
+static int send_some(struct client *c)
+{
+	while (c->sent < c->out.len || transport_owes(c->tls)) {
+		struct iovec rest = {
+			.iov_base = c->out.data + c->sent,
+			.iov_len = c->out.len - c->sent,
+		};
+		ssize_t sent = transport_write(c->fd, c->tls, &c->server->buffers, &rest,
+			rest.iov_len > 0 ? 1 : 0);
+		if (sent < 0) {
+			return (int)sent;
+		}
+		c->sent += (size_t)sent;
+	}
+	c->sent = 0;
+	c->out.len = 0;
+	if (c->closing && !c->shut) {
+		c->shut = true;
+		return transport_end(c->fd, c->tls);
+	}
+	return 0;
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
-// Writes what it can. False if the connection is over.
+// False if the connection is over.
 static bool flush(struct client *c)
 {
-	while (c->out.len > 0) {
-		ssize_t sent = write(c->fd, c->out.data, c->out.len);
-		if (sent < 0 && errno == EAGAIN) {
-			break;
-		}
-		if (sent < 0) {
-			return false;
-		}
-		buf_consume(&c->out, (size_t)sent);
+	int result = send_some(c);
+	if (result < 0 && result != -EAGAIN) {
+		return false;
 	}
-	bool wait = c->out.len > 0;
+	bool wait = result == -EAGAIN;
 	if (wait && !c->writing) {
 		loop_io_start(c->server->loop, &c->write_io, c->fd, LOOP_WRITE, on_writable, c);
 	} else if (!wait && c->writing) {
 		loop_io_stop(&c->write_io);
 	}
 	c->writing = wait;
-	if (!wait && c->closing && !c->shut) {
-		c->shut = true;
-		shutdown(c->fd, SHUT_WR);
-	}
 	return true;
 }
 
@@ -194,26 +215,27 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void take_input(struct client *c, uint8_t *data, size_t len)
+{
+	if (c->upgraded) {
+		run_session(c, data, len);
+	} else if (!c->closing) {
+		buf_append(&c->in, data, len);
+		run_upgrade(c);
+	}
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *c = arg;
-	static uint8_t data[READ_MAX];
+	uint8_t *data;
 	(void)what;
-	ssize_t got = read(fd, data, sizeof(data));
-	if (got < 0 && errno == EAGAIN) {
-		return;
+	ssize_t got = transport_read(fd, c->tls, &c->server->buffers, &data);
+	if (got > 0) {
+		take_input(c, data, (size_t)got);
 	}
-	if (got <= 0) {
-		client_free(c);
-		return;
-	}
-	if (c->upgraded) {
-		run_session(c, data, (size_t)got);
-	} else if (!c->closing) {
-		buf_append(&c->in, data, (size_t)got);
-		run_upgrade(c);
-	}
-	if (!flush(c)) {
+	bool broken = got == 0 || (got < 0 && got != -EAGAIN);
+	if (broken || !flush(c) || transport_at_end(c->tls) || transport_fault(c->tls) != NULL) {
 		client_free(c);
 	}
 }
@@ -230,8 +252,36 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 	struct client *c = xcalloc(1, sizeof(*c));
 	c->server = server;
 	c->fd = client;
+	if (server->tls != NULL && (c->tls = tls_stream_new(server->tls, client)) == NULL) {
+		mem_exhausted();
+	}
 	ws_session_init(&c->ws);
 	loop_io_start(server->loop, &c->io, client, LOOP_READ, on_readable, c);
+}
+
+struct options {
+	const char *listen;
+	bool compression;
+	struct tls_files tls;
+};
+
+static bool parse_options(char **argv, struct options *options)
+{
+	static const struct tls_files no_tls = { "", "", "", "" };
+	*options = (struct options){ .tls = no_tls };
+	for (char **word = argv + 1; *word != NULL; word++) {
+		if (strcmp(*word, "--listen") == 0 && word[1] != NULL) {
+			options->listen = *++word;
+		} else if (strcmp(*word, "--compression") == 0) {
+			options->compression = true;
+		} else if (strcmp(*word, "--tls") == 0 && word[1] != NULL && word[2] != NULL) {
+			options->tls.cert = *++word;
+			options->tls.key = *++word;
+		} else {
+			return false;
+		}
+	}
+	return options->listen != NULL;
 }
 
 static void server_init(struct server *server, bool compression)
@@ -248,26 +298,43 @@ static void server_init(struct server *server, bool compression)
 	}
 }
 
+static void server_init_tls(struct server *server, const struct tls_files *files)
+{
+	struct fault fault = { 0 };
+	server->tls = tls_context_new(files, &fault);
+	if (server->tls == NULL) {
+		fprintf(stderr, "error: --tls: %s\n", fault.what);
+		exit(1);
+	}
+	server->policy.tls = true;
+	transport_buffers_need_tls(&server->buffers);
+}
+
 int main(int argc, char **argv)
 {
+	static struct server server;
 	struct net_addr addr;
-	bool compression = argc == 4 && strcmp(argv[3], "--compression") == 0;
-	if ((argc != 3 && !compression) || strcmp(argv[1], "--listen") != 0 ||
-		net_addr_parse(&addr, argv[2]) != 0) {
-		fprintf(stderr, "usage: ws-echo --listen HOST:PORT [--compression]\n");
+	struct options options;
+	(void)argc;
+	if (!parse_options(argv, &options) || net_addr_parse(&addr, options.listen) != 0) {
+		fprintf(stderr,
+			"usage: ws-echo --listen HOST:PORT [--compression] [--tls CERT KEY]\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	server.loop = loop_new();
+	server_init(&server, options.compression);
+	if (options.tls.cert[0] != '\0') {
+		server_init_tls(&server, &options.tls);
+	}
 	int fd = net_listen(&addr, false, false, BACKLOG);
 	if (fd < 0) {
-		fprintf(stderr, "error: %s: %s\n", argv[2], strerror(-fd));
+		fprintf(stderr, "error: %s: %s\n", options.listen, strerror(-fd));
 		return 1;
 	}
 	char bound[NET_ADDR_TEXT_MAX];
 	net_addr_format(&addr, bound);
 	fprintf(stderr, "ready listen=%s\n", bound);
-	struct server server = { .loop = loop_new() };
-	server_init(&server, compression);
 	loop_io_start(server.loop, &server.io, fd, LOOP_READ, on_acceptable, &server);
 	loop_run(server.loop);
 	return 0;

@@ -3,10 +3,12 @@ RFC 6455 and permessage-deflate (RFC 7692)."""
 
 import os
 import random
+import ssl
 import tempfile
 import unittest
 import zlib
 
+import certs
 import rawhttp
 import ws
 from harness import BUILD, Process, TestCase, parse_address
@@ -79,12 +81,17 @@ class Plain(EchoTestCase):
             client.send_bytes(data)
             self.expect(client, (BINARY, payload))
 
-    def test_a_message_may_have_65536_fragments(self):
+    def test_a_message_may_have_65537_fragments(self):
+        """64 KiB in octets, and an empty frame that ends them."""
+        def fragments(n):
+            return (encode_frame(TEXT, b"x", fin=False) +
+                    encode_frame(CONTINUATION, b"x", fin=False) * (n - 2) +
+                    encode_frame(CONTINUATION))
         client = self.open()
-        client.send_bytes(encode_frame(TEXT, b"x", fin=False) +
-                          encode_frame(CONTINUATION, b"x", fin=False) * 65534 +
-                          encode_frame(CONTINUATION, b"x"))
+        client.send_bytes(fragments(65537))
         self.expect(client, (TEXT, b"x" * 65536))
+        client.send_bytes(fragments(65538))
+        self.expect_end(client, 1008)
 
     def test_bytes_may_come_one_by_one(self):
         client = self.open()
@@ -290,14 +297,48 @@ class Compressed(EchoTestCase):
         self.assertEqual(client.recv_message(timeout=6 * rawhttp.DEADLINE_S), (BINARY, message))
 
 
+@unittest.skipIf(certs.missing(), certs.missing())
+class OverTls(Plain):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="weir-test-")
+        cls.addClassCleanup(folder.cleanup)
+        authority = certs.Authority(folder.name)
+        cls.options = (*cls.options, "--tls", *authority.issue("echo"))
+        cls.context = ssl.create_default_context(cafile=authority.path)
+        super().setUpClass()
+
+    def open(self, **how):
+        return super().open(tls=self.context, **how)
+
+    def test_who_speaks_no_tls_is_not_answered_in_the_clear(self):
+        stream = rawhttp.Stream(parse_address(self.echo.ready["listen"][0]))
+        self.addCleanup(stream.close)
+        stream.send(rawhttp.request("/", fields=ws.handshake_fields()))
+        self.assertNotIn(b"HTTP", stream.take_all())
+
+
+class CompressedOverTls(OverTls, Compressed):
+    options = ("--compression",)
+    test_without_the_option_no_offer_is_taken = None
+
+
 class Usage(unittest.TestCase):
     def test_it_says_what_it_wants(self):
         with tempfile.TemporaryDirectory() as folder:
-            for words in ([], ["--listen"], ["--listen", "nowhere"],
-                          ["--listen", "127.0.0.1:0", "--fast"]):
+            for words in ([], ["--listen"], ["--listen", "nowhere"], ["--compression"],
+                          ["--listen", "127.0.0.1:0", "--fast"],
+                          ["--listen", "127.0.0.1:0", "--tls", "one"]):
                 echo = Process(folder, "ws-echo", [ECHO_BIN, *words])
                 self.assertEqual(echo.wait(rawhttp.DEADLINE_S), 2)
                 self.assertIn("usage:", echo.text())
+
+    def test_it_says_what_is_wrong_with_a_certificate(self):
+        with tempfile.TemporaryDirectory() as folder:
+            echo = Process(folder, "ws-echo", [ECHO_BIN, "--listen", "127.0.0.1:0", "--tls",
+                                               "/nowhere/cert", "/nowhere/key"])
+            self.assertEqual(echo.wait(rawhttp.DEADLINE_S), 1)
+            self.assertIn("/nowhere/cert", echo.text())
 
 
 if __name__ == "__main__":
