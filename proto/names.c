@@ -16,8 +16,6 @@
 #include "common/check.h"
 #include "common/utf8.h"
 
-static const char personal_prefix[] = "user:";
-
 // U+202A-202E are E2 80 AA-AE, U+2066-2069 are E2 81 A6-A9.
 static bool turns_direction(const uint8_t *at)
 {
@@ -50,8 +48,8 @@ bool user_name_valid(struct bytes name)
 
 bool room_is_personal(struct bytes room, struct bytes user)
 {
-	return bytes_has_prefix(room, personal_prefix) &&
-		bytes_equal(bytes_from(room, sizeof(personal_prefix) - 1), user);
+	return bytes_has_prefix(room, PERSONAL_PREFIX) &&
+		bytes_equal(bytes_from(room, strlen(PERSONAL_PREFIX)), user);
 }
 
 #define NAME(text) (const uint8_t *)(text), sizeof(text) - 1

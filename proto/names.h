@@ -9,7 +9,7 @@
 
 enum {
 	ROOM_NAME_MAX = 128,
-	USER_NAME_MAX = 123, // so that "user:" + user is a room name
+	USER_NAME_MAX = 123, // so that PERSONAL_PREFIX + user is a room name
 	TYPE_NAME_MAX = 64,
 	MESSAGE_MAX = 512 << 10, // the most that max-message may be, so of a message's body
 	KEY_MAX = 64,
@@ -18,11 +18,14 @@ enum {
 	HISTORY_LIMIT_MAX = 100,
 };
 
+// A user's own room is called so and like the user.
+#define PERSONAL_PREFIX "user:"
+
 // 1-128 bytes of UTF-8 without control characters.
 bool room_name_valid(struct bytes name);
 // 1-123 bytes of UTF-8 without control characters.
 bool user_name_valid(struct bytes name);
-// True if `room` is "user:" + `user`.
+// True if `room` is PERSONAL_PREFIX + `user`.
 bool room_is_personal(struct bytes room, struct bytes user);
 
 // The types of messages that the client protocol names. Their order is that of the metric labels.

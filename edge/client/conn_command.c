@@ -13,6 +13,7 @@
 #include "edge/client/clients.h"
 #include "edge/codec/codec_json.h"
 #include "edge/state/settings.h"
+#include "proto/names.h"
 #include "proto/reasons.h"
 
 enum {
@@ -140,7 +141,7 @@ void client_autojoin(struct conn *c)
 {
 	struct bytes lobby = turn_of(c)->edge->policy.lobby;
 	char personal[ROOM_NAME_MAX + 1];
-	int len = snprintf(personal, sizeof(personal), "user:%s", c->identity.user);
+	int len = snprintf(personal, sizeof(personal), PERSONAL_PREFIX "%s", c->identity.user);
 	CHECK(len > 0 && len <= ROOM_NAME_MAX);
 	struct bytes own = bytes_make(personal, (size_t)len);
 	autojoin_room(c, own);

@@ -27,8 +27,6 @@
 #include "common/json_scan.h"
 #include "proto/names.h"
 
-static const char personal_prefix[] = "user:";
-
 enum {
 	ID_MAX = 64,
 	NAMES_MAX = 16, // compared in place; an object with more takes the slow way
@@ -139,7 +137,7 @@ static void parts_init(struct parts *p, struct bytes message, struct buf *scratc
 	p->scratch = scratch;
 	scratch->len = 0;
 	size_t body_max = message.len + 2;
-	buf_reserve(scratch, body_max + message.len + sizeof(personal_prefix) + USER_NAME_MAX);
+	buf_reserve(scratch, body_max + message.len + strlen(PERSONAL_PREFIX) + USER_NAME_MAX);
 	scratch->data[0] = '{';
 	p->body_len = 1;
 	scratch->len = body_max;
@@ -403,7 +401,7 @@ static enum client_error take_direct(struct parts *p, struct command *command)
 		return ERROR_INVALID_MESSAGE;
 	}
 	size_t start = p->scratch->len;
-	buf_append_str(p->scratch, personal_prefix);
+	buf_append_str(p->scratch, PERSONAL_PREFIX);
 	buf_append_bytes(p->scratch, to);
 	command->room = bytes_from(buf_bytes(p->scratch), start);
 	body_drop_to(p);

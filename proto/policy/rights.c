@@ -49,7 +49,7 @@ static const struct {
 	{ RIGHT_HISTORY, "history" },
 };
 
-static const char *const reserved_prefixes[] = { "user:", "admin:" };
+static const char *const reserved_prefixes[] = { PERSONAL_PREFIX, "admin:" };
 
 static const char user_place[] = "{user}";
 
@@ -275,7 +275,7 @@ struct rights_decision rights_decide(const struct rights_policy *policy,
 		return (struct rights_decision){ .reason = "lobby-publish" };
 	}
 	bool reads = right == RIGHT_JOIN || right == RIGHT_HISTORY;
-	bool personal = bytes_has_prefix(room, "user:");
+	bool personal = bytes_has_prefix(room, PERSONAL_PREFIX);
 	if (reads && room_is_personal(room, subject->user)) {
 		return (struct rights_decision){ .allowed = true, .reason = "own room" };
 	}
