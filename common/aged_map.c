@@ -1,7 +1,7 @@
-// Nothing here looks at a clock or starts a timer: the table changes as it is used, and what is due and not
-// looked for costs its memory only. A heap by time was rejected. The users give all their objects the same
-// time to live, which makes the order of coming that of going; the one that does not (address_limits) would
-// rather wait for a longer one before it than pay for a heap.
+// Nothing here looks at a clock or starts a timer: the table changes as it is used, and what is due
+// and not looked for costs its memory only. A heap by time was rejected. The users give all their
+// objects the same time to live, which makes the order of coming that of going; the one that does
+// not (address_limits) would rather wait for a longer one before it than pay for a heap.
 
 #include "common/aged_map.h"
 

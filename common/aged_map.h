@@ -1,8 +1,8 @@
-// A table of objects that are remembered for a while, in the order in which they came, so that the next one
-// whose time is over, or that has to make place, is always the first of the order. An object can also be
-// held: it is found, and stands in no order until it is released to the end of it (by releasing what is
-// used again, the order becomes that of the last use). No bound of its own: the caller drops the oldest,
-// or adds no more.
+// A table of objects that are remembered for a while, in the order in which they came, so that the
+// next one whose time is over, or that has to make place, is always the first of the order. An
+// object can also be held: it is found, and stands in no order until it is released to the end of
+// it (by releasing what is used again, the order becomes that of the last use). No bound of its
+// own: the caller drops the oldest, or adds no more.
 //
 // Objects embed their node and are owned by the table, which gives them back through `drop`.
 #pragma once
@@ -37,8 +37,8 @@ void aged_map_init(struct aged_map *m, map_key_fn *key_of, aged_drop_fn *drop);
 void aged_map_fini(struct aged_map *m);
 
 struct aged_node *aged_map_find(const struct aged_map *m, struct bytes key);
-// To the end of the order. Its key must not be in the table. Times that run backwards make no disorder:
-// an object is due when all before it are, at the earliest.
+// To the end of the order. Its key must not be in the table. Times that run backwards make no
+// disorder: an object is due when all before it are, at the earliest.
 void aged_map_add(struct aged_map *m, struct aged_node *node, uint64_t due_ms);
 void aged_map_add_held(struct aged_map *m, struct aged_node *node);
 // Out of the order, in which it must be, and back to its end.

@@ -33,8 +33,8 @@ static inline char ascii_hex_digit(uint64_t value)
 	return "0123456789abcdef"[value & 0xf];
 }
 
-// The number that all of `digits`, of which there must be one, make. False for anything else and for what
-// does not fit into 64 bits.
+// The number that all of `digits`, of which there must be one, make. False for anything else and
+// for what does not fit into 64 bits.
 MUST_CHECK static inline bool ascii_uint(struct bytes digits, uint64_t *value)
 {
 	bool fits = digits.len > 0;

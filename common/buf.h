@@ -26,7 +26,8 @@ void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 
 // Drops the first `len` bytes and moves the rest to the front.
 void buf_consume(struct buf *b, size_t len);
-// Empties it; keeps at most `keep` bytes of capacity, so that one large message is not paid forever.
+// Empties it; keeps at most `keep` bytes of capacity, so that one large message is not paid
+// forever.
 void buf_reset(struct buf *b, size_t keep);
 
 static inline struct bytes buf_bytes(const struct buf *b)

@@ -50,8 +50,8 @@ static inline struct bytes bytes_from(struct bytes a, size_t offset)
 	return offset < a.len ? bytes_make(a.data + offset, a.len - offset) : bytes_make(NULL, 0);
 }
 
-// Splits at the first `separator`: `*before` gets what precedes it, `*rest` what follows. False, with
-// all of it in `*before`, if there is none.
+// Splits at the first `separator`: `*before` gets what precedes it, `*rest` what follows. False,
+// with all of it in `*before`, if there is none.
 static inline bool bytes_cut(struct bytes text, char separator, struct bytes *before,
 	struct bytes *rest)
 {

@@ -1,5 +1,6 @@
-// The source is the only thing at file scope that can change, beside the logger. Passing it to everybody
-// who reads the time was rejected: it would be a parameter of nearly all that is built, for tests alone.
+// The source is the only thing at file scope that can change, beside the logger. Passing it to
+// everybody who reads the time was rejected: it would be a parameter of nearly all that is built,
+// for tests alone.
 
 #include "common/clock.h"
 

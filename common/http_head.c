@@ -1,18 +1,18 @@
 // Reads one request head and refuses everything that two parsers could read differently, because a
-// proxy in front of us is the other parser: one space between the parts of the request line, CRLF and
-// nothing else ends a line, no folding, one Host, one Content-Length, never Content-Length beside
-// Transfer-Encoding. RFC 9112 lets a server repair much of that (a bare LF, empty lines ahead of the
-// request, equal Content-Length twice); no client we know needs it, and every repair is a way to
-// smuggle a request.
+// proxy in front of us is the other parser: one space between the parts of the request line, CRLF
+// and nothing else ends a line, no folding, one Host, one Content-Length, never Content-Length
+// beside Transfer-Encoding. RFC 9112 lets a server repair much of that (a bare LF, empty lines
+// ahead of the request, equal Content-Length twice); no client we know needs it, and every repair
+// is a way to smuggle a request.
 //
 // It knows the grammar and the rules that hold for every request. What a path, a method or a field
 // means is the caller's; percent-encoding is left as sent.
 //
 // Invariants: bytes are judged in order, so a refusal given to a prefix is given to every longer
 // input, and the result does not depend on how the input was cut. Nothing is read past the empty
-// line. Nothing is remembered between calls: one byte a call costs HTTP_HEAD_MAX^2 / 2 steps in all,
-// a tenth of a second for a peer that sends 16384 packets, which is less than the packets cost. The
-// alternative, a resumable parser, would need its state in every connection.
+// line. Nothing is remembered between calls: one byte a call costs HTTP_HEAD_MAX^2 / 2 steps in
+// all, a tenth of a second for a peer that sends 16384 packets, which is less than the packets
+// cost. The alternative, a resumable parser, would need its state in every connection.
 
 #include "common/http_head.h"
 

@@ -60,8 +60,8 @@ struct http_list_cursor {
 };
 bool http_head_list_next(const struct http_head *head, const char *name,
 	struct http_list_cursor *cursor, struct bytes *element);
-// Splits "host", "host:port" or "[v6]:port" as in Host and Origin. `*host` keeps the brackets; `*port`
-// is 0 if there is none. False if it is malformed.
+// Splits "host", "host:port" or "[v6]:port" as in Host and Origin. `*host` keeps the brackets;
+// `*port` is 0 if there is none. False if it is malformed.
 MUST_CHECK bool http_authority_split(struct bytes authority, struct bytes *host, uint16_t *port);
 // RFC 9110 section 5.6.2.
 bool http_is_token(struct bytes text);

@@ -43,8 +43,8 @@ struct json_scan {
 void json_scan_init(struct json_scan *scan, struct bytes text);
 MUST_CHECK int json_scan_next(struct json_scan *scan, struct json_member *member);
 
-// True if no two members of `object`, a valid text, have names that decode alike. O(n log n) whatever
-// the names; allocates, so a caller with few members rather compares them as it walks.
+// True if no two members of `object`, a valid text, have names that decode alike. O(n log n)
+// whatever the names; allocates, so a caller with few members rather compares them as it walks.
 bool json_names_unique(struct bytes object);
 
 // True and its kind if `text` is one valid value without members: a string, number or literal, and

@@ -1,18 +1,19 @@
-// The logger. A caller formats its line on its own stack and copies it into a ring; one thread writes
-// the ring out. The lock is held for a copy, never over a system call, so a full disk, a stopped
-// terminal or a pipe that nobody reads costs lines and nothing else. Lost lines are counted, and a
-// line says how many they were once there is room again.
+// The logger. A caller formats its line on its own stack and copies it into a ring; one thread
+// writes the ring out. The lock is held for a copy, never over a system call, so a full disk, a
+// stopped terminal or a pipe that nobody reads costs lines and nothing else. Lost lines are
+// counted, and a line says how many they were once there is room again.
 //
 // The writer asks poll() before it writes and gives a pipe no more than PIPE_BUF bytes, for which
-// POLLOUT then promises room; so it does not hang in write() when it is to end. Making the descriptor
-// non-blocking was rejected: it is usually the standard error that other processes share.
+// POLLOUT then promises room; so it does not hang in write() when it is to end. Making the
+// descriptor non-blocking was rejected: it is usually the standard error that other processes
+// share.
 //
-// A line has a bound, and a value one below it; a field that would not fit is left out with all that
-// follow, so that what is written stays well-formed. Whatever the bytes of a value, one line is
-// logged, and no terminal is commanded by it.
+// A line has a bound, and a value one below it; a field that would not fit is left out with all
+// that follow, so that what is written stays well-formed. Whatever the bytes of a value, one line
+// is logged, and no terminal is commanded by it.
 //
-// The logger is the only file-scope state of the programs: everything may have to say something, and
-// handing a logger to everything would say nothing.
+// The logger is the only file-scope state of the programs: everything may have to say something,
+// and handing a logger to everything would say nothing.
 
 #include "common/log.h"
 
@@ -142,9 +143,9 @@ static struct bytes shorten(struct bytes text)
 	return bytes_make(text.data, len);
 }
 
-// What is no text is written byte by byte as \xNN in both formats. JSON would have \u00NN for control
-// characters, but for neither NUL, which many parsers refuse, nor bytes that are not UTF-8; so there
-// the backslash is escaped and the text stays the same.
+// What is no text is written byte by byte as \xNN in both formats. JSON would have \u00NN for
+// control characters, but for neither NUL, which many parsers refuse, nor bytes that are not UTF-8;
+// so there the backslash is escaped and the text stays the same.
 static void line_add_escaped(struct line *line, struct bytes value)
 {
 	const char *escape = logger.format == LOG_JSON ? "\\\\x" : "\\x";

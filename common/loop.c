@@ -60,7 +60,8 @@ static void on_stop_wake(void *arg)
 
 struct loop *loop_new(void)
 {
-	// What it cannot do without memory, we cannot do without. The same each time, so from any thread.
+	// What it cannot do without memory, we cannot do without. The same each time, so from any
+	// thread.
 	event_set_mem_functions(xmalloc, xrealloc, free);
 	struct loop *loop = xcalloc(1, sizeof(*loop));
 	struct event_config *config = event_config_new();

@@ -2,13 +2,13 @@
 // to the end of the turn. The only user of libevent. Everything but loop_wake_post() and
 // loop_stop() is for the loop's own thread.
 //
-// A turn is: wait until something is ready, run the callbacks of all that is, then the turn-end hooks
-// in the order in which they were added, then the deferred calls. So what callbacks gather leaves in
-// one piece, and nothing is freed while a callback still stands on it.
+// A turn is: wait until something is ready, run the callbacks of all that is, then the turn-end
+// hooks in the order in which they were added, then the deferred calls. So what callbacks gather
+// leaves in one piece, and nothing is freed while a callback still stands on it.
 //
-// A turn polls without waiting in two cases only: calls are left that deferred calls of the last turn
-// have deferred, or somebody has called loop_skip_wait(). What a hook defers is not left: it runs in
-// the turn of the hook. So a hook with work left for the next turn calls loop_skip_wait().
+// A turn polls without waiting in two cases only: calls are left that deferred calls of the last
+// turn have deferred, or somebody has called loop_skip_wait(). What a hook defers is not left: it
+// runs in the turn of the hook. So a hook with work left for the next turn calls loop_skip_wait().
 #pragma once
 
 #include <stdbool.h>
@@ -24,21 +24,21 @@ struct loop *loop_new(void);
 void loop_free(struct loop *loop);
 // Runs turns until loop_stop(). May be called again.
 void loop_run(struct loop *loop);
-// Ends loop_run() after the turn under way, or the next one after its first turn. From any thread, or
-// a signal callback.
+// Ends loop_run() after the turn under way, or the next one after its first turn. From any thread,
+// or a signal callback.
 void loop_stop(struct loop *loop);
 
 typedef void loop_fn(void *arg);
 
 // Runs `fn` at the end of each turn, for the loop's life.
 void loop_at_turn_end(struct loop *loop, loop_fn *fn, void *arg);
-// Runs `fn` once, after the turn-end hooks of this turn, also if a hook calls this. Deferring from a
-// deferred call is allowed and runs in the next turn, which does not wait.
+// Runs `fn` once, after the turn-end hooks of this turn, also if a hook calls this. Deferring from
+// a deferred call is allowed and runs in the next turn, which does not wait.
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg);
 // The next turn, and no other, does not wait. From a callback, a hook or a deferred call.
 void loop_skip_wait(struct loop *loop);
-// The turns so far that waited, or would have if nothing had been ready. For tests, in which something
-// is always ready.
+// The turns so far that waited, or would have if nothing had been ready. For tests, in which
+// something is always ready.
 uint64_t loop_waits(const struct loop *loop);
 
 enum {

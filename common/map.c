@@ -3,12 +3,12 @@
 // While the table is being resized there are two arrays. Buckets of `old` below `moved` have been
 // emptied into `now`, those above still hold their entries; an entry's hash alone therefore says in
 // which one chain it is, and a search never looks into two. Each insert moves a few buckets, enough
-// that a resize is always over before the next one is due. Removal moves nothing, which is what lets
-// a walk go on after its entry was removed.
+// that a resize is always over before the next one is due. Removal moves nothing, which is what
+// lets a walk go on after its entry was removed.
 //
 // The table grows at one entry a bucket. It shrinks by halves when seven of eight buckets would do
-// without, and at once when the last entry leaves, so a flood of names that has passed does not keep
-// its memory.
+// without, and at once when the last entry leaves, so a flood of names that has passed does not
+// keep its memory.
 //
 // Rejected: open addressing. Nodes live in their objects and must not move, and a table of pointers
 // would touch the object's cache line for the hash anyhow.

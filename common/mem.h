@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-// How that end is made, for where a library says that it has no memory: one line, status 1, and nothing
-// else, since whatever would clean up may allocate.
+// How that end is made, for where a library says that it has no memory: one line, status 1, and
+// nothing else, since whatever would clean up may allocate.
 _Noreturn void mem_exhausted(void);
 
 void *xmalloc(size_t size);

@@ -1,6 +1,6 @@
-// Scraping reads counters while their writers go on: each number is true for some moment, not all for
-// the same one. Within a histogram the total is therefore made of the buckets as they were read, so
-// that it can never contradict them.
+// Scraping reads counters while their writers go on: each number is true for some moment, not all
+// for the same one. Within a histogram the total is therefore made of the buckets as they were
+// read, so that it can never contradict them.
 
 #include "common/metrics.h"
 
@@ -18,8 +18,8 @@ void histogram_init(struct histogram *h, const double *bounds, size_t n_bounds)
 
 void histogram_observe_ns(struct histogram *h, uint64_t ns)
 {
-	// Divided, not multiplied by 1e-9, which is no number of binary digits: what lies on a bound
-	// must count as within it.
+	// Divided, not multiplied by 1e-9, which is no number of binary digits: what lies on a
+	// bound must count as within it.
 	double seconds = (double)ns / (double)ns_per_s;
 	size_t i = 0;
 	while (i < h->n_bounds && seconds > h->bounds[i]) {

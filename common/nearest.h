@@ -9,8 +9,8 @@ enum {
 	NEAREST_WORD_MAX = 63
 };
 
-// Set `word`, zero the rest, offer every candidate. `best` is then the one that the fewest edits turn
-// the word into, or NULL if none is near enough to be worth naming.
+// Set `word`, zero the rest, offer every candidate. `best` is then the one that the fewest edits
+// turn the word into, or NULL if none is near enough to be worth naming.
 struct nearest {
 	struct bytes word;
 	const char *best; // borrowed from a candidate

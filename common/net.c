@@ -1,5 +1,5 @@
-// Addresses are numbers here: nothing resolves a name, for a listener that waits on a name server is
-// a start that hangs. "localhost" is the one exception, and it means 127.0.0.1 without asking.
+// Addresses are numbers here: nothing resolves a name, for a listener that waits on a name server
+// is a start that hangs. "localhost" is the one exception, and it means 127.0.0.1 without asking.
 
 #include "common/net.h"
 

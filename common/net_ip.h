@@ -1,6 +1,6 @@
 // Internet addresses and networks as numbers: to compare, to look up and to write, without a port.
-// IPv4 has one form only, the IPv4-mapped one (RFC 4291 section 2.5.5.2), so that a client is the same
-// client whichever kind of socket it came by.
+// IPv4 has one form only, the IPv4-mapped one (RFC 4291 section 2.5.5.2), so that a client is the
+// same client whichever kind of socket it came by.
 #pragma once
 
 #include <stdbool.h>

@@ -1,10 +1,10 @@
-// One datagram a call. The protocol is a dozen lines of text, so libsystemd, which would bring it and a
-// tenth of the system along, is not linked.
+// One datagram a call. The protocol is a dozen lines of text, so libsystemd, which would bring it
+// and a tenth of the system along, is not linked.
 //
 // The address is kept and the socket is not connected: a supervisor that was restarted listens on a
 // new socket under the old name. Changes of state wait a moment for room in its queue, since READY
-// that is lost ends the service at its start timeout. A sign of life never waits: the next one follows,
-// and a main loop that hangs in it would be the very fault the watchdog is to find.
+// that is lost ends the service at its start timeout. A sign of life never waits: the next one
+// follows, and a main loop that hangs in it would be the very fault the watchdog is to find.
 
 #include "common/notify.h"
 

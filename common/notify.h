@@ -1,6 +1,6 @@
 // What a service tells its supervisor: that it serves, reloads, stops, and that it is alive. The
-// protocol is systemd's (Type=notify): datagrams to the unix socket that the environment names. Where
-// it names none, as in a container, nobody listens and nothing is sent.
+// protocol is systemd's (Type=notify): datagrams to the unix socket that the environment names.
+// Where it names none, as in a container, nobody listens and nothing is sent.
 #pragma once
 
 #include <stdint.h>
@@ -14,12 +14,11 @@ struct notify {
 	int fd; // owned
 	struct sockaddr_un addr;
 	socklen_t addr_len; // 0: nobody listens
-	uint64_t
-		watchdog_ms; // notify_alive() is expected within this time, again and again; 0: never
+	uint64_t watchdog_ms; // notify_alive() is expected that often; 0: never
 };
 
-// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. What they say that cannot be used is logged and
-// taken as not said: a service must not fail because its supervisor cannot be told.
+// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. What they say that cannot be used is logged
+// and taken as not said: a service must not fail because its supervisor cannot be told.
 void notify_open(struct notify *n);
 void notify_close(struct notify *n);
 

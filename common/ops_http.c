@@ -2,8 +2,8 @@
 // strict head parser is the one that strangers meet on the client port. libevent's evhttp would do
 // more than is wanted: bodies, chunks, pipelining, and a list of its own vulnerabilities.
 //
-// A connection reads until its head is complete or wrong, then writes the whole answer and is closed.
-// Its deadline is absolute: neither a byte a second in nor a byte a second out prolongs it.
+// A connection reads until its head is complete or wrong, then writes the whole answer and is
+// closed. Its deadline is absolute: neither a byte a second in nor a byte a second out prolongs it.
 
 #include "common/ops_http.h"
 

@@ -1,5 +1,5 @@
-// A few blocking calls on purpose: the probe runs in a process of its own, inside a container that has no
-// curl.
+// A few blocking calls on purpose: the probe runs in a process of its own, inside a container that
+// has no curl.
 
 #include "common/probe.h"
 

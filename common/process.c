@@ -1,9 +1,10 @@
 // What a daemon does before it serves, and how it ends.
 //
-// Ending is not ours alone: NNG 1.5 closes its sockets, and at exit() its threads, by waiting for what it
-// has under way, and is known to wait for ever now and then. A supervisor would kill such a process
-// later and take that for a failure of ours. So the way out has a time limit, after which a thread ends
-// the process with the exit code it had earned. An alarm signal was rejected: its handler may not log.
+// Ending is not ours alone: NNG 1.5 closes its sockets, and at exit() its threads, by waiting for
+// what it has under way, and is known to wait for ever now and then. A supervisor would kill such a
+// process later and take that for a failure of ours. So the way out has a time limit, after which a
+// thread ends the process with the exit code it had earned. An alarm signal was rejected: its
+// handler may not log.
 
 #include "common/process.h"
 
@@ -24,8 +25,8 @@
 #include "common/mem.h"
 
 enum {
-	// A block this large goes back to the system when it is freed. Left to itself the allocator raises
-	// its bound with the first such block, and keeps what queues once grew to.
+	// A block this large goes back to the system when it is freed. Left to itself the allocator
+	// raises its bound with the first such block, and keeps what queues once grew to.
 	LARGE_BLOCK = 256 << 10,
 };
 

@@ -1,5 +1,5 @@
-// getrandom(2) gives up to 256 bytes whole once the kernel's generator is seeded, but a signal may interrupt
-// the wait for that, and more than 256 bytes.
+// getrandom(2) gives up to 256 bytes whole once the kernel's generator is seeded, but a signal may
+// interrupt the wait for that, and more than 256 bytes.
 
 #include "common/random.h"
 

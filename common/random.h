@@ -1,5 +1,5 @@
-// Random bytes for keys of hash tables, nonces and identities. Cryptographically strong; a process whose
-// system has none to give is aborted, as nothing it makes would be safe.
+// Random bytes for keys of hash tables, nonces and identities. Cryptographically strong; a process
+// whose system has none to give is aborted, as nothing it makes would be safe.
 #pragma once
 
 #include <stddef.h>

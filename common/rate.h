@@ -9,9 +9,9 @@ struct rate {
 	uint64_t paid_until_us;
 };
 
-// Takes `n` units at `now_ms` if that stays within `burst` units ahead of `per_s`; a `per_s` of 0 is
-// no limit. A burst smaller than `n` lets `n` pass when the bucket is full, or nothing that large
-// would ever pass.
+// Takes `n` units at `now_ms` if that stays within `burst` units ahead of `per_s`; a `per_s` of 0
+// is no limit. A burst smaller than `n` lets `n` pass when the bucket is full, or nothing that
+// large would ever pass.
 static inline bool rate_take(struct rate *rate, uint64_t per_s, uint64_t burst, uint64_t n,
 	uint64_t now_ms)
 {

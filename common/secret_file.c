@@ -1,7 +1,7 @@
-// Whole files into memory. Secrets come from files only: an argument shows in the process list and an
-// environment is inherited and dumped. The mode is checked on the opened file, not on its path, so
-// that nobody can swap the one for the other in between. Links are followed on purpose: that is how
-// Kubernetes mounts secrets.
+// Whole files into memory. Secrets come from files only: an argument shows in the process list and
+// an environment is inherited and dumped. The mode is checked on the opened file, not on its path,
+// so that nobody can swap the one for the other in between. Links are followed on purpose: that is
+// how Kubernetes mounts secrets.
 
 #include "common/secret_file.h"
 

@@ -1,5 +1,5 @@
-// SipHash as its paper has it ("SipHash: a fast short-input PRF", section 2): two rounds a word, four at the
-// end. Words are little-endian on every machine, so that the paper's vectors hold.
+// SipHash as its paper has it ("SipHash: a fast short-input PRF", section 2): two rounds a word,
+// four at the end. Words are little-endian on every machine, so that the paper's vectors hold.
 
 #include "common/siphash.h"
 

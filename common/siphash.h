@@ -1,5 +1,5 @@
-// SipHash-2-4 (Aumasson, Bernstein 2012): a hash of short texts whose collisions nobody can choose who does
-// not know the key.
+// SipHash-2-4 (Aumasson, Bernstein 2012): a hash of short texts whose collisions nobody can choose
+// who does not know the key.
 #pragma once
 
 #include <stddef.h>

@@ -1,12 +1,12 @@
 // A small automaton over RFC 3629's table of well-formed sequences. The state is what the next byte
 // must be: how many continuation bytes are owed and the range of the next one. Narrowing that range
 // after E0, ED, F0 and F4 is all it takes to refuse overlong forms, surrogates and code points past
-// U+10FFFF at the very byte that makes them so. A decoder that builds the code point and judges it at
-// the end would be shorter to explain but notices one to three bytes late, and a peer that sends the
-// rest of the character an hour later would be believed until then.
+// U+10FFFF at the very byte that makes them so. A decoder that builds the code point and judges it
+// at the end would be shorter to explain but notices one to three bytes late, and a peer that sends
+// the rest of the character an hour later would be believed until then.
 //
-// Runs of ASCII, which is most of what passes here, are skipped a machine word at a time. It does not
-// know what the text is for: control characters and noncharacters are valid UTF-8, and
+// Runs of ASCII, which is most of what passes here, are skipped a machine word at a time. It does
+// not know what the text is for: control characters and noncharacters are valid UTF-8, and
 // utf8_printable() is there for names.
 
 #include "common/utf8.h"

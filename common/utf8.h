@@ -22,7 +22,8 @@ static inline bool utf8_complete(const struct utf8_state *state)
 }
 // The whole text at once.
 bool utf8_valid(struct bytes text);
-// The length of the character that `text` begins with; 0 if it begins with none, or only with a part.
+// The length of the character that `text` begins with; 0 if it begins with none, or only with a
+// part.
 size_t utf8_first(struct bytes text);
 // True for valid UTF-8 without control characters (U+0000-001F, U+007F-009F).
 bool utf8_printable(struct bytes text);

@@ -1,10 +1,11 @@
-// A watchdog that is fed by a timer alone proves that a timer works. Here the main loop feeds it, and
-// only after it has seen every worker's own loop turn: a worker that hangs holds a share of the clients
-// and answers nobody, while the main loop would go on happily.
+// A watchdog that is fed by a timer alone proves that a timer works. Here the main loop feeds it,
+// and only after it has seen every worker's own loop turn: a worker that hangs holds a share of the
+// clients and answers nobody, while the main loop would go on happily.
 //
 // It looks four times in the time the supervisor allows, so a thread that was held up for a moment
-// costs one look, and only one that stands still for most of the time gets the program restarted. What
-// is not asked is whether a router is there: a restart would mend nothing, and break every client.
+// costs one look, and only one that stands still for most of the time gets the program restarted.
+// What is not asked is whether a router is there: a restart would mend nothing, and break every
+// client.
 
 #include "common/watchdog.h"
 

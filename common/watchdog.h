@@ -1,5 +1,5 @@
-// Tells the supervisor that the program is alive, as long as that is true: the loop it runs in turns,
-// and every thread that it was told of has moved since it last looked.
+// Tells the supervisor that the program is alive, as long as that is true: the loop it runs in
+// turns, and every thread that it was told of has moved since it last looked.
 #pragma once
 
 #include <stdatomic.h>
@@ -14,7 +14,8 @@ enum {
 	WATCHDOG_THREADS_MAX = 64
 };
 
-// How often a thread has come round. The thread adds, from its loop, several times a second at least.
+// How often a thread has come round. The thread adds, from its loop, several times a second at
+// least.
 struct watchdog_pulse {
 	_Atomic uint32_t beats;
 };

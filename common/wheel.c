@@ -1,6 +1,6 @@
 // A hashed timing wheel: an entry hangs in the slot of its deadline's tick, modulo the number of
-// slots. Advancing looks at the slots passed over and takes out what is due; an entry whose deadline
-// lies a turn or more ahead is met early and simply stays where it is.
+// slots. Advancing looks at the slots passed over and takes out what is due; an entry whose
+// deadline lies a turn or more ahead is met early and simply stays where it is.
 //
 // All that is due is gathered before the first callback runs. The callbacks may then set and cancel
 // whatever they like, the gathered entries included, and an entry that sets itself again into the

@@ -1,11 +1,11 @@
-// weir-edge: puts the parts together, in an order that matters. Everything that can be wrong with the
-// options is found first; then addresses are bound, while still root; then root is dropped; only then
-// come threads, since the identity of a process with threads is not easily changed, and the links,
-// whose library starts its own.
+// weir-edge: puts the parts together, in an order that matters. Everything that can be wrong with
+// the options is found first; then addresses are bound, while still root; then root is dropped;
+// only then come threads, since the identity of a process with threads is not easily changed, and
+// the links, whose library starts its own.
 //
-// The main thread keeps time for the links, serves operators and catches signals. It never touches a
-// client. Stopping: workers are told and drain; when the last is empty, or drain-timeout is over, they
-// are joined, then the links say goodbye, and only then is freed what both had in their hands.
+// The main thread keeps time for the links, serves operators and catches signals. It never touches
+// a client. Stopping: workers are told and drain; when the last is empty, or drain-timeout is over,
+// they are joined, then the links say goodbye, and only then is freed what both had in their hands.
 
 #include <inttypes.h>
 #include <signal.h>
@@ -344,8 +344,8 @@ static void on_hangup(void *arg)
 	buf_fini(&ignored);
 }
 
-// Whoever keeps the set up to date need not know that somebody uses it. Nothing but the keys is read
-// again: a configuration may be in the middle of being written.
+// Whoever keeps the set up to date need not know that somebody uses it. Nothing but the keys is
+// read again: a configuration may be in the middle of being written.
 static void on_jwks_changed(void *arg)
 {
 	struct program *p = arg;

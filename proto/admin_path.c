@@ -1,8 +1,9 @@
-// The socket decides who commands the router, so its folder must be one in which nobody else can put
-// another socket of that name. /run/weir is made by root for the service, $XDG_RUNTIME_DIR by the
-// login for one user; both are taken as they are if they pass the checks. /tmp belongs to everybody:
-// there the folder is made private, and one that was there before is used only if it is a real
-// folder, ours, and closed to others. A link is never followed: somebody else may have put it there.
+// The socket decides who commands the router, so its folder must be one in which nobody else can
+// put another socket of that name. /run/weir is made by root for the service, $XDG_RUNTIME_DIR by
+// the login for one user; both are taken as they are if they pass the checks. /tmp belongs to
+// everybody: there the folder is made private, and one that was there before is used only if it is
+// a real folder, ours, and closed to others. A link is never followed: somebody else may have put
+// it there.
 
 #include "proto/admin_path.h"
 

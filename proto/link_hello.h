@@ -34,10 +34,10 @@ void link_sign(struct buf *out, enum link_role role, struct bytes key,
 	const struct link_nonces *nonces, struct bytes body);
 
 // Unpacks `packed`, takes the edge's nonce out of it if `role` is LINK_ROLE_EDGE (into
-// `nonces->edge`), and checks the mac against each of the `n_keys` keys in constant time. On success
-// `*key_index` says which fitted (0 if there are no keys and no mac), and `body` gets the body.
-// False for anything malformed, a wrong mac, a missing mac where there are keys, or a mac where there
-// is no key.
+// `nonces->edge`), and checks the mac against each of the `n_keys` keys in constant time. On
+// success `*key_index` says which fitted (0 if there are no keys and no mac), and `body` gets the
+// body. False for anything malformed, a wrong mac, a missing mac where there are keys, or a mac
+// where there is no key.
 MUST_CHECK bool link_verify(struct bytes packed, enum link_role role, const struct bytes *keys,
 	size_t n_keys, struct link_nonces *nonces, size_t *key_index, struct buf *body);
 

@@ -5,10 +5,10 @@
 //
 // protobuf-c has two traps that end here. It multiplies: a megabyte of empty submessages becomes 44
 // of structs, so the arena refuses to hand out more than ITEM_EXPANSION_MAX times the packed size.
-// And a oneof may be set to a kind and yet point nowhere; such an item is malformed to us. One of no
-// kind that we know is not: a newer peer sends it, and whoever unpacked it counts it and goes on. The
-// alternative, a hand-written decoder, would save the copy of each span and was left for when it is
-// measured to matter.
+// And a oneof may be set to a kind and yet point nowhere; such an item is malformed to us. One of
+// no kind that we know is not: a newer peer sends it, and whoever unpacked it counts it and goes
+// on. The alternative, a hand-written decoder, would save the copy of each span and was left for
+// when it is measured to matter.
 
 #include "proto/link_items.h"
 

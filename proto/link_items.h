@@ -52,9 +52,9 @@ struct link_arena {
 };
 void link_arena_fini(struct link_arena *arena);
 
-// Unpacks one item into the arena, dropping what was there. One of a kind that this version does not
-// know comes back as KIND__NOT_SET, to be ignored and counted. NULL if it is malformed, or would take
-// more than 32 times its packed size plus 4 KiB (an amplification attack).
+// Unpacks one item into the arena, dropping what was there. One of a kind that this version does
+// not know comes back as KIND__NOT_SET, to be ignored and counted. NULL if it is malformed, or
+// would take more than 32 times its packed size plus 4 KiB (an amplification attack).
 const link_item *link_item_unpack(struct link_arena *arena, struct bytes packed);
 
 // Between protobuf-c's spans and ours. Borrowed both ways.

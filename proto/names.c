@@ -1,11 +1,11 @@
 // The rules for names, in one place, because edge and router must agree on them byte for byte: the
 // edge refuses what the router would, and a personal room is a user's name behind "user:".
 //
-// Names are compared as bytes. They are not normalised: two spellings that look alike are two names,
-// and rights are matched against the bytes as well, so likeness opens no door. What can make a name
-// read as another one on a terminal is refused, though: control characters, and the characters that
-// turn the direction of text around (U+202A-202E, U+2066-2069), controls in all but their Unicode
-// category.
+// Names are compared as bytes. They are not normalised: two spellings that look alike are two
+// names, and rights are matched against the bytes as well, so likeness opens no door. What can make
+// a name read as another one on a terminal is refused, though: control characters, and the
+// characters that turn the direction of text around (U+202A-202E, U+2066-2069), controls in all but
+// their Unicode category.
 //
 // Epochs are random 64-bit numbers inside. Outside they are opaque text, here the shortest
 // hexadecimal form; parsing accepts exactly what formatting makes, so that two texts never mean one

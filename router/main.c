@@ -192,8 +192,8 @@ static int load_anew(struct router *router, struct router_conf *conf, struct lin
 	return 0;
 }
 
-// Takes over what `keys` holds; `conf` is only read. The options of the start stay, as texts of them
-// are borrowed everywhere; what a reload may change is copied from here.
+// Takes over what `keys` holds; `conf` is only read. The options of the start stay, as texts of
+// them are borrowed everywhere; what a reload may change is copied from here.
 static void use(struct router *router, const struct router_conf *conf, const struct link_keys *keys)
 {
 	const struct route_options options = route_options_of(conf);
@@ -356,8 +356,8 @@ static int serve(struct router *router)
 	return 0;
 }
 
-// Before anything is bound, so that sockets of ipc URLs belong to that user; no port of a router needs
-// root.
+// Before anything is bound, so that sockets of ipc URLs belong to that user; no port of a router
+// needs root.
 static int become_user(struct router *router)
 {
 	const char *user = router->conf.user;

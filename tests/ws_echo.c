@@ -1,6 +1,6 @@
-// ws-echo: echoes every message, over nothing but the parsers that the edge uses. It lets a conformance
-// suite judge them without tokens, rooms or a router in between. One thread, no timeouts: not for
-// anything but tests.
+// ws-echo: echoes every message, over nothing but the parsers that the edge uses. It lets a
+// conformance suite judge them without tokens, rooms or a router in between. One thread, no
+// timeouts: not for anything but tests.
 //
 //     ws-echo --listen 127.0.0.1:9001 [--compression] [--tls CERT KEY]
 

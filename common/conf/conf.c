@@ -1,9 +1,9 @@
 // Where options come from, and what is said about them.
 //
-// The sources are applied from the lowest to the highest, each overwriting what it names; each value
-// is checked as it is set, so a fault in the file shows even where the command line hides it, and
-// not on the day when it no longer does. Only then follow the checks across options (`complete`) and
-// those for what is not built yet, both on the values that count.
+// The sources are applied from the lowest to the highest, each overwriting what it names; each
+// value is checked as it is set, so a fault in the file shows even where the command line hides it,
+// and not on the day when it no longer does. Only then follow the checks across options
+// (`complete`) and those for what is not built yet, both on the values that count.
 //
 // The environment is asked for the options, never searched: Kubernetes puts WEIR_EDGE_PORT and its
 // like into every container beside a service called weir-edge, so an unknown variable is no typo.
@@ -155,8 +155,8 @@ static bool fail_unknown(struct loader *l, struct conf_source source, struct byt
 
 // Setting
 
-// The first value from a source takes the place of what lower ones said; more can only be more items
-// of a list. `value` NULL: the option stood alone.
+// The first value from a source takes the place of what lower ones said; more can only be more
+// items of a list. `value` NULL: the option stood alone.
 static bool set(struct loader *l, size_t i, struct conf_source source, const char *value)
 {
 	const struct conf_option *option = &l->spec->options[i];
@@ -255,9 +255,9 @@ static size_t builtin_find(struct bytes name)
 	return i;
 }
 
-// Whether `next`, if there is one, is the value of the option before it. Options have no other place
-// for words, so every word is one, also after an option that may stand alone. An option where a value
-// is due is a forgotten value; one that begins like that can be given as --name=--value.
+// Whether `next`, if there is one, is the value of the option before it. Options have no other
+// place for words, so every word is one, also after an option that may stand alone. An option where
+// a value is due is a forgotten value; one that begins like that can be given as --name=--value.
 static bool takes_next(const char *next)
 {
 	return next != NULL && strncmp(next, "--", 2) != 0;

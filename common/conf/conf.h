@@ -55,8 +55,8 @@ struct conf_option {
 	const char *help; // one line
 	uint64_t min, max; // CONF_UINT, CONF_SIZE, CONF_DURATION; max 0: no bound
 	const char *const *choices; // CONF_ENUM, CONF_BOUND; ends with NULL
-	// Further checks of one textual value that is not empty (of a list: of each item). Returns NULL
-	// or what is wrong with it, a static text that does not quote the value.
+	// Further checks of one textual value that is not empty (of a list: of each item). Returns
+	// NULL or what is wrong with it, a static text that does not quote the value.
 	const char *(*check)(const char *value);
 };
 
@@ -71,8 +71,8 @@ struct conf_spec {
 	const struct conf_option *options;
 	size_t n_options; // at most CONF_OPTIONS_MAX
 	size_t size; // of the conf struct
-	// Fills in computed defaults and checks options against each other. Returns NULL, or the name
-	// of the option at fault and in `*what` a static text.
+	// Fills in computed defaults and checks options against each other. Returns NULL, or the
+	// name of the option at fault and in `*what` a static text.
 	const char *(*complete)(void *conf, const char **what);
 };
 
@@ -103,8 +103,8 @@ struct conf_result {
 	struct conf_source sources[CONF_OPTIONS_MAX]; // by index in the table
 };
 
-// Fills the zeroed struct `into` from all sources; what --help, --version and --print-config ask for
-// goes to standard output. On CONF_FAIL, `into` is zeroed and `error` holds the one line
+// Fills the zeroed struct `into` from all sources; what --help, --version and --print-config ask
+// for goes to standard output. On CONF_FAIL, `into` is zeroed and `error` holds the one line
 // ("error: <source>: <option>: <what is wrong>") without a newline.
 struct conf_result conf_load(const struct conf_spec *spec, void *into, int argc, char **argv,
 	struct buf *error);

@@ -1,8 +1,10 @@
 // A line is `name = value`, or a name alone. '#' at the start or after a blank begins a comment. A
-// value in double quotes may hold such a '#' and blanks at its ends; \" and \\ are its only escapes.
+// value in double quotes may hold such a '#' and blanks at its ends; \" and \\ are its only
+// escapes.
 //
-// Rejected: taking '#' for a comment at the start of a line only. `lobby = main # for all` would then
-// quietly name a room nobody meant, while a value that needs its '#' is rare and can be quoted.
+// Rejected: taking '#' for a comment at the start of a line only. `lobby = main # for all` would
+// then quietly name a room nobody meant, while a value that needs its '#' is rare and can be
+// quoted.
 
 #include "common/conf/conf_line.h"
 

@@ -1,5 +1,5 @@
-// A type is one row of a table: what its values look like, how they are read, written and kept. Most are
-// plain: their bytes are their value. What owns memory has functions of its own for that.
+// A type is one row of a table: what its values look like, how they are read, written and kept.
+// Most are plain: their bytes are their value. What owns memory has functions of its own for that.
 //
 // A value that does not parse is quoted in the error, one that a `check` refuses is not: the types
 // that parse are numbers and words, while a string might be a secret that somebody wrote where the

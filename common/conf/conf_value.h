@@ -37,7 +37,7 @@ bool conf_value_equal(const struct conf_option *option, const void *a, const voi
 // `to` must hold a valid value; gets a copy of its own.
 void conf_value_copy(const struct conf_option *option, void *to, const void *from);
 
-// For --help: what stands for the value behind the option's name, with a blank before it; and for a default
-// that has no text.
+// For --help: what stands for the value behind the option's name, with a blank before it; and for a
+// default that has no text.
 void conf_value_placeholder(const struct conf_option *option, struct buf *out);
 const char *conf_value_empty_text(const struct conf_option *option);

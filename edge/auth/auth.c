@@ -1,12 +1,13 @@
 // From a token to an identity.
 //
-// jws.c says whether a token is signed, this file what it claims. libjwt 1.10 checks no claim at all
-// and reads a wrongly typed one as absent or 0, which for `nbf` and `aud` would mean "passes"; so every
-// check is here, on a typed parse, and a claim of the wrong type refuses the token.
+// jws.c says whether a token is signed, this file what it claims. libjwt 1.10 checks no claim at
+// all and reads a wrongly typed one as absent or 0, which for `nbf` and `aud` would mean "passes";
+// so every check is here, on a typed parse, and a claim of the wrong type refuses the token.
 //
-// Order: what is cheap and can only refuse (times, issuer, audience) goes first, on claims nobody has
-// vouched for yet, since a flood of stale or foreign tokens should not cost a public-key operation
-// each. What says who somebody is gets read after the signature holds, from the same parse.
+// Order: what is cheap and can only refuse (times, issuer, audience) goes first, on claims nobody
+// has vouched for yet, since a flood of stale or foreign tokens should not cost a public-key
+// operation each. What says who somebody is gets read after the signature holds, from the same
+// parse.
 //
 // It has no clock, no log and no list of revoked tokens: `now_ms` comes in, a result goes out. A
 // struct auth never changes once made; a reload makes another.

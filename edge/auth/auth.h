@@ -1,5 +1,5 @@
-// Who a client is: a token and a time to an identity, or a reason. No I/O after the keys are loaded,
-// no logging, no clock of its own. Safe for several threads at once.
+// Who a client is: a token and a time to an identity, or a reason. No I/O after the keys are
+// loaded, no logging, no clock of its own. Safe for several threads at once.
 //
 // Claims (times are NumericDates in [0, 2^53), fractions dropped; a wrong type is refused):
 // - exp: needed; good while now < exp + leeway. nbf, iat: not later than now + leeway.
@@ -9,8 +9,8 @@
 // - username: at most AUTH_USERNAME_MAX printable bytes; empty is none. jti: 1-AUTH_JTI_MAX.
 // - roles: at most AUTH_ROLES_MAX strings of 1-AUTH_ROLE_MAX printable bytes.
 // - weir: an object of arrays of patterns by right. Names that are no right mean nothing, so that a
-//   token can carry those of a newer version.
-// A token with a kid needs the key of that name, one without is tried with every key of its algorithm.
+//   token can carry those of a newer version. A token with a kid needs the key of that name, one
+//   without is tried with every key of its algorithm.
 #pragma once
 
 #include <stdbool.h>
@@ -72,9 +72,9 @@ struct identity {
 	int64_t issued_s; // 0: no iat
 };
 
-// Loads and checks the keys. NULL, and what is wrong: an empty, short or weak key, a secret that others
-// can read, an unknown algorithm, a key of another kind, a kid given twice, no key at all. The first
-// call comes before other threads start. The option at fault is jwt-key or jwks-file.
+// Loads and checks the keys. NULL, and what is wrong: an empty, short or weak key, a secret that
+// others can read, an unknown algorithm, a key of another kind, a kid given twice, no key at all.
+// The first call comes before other threads start. The option at fault is jwt-key or jwks-file.
 struct auth *auth_new(const struct auth_options *options, struct fault *fault);
 void auth_free(struct auth *auth);
 

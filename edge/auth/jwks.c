@@ -1,10 +1,11 @@
-// The set, not its members: those are jws_key.c's. A file, never a URL: an edge that fetches its keys
-// has one more thing to trust and to wait for, and whoever mounts or syncs the file can do it better.
+// The set, not its members: those are jws_key.c's. A file, never a URL: an edge that fetches its
+// keys has one more thing to trust and to wait for, and whoever mounts or syncs the file can do it
+// better.
 //
-// A set with secrets in it (kty oct) must lie in a file that others cannot touch, like every secret;
-// one of public keys may be read by anybody. Which of the two it is shows only when it has been read.
-// So it is first read as a secret, then, if its mode does not allow that, as what it probably is; and a
-// secret found in what was read the second way is refused.
+// A set with secrets in it (kty oct) must lie in a file that others cannot touch, like every
+// secret; one of public keys may be read by anybody. Which of the two it is shows only when it has
+// been read. So it is first read as a secret, then, if its mode does not allow that, as what it
+// probably is; and a secret found in what was read the second way is refused.
 
 #include "edge/auth/jwks.h"
 

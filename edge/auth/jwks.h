@@ -10,6 +10,6 @@ enum {
 
 struct fault;
 
-// Adds the keys of `path` to `keys`. 0, or -1 with `fault` set: unreadable, no set, a member that means to be
-// ours and is wrong, none that can be used. Some may have been added then.
+// Adds the keys of `path` to `keys`. 0, or -1 with `fault` set: unreadable, no set, a member that
+// means to be ours and is wrong, none that can be used. Some may have been added then.
 MUST_CHECK int jwks_load(const char *path, struct jws_keys *keys, struct fault *fault);

@@ -1,5 +1,5 @@
-// Signed tokens in compact form (RFC 7515): bytes to header and payload, and whether a key signed them.
-// Says nothing about what is claimed or when. Safe for several threads at once.
+// Signed tokens in compact form (RFC 7515): bytes to header and payload, and whether a key signed
+// them. Says nothing about what is claimed or when. Safe for several threads at once.
 #pragma once
 
 #include <stdbool.h>
@@ -37,8 +37,8 @@ void jws_fini(struct jws *jws);
 enum jws_match { // the lower, the closer
 	JWS_SIGNED,
 	JWS_FORGED, // the key is the one named, the signature is not its
-	JWS_OTHER_KID, // the token names another key; a token without kid names all of its algorithm
-	JWS_OTHER_ALG, // or the header wants what nobody here does: crit, b64, a typ that is not JWT
+	JWS_OTHER_KID, // it names another key; without kid it names all of its algorithm
+	JWS_OTHER_ALG, // or the header wants what nobody here does: crit, b64, another typ
 };
 MUST_CHECK enum jws_match jws_check(const struct jws *jws, const struct jws_key *key);
 

@@ -1,6 +1,6 @@
-// The table of algorithms, and how a key comes out of an option or a JWK set. Everything that makes a
-// key too weak, or fit for more than one algorithm, is refused here and when the edge starts, because
-// later nobody asks again:
+// The table of algorithms, and how a key comes out of an option or a JWK set. Everything that makes
+// a key too weak, or fit for more than one algorithm, is refused here and when the edge starts,
+// because later nobody asks again:
 // - A secret is at least as long as its hash (RFC 7518 section 3.2); an empty file is an open door.
 // - A public key never becomes a secret: which of the two a file holds is decided by the algorithm
 //   that the operator wrote in front of it, and the token has no say. With the public key as the
@@ -8,8 +8,8 @@
 // - RSA lengths and curves are jws_pkey.c's.
 //
 // A JWK need not name its algorithm. A curve implies one; of an RSA key without `alg` RS256 is
-// assumed, which is what providers who leave it out sign with. Guessing from the token instead is how
-// keys get used in ways they were not made for.
+// assumed, which is what providers who leave it out sign with. Guessing from the token instead is
+// how keys get used in ways they were not made for.
 //
 // Of a set the members that nobody here can use are passed over (RFC 7517 section 5): other kinds,
 // other curves, keys for encryption. A member that means to be ours and is wrong is an error, since
@@ -223,8 +223,8 @@ static const struct jws_algorithm *algorithm_of_jwk(const json_t *jwk, const cha
 	return named; // NULL: one for encryption, say
 }
 
-// A secret in a set has no other guard than its own length; the file is refused by who reads it unless
-// it is kept like one.
+// A secret in a set has no other guard than its own length; the file is refused by who reads it
+// unless it is kept like one.
 static const char *take_secret(struct jws_key *key, const json_t *jwk)
 {
 	const json_t *k = json_object_get(jwk, "k");

@@ -1,5 +1,6 @@
-// Keys of tokens. A key is good for one algorithm (RFC 8725 section 3.1) and has perhaps a name, and a
-// key too weak for its algorithm is never made. Immutable once loaded, so threads may share it.
+// Keys of tokens. A key is good for one algorithm (RFC 8725 section 3.1) and has perhaps a name,
+// and a key too weak for its algorithm is never made. Immutable once loaded, so threads may share
+// it.
 #pragma once
 
 #include <stdbool.h>
@@ -44,8 +45,9 @@ struct jws_key {
 	struct evp_pkey_st *pkey; // owned; all others
 };
 
-// Loads "ALG:FILE" or "ALG:kid=FILE" (a kid has no "/": so a path may contain "="). FILE is a secret's
-// raw bytes, or one public key in PEM. NULL with `fault` set, but for the option: several have keys.
+// Loads "ALG:FILE" or "ALG:kid=FILE" (a kid has no "/": so a path may contain "="). FILE is a
+// secret's raw bytes, or one public key in PEM. NULL with `fault` set, but for the option: several
+// have keys.
 struct jws_key *jws_key_load(const char *spec, struct fault *fault);
 // The same for who signs: a secret, or a private key in PEM, in a file that others cannot touch.
 struct jws_key *jws_key_load_signing(const char *spec, struct fault *fault);
@@ -59,6 +61,7 @@ struct jws_keys {
 	struct jws_key *items[JWS_KEYS_MAX]; // owned
 	size_t n;
 };
-// Takes over `key`. NULL, or what is wrong (static): another has its algorithm and kid, or one too many.
+// Takes over `key`. NULL, or what is wrong (static): another has its algorithm and kid, or one too
+// many.
 const char *jws_keys_add(struct jws_keys *keys, struct jws_key *key);
 void jws_keys_fini(struct jws_keys *keys);

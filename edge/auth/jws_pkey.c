@@ -1,20 +1,21 @@
 // Public keys, by OpenSSL and not by libjwt. What libjwt 1.10 does with them cannot be mended from
-// outside: it has no PS256 and no EdDSA; it takes a P-256 key for ES512 and an RSA key of any length;
-// it decodes a signature so leniently that junk within it still verifies; and it parses the PEM again
-// for every token, which costs ten times the signature itself and lets one core be kept busy by two
-// thousand forged tokens a second. Newer releases mend some of this each, none all of it.
+// outside: it has no PS256 and no EdDSA; it takes a P-256 key for ES512 and an RSA key of any
+// length; it decodes a signature so leniently that junk within it still verifies; and it parses the
+// PEM again for every token, which costs ten times the signature itself and lets one core be kept
+// busy by two thousand forged tokens a second. Newer releases mend some of this each, none all of
+// it.
 //
-// A key is parsed once and is an EVP_PKEY from then on, which threads may use at the same time. What
-// it may be is decided here, on loading, so that verifying has no choice left to make: the algorithm
-// comes with the key, never with the token.
+// A key is parsed once and is an EVP_PKEY from then on, which threads may use at the same time.
+// What it may be is decided here, on loading, so that verifying has no choice left to make: the
+// algorithm comes with the key, never with the token.
 //
-// ECDSA. JWS has the two halves of a signature side by side, each as long as the curve's order
-// (RFC 7518 section 3.4); OpenSSL wants them in ASN.1. Any other length is no signature. That
-// (r, s) and (r, n - s) both verify is in the nature of ECDSA: a token has more than one text, and
-// nothing here or above remembers one by its text.
+// ECDSA. JWS has the two halves of a signature side by side, each as long as the curve's order (RFC
+// 7518 section 3.4); OpenSSL wants them in ASN.1. Any other length is no signature. That (r, s) and
+// (r, n - s) both verify is in the nature of ECDSA: a token has more than one text, and nothing
+// here or above remembers one by its text.
 //
-// RSA exponents and points off their curve are refused by EVP_PKEY_public_check(): with the exponent
-// 1 anybody could sign.
+// RSA exponents and points off their curve are refused by EVP_PKEY_public_check(): with the
+// exponent 1 anybody could sign.
 //
 // Every function leaves this thread's error queue empty: what stays there would be taken for the
 // fault of a TLS connection.

@@ -1,5 +1,5 @@
-// Signatures by public key: RSA, ECDSA and Edwards curves, with the limits a key must keep. The only
-// file that knows what is inside such a key. Safe for several threads at once.
+// Signatures by public key: RSA, ECDSA and Edwards curves, with the limits a key must keep. The
+// only file that knows what is inside such a key. Safe for several threads at once.
 #pragma once
 
 #include <stdbool.h>
@@ -18,8 +18,8 @@ enum {
 	JWS_SIGNATURE_MAX = JWS_RSA_BITS_MAX / 8,
 };
 
-// One key in PEM: the public one (SubjectPublicKeyInfo), or with `private` the private one, without a
-// passphrase. NULL and `*why` (static) unless it is of the kind and strength of the algorithm.
+// One key in PEM: the public one (SubjectPublicKeyInfo), or with `private` the private one, without
+// a passphrase. NULL and `*why` (static) unless it is of the kind and strength of the algorithm.
 struct evp_pkey_st *jws_pkey_read(const struct jws_algorithm *algorithm, struct bytes pem,
 	bool private, const char **why);
 // The same from a JWK of kty RSA, EC or OKP.

@@ -1,10 +1,10 @@
-// Looks at the file twice a second. Being told by inotify would be sooner and much more to get right:
-// a file is replaced by a rename over it, by a link to a link that is swapped two folders up
-// (Kubernetes), or written in place, and each wants other watches that end with what they watched. A
-// look follows whatever leads to the file today.
+// Looks at the file twice a second. Being told by inotify would be sooner and much more to get
+// right: a file is replaced by a rename over it, by a link to a link that is swapped two folders up
+// (Kubernetes), or written in place, and each wants other watches that end with what they watched.
+// A look follows whatever leads to the file today.
 //
-// A file written in place is seen half written. So a change counts when the file has been the same for
-// two looks; a set that was torn all the same does not parse, and the old one stays.
+// A file written in place is seen half written. So a change counts when the file has been the same
+// for two looks; a set that was torn all the same does not parse, and the old one stays.
 
 #include "edge/auth/key_watch.h"
 

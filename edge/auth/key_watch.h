@@ -17,8 +17,8 @@ struct key_watch {
 	struct stat seen; // as of the last look
 };
 
-// Watches `path` from what it is now on; `on_change` is called in the loop's thread when it has become
-// another and has stayed so for a moment. An empty path is never looked at.
+// Watches `path` from what it is now on; `on_change` is called in the loop's thread when it has
+// become another and has stayed so for a moment. An empty path is never looked at.
 void key_watch_start(struct key_watch *watch, struct loop *loop, const char *path,
 	loop_fn *on_change, void *arg);
 void key_watch_stop(struct key_watch *watch);

@@ -1,5 +1,5 @@
-// A socket past the limits is answered by HTTP as far as there are spare descriptors, so that the client
-// learns why; beyond them it is closed.
+// A socket past the limits is answered by HTTP as far as there are spare descriptors, so that the
+// client learns why; beyond them it is closed.
 
 #include "edge/client/accept.h"
 

@@ -1,5 +1,5 @@
-// The listeners of one worker, and who is let in: what is accepted becomes a connection unless the edge
-// or the client's address has too many.
+// The listeners of one worker, and who is let in: what is accepted becomes a connection unless the
+// edge or the client's address has too many.
 #pragma once
 
 #include "common/check.h"

@@ -1,5 +1,5 @@
-// Each item is unpacked here, because the `id` that a client gave its request lives in this worker's
-// pending table, and because what is a gap depends on what was here before.
+// Each item is unpacked here, because the `id` that a client gave its request lives in this
+// worker's pending table, and because what is a gap depends on what was here before.
 //
 // Memberships follow the router's answers whether or not somebody still waits for them. A join that
 // was answered after its deadline has made the client a member, so the client is told (`joined`
@@ -105,8 +105,8 @@ static void send_joined(struct conn *c, struct client_event *event)
 	conn_send(c, f);
 }
 
-// Moves the room to where the router says it is, if that is another epoch. Who is a member already is
-// owed what comes after it.
+// Moves the room to where the router says it is, if that is another epoch. Who is a member already
+// is owed what comes after it.
 static void follow_epoch(struct fib_room *room, uint64_t epoch, uint64_t seq)
 {
 	if (room->epoch == epoch) {
@@ -158,7 +158,8 @@ static void on_joined(struct clients *cl, struct uplink *up, const Weir__Link__V
 		return;
 	}
 	if (!may_join(c, room)) {
-		// The token was renewed meanwhile; the router has been told and takes it out as well.
+		// The token was renewed meanwhile; the router has been told and takes it out as
+		// well.
 		if (entry != NULL && entry->kind == REQUEST_JOIN) {
 			conn_send_error(c, ERROR_FORBIDDEN, OUTCOME_NOT_SAID, entry_id(entry),
 				room);

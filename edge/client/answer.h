@@ -1,5 +1,5 @@
-// What a router answers: the request and the client it belongs to are found, and what the answer changes
-// is changed here too.
+// What a router answers: the request and the client it belongs to are found, and what the answer
+// changes is changed here too.
 #pragma once
 
 #include "edge/codec/codec.h"

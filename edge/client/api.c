@@ -1,6 +1,6 @@
-// A request is worked on when all of it is here; until then its bytes wait in the connection's input, of
-// which there is at most a head and the largest body. The next request is read when this one is
-// answered, so a connection holds one at a time, whatever is sent.
+// A request is worked on when all of it is here; until then its bytes wait in the connection's
+// input, of which there is at most a head and the largest body. The next request is read when this
+// one is answered, so a connection holds one at a time, whatever is sent.
 
 #include "edge/client/api.h"
 

@@ -1,5 +1,5 @@
-// The HTTP API on a client connection: one request at a time, each with a token of its own, done by the
-// same commands as a WebSocket client's messages. See conn_ops, which these belong to.
+// The HTTP API on a client connection: one request at a time, each with a token of its own, done by
+// the same commands as a WebSocket client's messages. See conn_ops, which these belong to.
 #pragma once
 
 #include <stdbool.h>

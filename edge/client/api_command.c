@@ -1,5 +1,5 @@
-// What a request asks goes the way of a client's message (conn_command): same rights, same limits, same keys,
-// same answers. A message of a batch has its place in the batch as its id.
+// What a request asks goes the way of a client's message (conn_command): same rights, same limits,
+// same keys, same answers. A message of a batch has its place in the batch as its id.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,8 +129,8 @@ static struct entry take_entry(struct bytes text, struct buf *scratch)
 	return entry;
 }
 
-// The elements of an array that is valid JSON, as they are; `max` of them at most. Returns how many there
-// are.
+// The elements of an array that is valid JSON, as they are; `max` of them at most. Returns how many
+// there are.
 static size_t split_array(struct bytes array, struct bytes *elements, size_t max)
 {
 	size_t n = 0;

@@ -1,5 +1,6 @@
-// What the files of the HTTP API on a connection share: a request in hand, who asks, and how it is answered.
-// api_reply.c has these; api_command.c and api_stream.c are what may be asked, api.c reads requests.
+// What the files of the HTTP API on a connection share: a request in hand, who asks, and how it is
+// answered. api_reply.c has these; api_command.c and api_stream.c are what may be asked, api.c
+// reads requests.
 #pragma once
 
 #include <stdbool.h>
@@ -32,8 +33,8 @@ struct api {
 // A request begins: who asks for it and how it wants its answer is taken from its head.
 void api_begin_request(struct conn *c, const struct http_head *head,
 	const struct api_target *target);
-// True if the request comes from somebody who may ask, by the bearer token or else by `token`; else it is
-// answered.
+// True if the request comes from somebody who may ask, by the bearer token or else by `token`; else
+// it is answered.
 bool api_identify(struct conn *c, const struct http_head *head, struct bytes token);
 // True if the user may make one more request; else it is answered.
 bool api_within_rate(struct conn *c);

@@ -1,9 +1,9 @@
-// A connection of the API is announced to the routers like a client, with the token's user and rights, when
-// the first request needs them; another user's token on the same connection announces it anew. Its
-// messages carry no `from` (ClientUp.no_sender).
+// A connection of the API is announced to the routers like a client, with the token's user and
+// rights, when the first request needs them; another user's token on the same connection announces
+// it anew. Its messages carry no `from` (ClientUp.no_sender).
 //
-// A token that was found good is not checked again while its bytes, its time and the revocations allow
-// that: a backend sends the same one with every request.
+// A token that was found good is not checked again while its bytes, its time and the revocations
+// allow that: a backend sends the same one with every request.
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-// A stream of events begins with a request of the HTTP API and is then a client like any other. Where it goes
-// on from is said by the field that a browser sends by itself when it connects again, or in the query.
+// A stream of events begins with a request of the HTTP API and is then a client like any other.
+// Where it goes on from is said by the field that a browser sends by itself when it connects again,
+// or in the query.
 
 #include <string.h>
 

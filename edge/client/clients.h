@@ -1,5 +1,6 @@
-// One worker's clients, seen from the rooms: who of them is in which room, and what has been asked of
-// the routers for them. What a client's message does and what a router's answer does both work on this.
+// One worker's clients, seen from the rooms: who of them is in which room, and what has been asked
+// of the routers for them. What a client's message does and what a router's answer does both work
+// on this.
 #pragma once
 
 #include "common/check.h"

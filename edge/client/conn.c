@@ -1,18 +1,19 @@
 // One client's life. The state table below tells it in six rows: what input means in a state, what
-// time does to it, and where it may go from there. conn_set_state() is the only writer of the state.
+// time does to it, and where it may go from there. conn_set_state() is the only writer of the
+// state.
 //
 // Parsers never see the connection and the connection never parses: input goes to http_head and
 // http_upgrade, then to ws_session, and their verdicts are obeyed. Reading stops, and what has been
-// read is kept, while the client is owed more than half of what its queue may hold; so it cannot make
-// us work faster than it takes the answers. What others send it has the whole queue, and past that
-// the connection ends: a message is never left out silently.
+// read is kept, while the client is owed more than half of what its queue may hold; so it cannot
+// make us work faster than it takes the answers. What others send it has the whole queue, and past
+// that the connection ends: a message is never left out silently.
 //
-// Ending takes three steps, because a Close frame that is followed by a TCP reset may never be read.
-// CLOSING: the frame is queued and the peer's own is awaited. LINGER: what is left is written, our
-// side of TCP is ended, and input is thrown away until the peer ends its side. DEAD: the descriptor
-// is closed; memory goes when the turn is over, since callers up the stack still hold the pointer.
-// The same holds for memberships: a connection may end in the middle of a delivery to its room, so it
-// leaves the room's list at the end of the turn, not there and then.
+// Ending takes three steps, because a Close frame that is followed by a TCP reset may never be
+// read. CLOSING: the frame is queued and the peer's own is awaited. LINGER: what is left is
+// written, our side of TCP is ended, and input is thrown away until the peer ends its side. DEAD:
+// the descriptor is closed; memory goes when the turn is over, since callers up the stack still
+// hold the pointer. The same holds for memberships: a connection may end in the middle of a
+// delivery to its room, so it leaves the room's list at the end of the turn, not there and then.
 //
 // All deadlines are computed from times of the worker's clock, which stands still while the thread
 // does. Output is gathered by a turn and written once at its end. The alternative for all of this,
@@ -45,7 +46,8 @@ enum {
 struct state_rule {
 	const char *name;
 	unsigned next; // states it may change to, as bits
-	// Uses some of the input; returns how much. 0 and no change of state: what is there must wait.
+	// Uses some of the input; returns how much. 0 and no change of state: what is there must
+	// wait.
 	size_t (*input)(struct conn *c, uint8_t *data, size_t len);
 	uint64_t (*deadline)(const struct conn *c); // time of the worker's clock
 	void (*on_timer)(struct conn *c);
@@ -459,8 +461,8 @@ static void on_eof(struct conn *c)
 	conn_review_input(c);
 }
 
-// TLS could not be agreed on, or what came was no TLS. An alert has told the peer; it is left time to
-// read it. A stream that breaks later is just broken.
+// TLS could not be agreed on, or what came was no TLS. An alert has told the peer; it is left time
+// to read it. A stream that breaks later is just broken.
 static void on_tls_failure(struct conn *c, bool opening)
 {
 	char address[NET_IP_TEXT_MAX];
@@ -572,8 +574,8 @@ static size_t api_input(struct conn *c, uint8_t *data, size_t len)
 	return used;
 }
 
-// A request has its time to arrive; a connection without one may stay for a while, and one whose request
-// is being answered for as long as that takes.
+// A request has its time to arrive; a connection without one may stay for a while, and one whose
+// request is being answered for as long as that takes.
 static void api_timer(struct conn *c)
 {
 	uint64_t now = turn_client_ms(turn_of(c));

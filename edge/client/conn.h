@@ -1,9 +1,9 @@
-// One client, from accept(2) to close(2): the socket, the opening handshake, the WebSocket stream, the
-// queue of what it still has to be sent, its timers and its end. What its messages mean is
+// One client, from accept(2) to close(2): the socket, the opening handshake, the WebSocket stream,
+// the queue of what it still has to be sent, its timers and its end. What its messages mean is
 // conn_command's; which messages it gets is answer's.
 //
-// Everything here is for the thread of the connection's worker. A connection is never freed within a
-// turn in which it was seen: it goes through CONN_DEAD and is freed when the turn is over.
+// Everything here is for the thread of the connection's worker. A connection is never freed within
+// a turn in which it was seen: it goes through CONN_DEAD and is freed when the turn is over.
 #pragma once
 
 #include <stdbool.h>
@@ -37,28 +37,30 @@ enum conn_state {
 	CONN_API, // requests of the HTTP API
 	CONN_OPEN, // a client like any other
 	CONN_CLOSING, // a Close frame is on its way; waits for the peer's
-	CONN_LINGER, // nothing more to say: writes what is left, ends its side, waits for the peer's end
+	CONN_LINGER, // writes what is left, ends its side, waits for the peer's end
 	CONN_DEAD, // freed when the turn is over
 	CONN_STATE_COUNT,
 };
 
-// What happens to a connection, for the rooms and the routers to know. All are called within a turn and
-// may close the connection.
+// What happens to a connection, for the rooms and the routers to know. All are called within a turn
+// and may close the connection.
 struct conn_ops {
 	void (*on_proxy_readable)(struct conn *c); // CONN_PROXY: reads by itself
 	// CONN_UPGRADE: uses some of the input; returns how much, 0 if more has to come first.
 	size_t (*on_request)(struct conn *c, uint8_t *data, size_t len);
 	void (*on_abandoned)(struct conn *c, enum close_reason reason); // both: it is to end
 	void (*on_message)(struct conn *c, struct bytes message); // CONN_OPEN
-	// CONN_API: uses a whole request of the input, or nothing; takes what a command came to; the
-	// request did not arrive in time; the connection is to end; a request is being answered.
+	// CONN_API: uses a whole request of the input, or nothing; takes what a command came to;
+	// the request did not arrive in time; the connection is to end; a request is being
+	// answered.
 	size_t (*on_api_input)(struct conn *c, uint8_t *data, size_t len);
 	void (*on_api_event)(struct conn *c, const struct client_event *event);
 	void (*on_api_timeout)(struct conn *c);
 	void (*on_api_close)(struct conn *c);
 	bool (*api_is_busy)(const struct conn *c);
 	void (*api_free)(struct api *api); // NULL is fine
-	// A reader of events: what it gets instead of a frame (takes over its reference), a ping, a Close.
+	// A reader of events: what it gets instead of a frame (takes over its reference), a ping, a
+	// Close.
 	struct frame *(*to_event)(struct conn *c, struct frame *f);
 	void (*push_event_ping)(struct conn *c);
 	void (*push_event_close)(struct conn *c, enum close_reason reason);
@@ -130,8 +132,8 @@ struct conn *conn_new(struct turn *turn, int fd, struct net_ip peer, enum admiss
 // Before anything was read: the client speaks TLS. Takes over the stream.
 void conn_start_tls(struct conn *c, struct tls_stream *tls);
 
-// Ends the connection for `reason`, in whatever state it is; once it is ending, further calls change
-// nothing, except that reasons without a close code cut it off at once.
+// Ends the connection for `reason`, in whatever state it is; once it is ending, further calls
+// change nothing, except that reasons without a close code cut it off at once.
 void conn_close(struct conn *c, enum close_reason reason);
 static inline bool conn_is_open(const struct conn *c)
 {
@@ -158,8 +160,8 @@ void conn_send_error(struct conn *c, enum client_error error, enum outcome outco
 // How a connection's stream tells it what happens; for stream_group_init().
 extern const struct stream_ops conn_stream_ops;
 
-// At the end of a turn, for one that is deferred: what waited is done (input held back, or leaving the
-// rooms of a connection that has ended).
+// At the end of a turn, for one that is deferred: what waited is done (input held back, or leaving
+// the rooms of a connection that has ended).
 void conn_run_deferred(struct conn *c);
 void conn_on_timer(struct conn *c);
 // (Re)sets the timer after something changed that its deadlines depend on.

@@ -2,9 +2,9 @@
 // from what this edge has announced, since an edge may be older than a change of the rules. The
 // answer to a room that one may not see is the same as to one that does not exist.
 //
-// Whether a room has the client as a member is never decided here: a join may be under way, and only
-// the router knows what came before it. What is asked in vain costs one round trip; what is decided
-// too early would be wrong.
+// Whether a room has the client as a member is never decided here: a join may be under way, and
+// only the router knows what came before it. What is asked in vain costs one round trip; what is
+// decided too early would be wrong.
 
 #include "edge/client/conn_command.h"
 
@@ -240,9 +240,9 @@ static void run_disconnect(struct conn *c, const struct command *command)
 
 // ---- a new token
 
-// Takes the client out of the rooms that its new token does not allow, or lets it hear no more of who
-// comes and goes. The router does the same when it hears of the new rights; here it is done at once,
-// and the router's word for it changes nothing.
+// Takes the client out of the rooms that its new token does not allow, or lets it hear no more of
+// who comes and goes. The router does the same when it hears of the new rights; here it is done at
+// once, and the router's word for it changes nothing.
 static void leave_forbidden_rooms(struct conn *c)
 {
 	struct clients *cl = clients_of(c);

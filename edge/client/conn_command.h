@@ -1,5 +1,6 @@
-// What a client does: it is announced, its messages are decoded, held against limits and rights, and then
-// answered at once or asked of the router. What the router answers comes back through answer.h.
+// What a client does: it is announced, its messages are decoded, held against limits and rights,
+// and then answered at once or asked of the router. What the router answers comes back through
+// answer.h.
 #pragma once
 
 #include "common/bytes.h"

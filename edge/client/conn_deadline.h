@@ -12,11 +12,11 @@ enum {
 
 // A request, of a handshake or of the HTTP API, is to be there by then.
 uint64_t conn_request_deadline(const struct conn *c);
-// The earliest of what an open connection waits for: its next ping, silence, an incomplete message, no
-// progress of a slow reader, its token's end.
+// The earliest of what an open connection waits for: its next ping, silence, an incomplete message,
+// no progress of a slow reader, its token's end.
 uint64_t conn_open_deadline(const struct conn *c);
-// Of the token: first its notice, then, once that is given, its end and the leeway. The identity has
-// an end.
+// Of the token: first its notice, then, once that is given, its end and the leeway. The identity
+// has an end.
 uint64_t conn_expiry_deadline(const struct conn *c);
 // The peer's Close is to be there by then.
 uint64_t conn_closing_deadline(const struct conn *c);

@@ -1,5 +1,5 @@
-// Handle -> connection, of one worker. A slot that is used again gets the next generation, so a handle
-// that is out of date finds nothing.
+// Handle -> connection, of one worker. A slot that is used again gets the next generation, so a
+// handle that is out of date finds nothing.
 #pragma once
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
-// A connection before it is a client: the PROXY header of a balancer, the request head, who it is, and
-// the few plain pages of this port. What it becomes, conn.c's state table goes on with.
+// A connection before it is a client: the PROXY header of a balancer, the request head, who it is,
+// and the few plain pages of this port. What it becomes, conn.c's state table goes on with.
 //
 // A token that is missing or bad does not refuse the handshake: a browser cannot see the status of
 // one, so the WebSocket is opened and then closed with a code.

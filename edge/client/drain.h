@@ -1,5 +1,5 @@
-// How a worker's clients are sent elsewhere without all of them coming back at once: in batches, one
-// each tick, each of which is first heard out. Belongs to one worker.
+// How a worker's clients are sent elsewhere without all of them coming back at once: in batches,
+// one each tick, each of which is first heard out. Belongs to one worker.
 #pragma once
 
 #include <stdbool.h>

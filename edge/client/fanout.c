@@ -1,7 +1,7 @@
-// A room's position (epoch, last seq) makes messages arrive once: what a replay repeats is behind it
-// and is dropped. A member's join_seq makes them start at the right place: up to it the client has
-// had them with its `joined`. Lists are walked without copying them; sending never removes anybody
-// (see conn.c), so the walk is safe.
+// A room's position (epoch, last seq) makes messages arrive once: what a replay repeats is behind
+// it and is dropped. A member's join_seq makes them start at the right place: up to it the client
+// has had them with its `joined`. Lists are walked without copying them; sending never removes
+// anybody (see conn.c), so the walk is safe.
 
 #include "edge/client/fanout.h"
 
@@ -53,7 +53,8 @@ static bool send_to_room(const struct fib_room *room, const struct inbox_record 
 // Moves the room's position on to the record's; false if it is past it already, or elsewhere.
 static bool advance(struct fib_room *room, const struct inbox_record *record)
 {
-	// Of another epoch the members are told by a Joined first; what comes before that is repeated.
+	// Of another epoch the members are told by a Joined first; what comes before that is
+	// repeated.
 	if (record->epoch != room->epoch || record->seq <= room->last_seq) {
 		return false;
 	}

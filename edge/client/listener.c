@@ -1,9 +1,9 @@
 // Each worker has its own socket on the port (SO_REUSEPORT), so accepting needs no lock and no hand
 // over. It knows nothing of limits; who is one too many is told so by HTTP, later.
 //
-// When descriptors run out, accept(2) leaves the client in the backlog and the socket readable, and a
-// loop that only logs would spin. So one descriptor is kept in reserve: it is given up to accept and
-// close one client, which is better than leaving it to wait, and then accepting pauses.
+// When descriptors run out, accept(2) leaves the client in the backlog and the socket readable, and
+// a loop that only logs would spin. So one descriptor is kept in reserve: it is given up to accept
+// and close one client, which is better than leaving it to wait, and then accepting pauses.
 
 #include "edge/client/listener.h"
 
@@ -91,7 +91,8 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 			out_of_descriptors(l, errno);
 			return;
 		}
-		// Else the client went away while it waited (ECONNABORTED and its like): the next one.
+		// Else the client went away while it waited (ECONNABORTED and its like): the next
+		// one.
 	}
 }
 

@@ -11,8 +11,8 @@ struct listener;
 // A new, non-blocking, close-on-exec descriptor, the callee's to close.
 typedef void listener_fn(void *arg, int fd, const struct net_addr *peer);
 
-// Binds and starts. `addr` gets the port if it was 0. 0 and `*made`, or the negative errno if it cannot be
-// bound.
+// Binds and starts. `addr` gets the port if it was 0. 0 and `*made`, or the negative errno if it
+// cannot be bound.
 MUST_CHECK int listener_new(struct loop *loop, struct net_addr *addr, bool exclusive,
 	listener_fn *fn, void *arg, struct listener **made);
 void listener_free(struct listener *l); // NULL is fine

@@ -1,22 +1,22 @@
-// Two limits keep a slow client from holding memory: its own (queue-limit, in conn) and the one of all
-// together, here. A share of it is each worker's, so that nothing is shared between threads on the way
-// of a message; the kernel spreads connections evenly, and a worker that has more of them than others
-// is a little stricter.
+// Two limits keep a slow client from holding memory: its own (queue-limit, in conn) and the one of
+// all together, here. A share of it is each worker's, so that nothing is shared between threads on
+// the way of a message; the kernel spreads connections evenly, and a worker that has more of them
+// than others is a little stricter.
 //
-// Which connection is to go? Not the one that holds most: of a room that all are in, all hold the same.
-// The one that has stood still for longest is the least likely to be there at all, and it is the first
-// of the list. It is closed with 4008 as if its own queue were full. What it keeps until it has read
-// that, the rest of the message that is under way, is not counted any more; otherwise many that hang
-// would take with them whoever is next to them in the list. So what waits in all is bounded by the
-// option and one message for each connection that is about to end, for as long as a closing handshake
-// may take.
+// Which connection is to go? Not the one that holds most: of a room that all are in, all hold the
+// same. The one that has stood still for longest is the least likely to be there at all, and it is
+// the first of the list. It is closed with 4008 as if its own queue were full. What it keeps until
+// it has read that, the rest of the message that is under way, is not counted any more; otherwise
+// many that hang would take with them whoever is next to them in the list. So what waits in all is
+// bounded by the option and one message for each connection that is about to end, for as long as a
+// closing handshake may take.
 //
 // Nothing is judged within a turn: a message to ten thousand members is queued ten thousand times
 // before the first write, and is gone at the turn's end.
 //
-// Reports are facts on the link, so they are few: only what has changed, only of full sockets, and no
-// more than a bound. Asking the edge when weirctl wants to know was rejected: the router's answer
-// would have to wait for all edges.
+// Reports are facts on the link, so they are few: only what has changed, only of full sockets, and
+// no more than a bound. Asking the edge when weirctl wants to know was rejected: the router's
+// answer would have to wait for all edges.
 
 #include "edge/client/queue_report.h"
 

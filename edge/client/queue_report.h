@@ -1,5 +1,5 @@
-// What is made of a worker's queued bytes: the option queue-total is kept, and routers learn whose queue
-// is long.
+// What is made of a worker's queued bytes: the option queue-total is kept, and routers learn whose
+// queue is long.
 #pragma once
 
 #include <stddef.h>
@@ -13,12 +13,12 @@ enum {
 	QUEUE_REPORTS_MAX = 100, // in one round, of one worker
 };
 
-// At the end of a turn, when what could be written has been: closes connections until the others hold
-// no more than this worker's share of queue-total.
+// At the end of a turn, when what could be written has been: closes connections until the others
+// hold no more than this worker's share of queue-total.
 void queue_relieve(struct clients *cl);
 
-// With each tick: tells routers, once in QUEUE_REPORT_MS, whose queue has another length. `*due_ms`, zero
-// at first, is when the next round is due, by the clients' clock.
+// With each tick: tells routers, once in QUEUE_REPORT_MS, whose queue has another length.
+// `*due_ms`, zero at first, is when the next round is due, by the clients' clock.
 void queue_report(struct clients *cl, uint64_t *due_ms);
 // A router knows nothing of what was reported.
 void queue_report_anew(struct clients *cl);

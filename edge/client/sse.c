@@ -1,9 +1,10 @@
-// The event is made of the frame that WebSocket clients get: its JSON text is the data, and its first
-// members say the type and the place. It is made once a worker and message and shared by all readers of
-// one room; a reader of several rooms gets its own, because the id tells where it stands in each of them.
+// The event is made of the frame that WebSocket clients get: its JSON text is the data, and its
+// first members say the type and the place. It is made once a worker and message and shared by all
+// readers of one room; a reader of several rooms gets its own, because the id tells where it stands
+// in each of them.
 //
-// A reader sends nothing, so silence proves nothing; what proves that it is there is that it takes what
-// it is sent. A stream has no code for its end: it says so by a last event.
+// A reader sends nothing, so silence proves nothing; what proves that it is there is that it takes
+// what it is sent. A stream has no code for its end: it says so by a last event.
 
 #include "edge/client/sse.h"
 

@@ -1,5 +1,5 @@
-// Server-sent events (WHATWG HTML, section 9.2): a connection of the HTTP API that has become a client
-// like any other, but only hears. What others get as a WebSocket frame it gets as an event.
+// Server-sent events (WHATWG HTML, section 9.2): a connection of the HTTP API that has become a
+// client like any other, but only hears. What others get as a WebSocket frame it gets as an event.
 #pragma once
 
 #include "edge/codec/close_reason.h"

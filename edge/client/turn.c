@@ -1,6 +1,6 @@
-// A process that was stopped for a minute finds every client silent for a minute; closing them would
-// turn a hiccup into an outage. So a gap between two callbacks that is far longer than the tick is
-// counted as time that did not pass for the clients' deadlines.
+// A process that was stopped for a minute finds every client silent for a minute; closing them
+// would turn a hiccup into an outage. So a gap between two callbacks that is far longer than the
+// tick is counted as time that did not pass for the clients' deadlines.
 
 #include "edge/client/turn.h"
 

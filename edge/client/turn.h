@@ -1,10 +1,10 @@
 // What all connections of a worker share while a turn of its loop runs: clocks, settings, timers,
-// buffers, counters, the way out, and the list of those with something to do at its end. It knows no
-// connection beyond that list, and nobody above it.
+// buffers, counters, the way out, and the list of those with something to do at its end. It knows
+// no connection beyond that list, and nobody above it.
 //
 // Two clocks. `mono_ms` is the monotonic one, as of the callback under way. turn_client_ms() stands
-// still while the thread did: silence of a client is measured in time during which this thread could
-// have heard it.
+// still while the thread did: silence of a client is measured in time during which this thread
+// could have heard it.
 #pragma once
 
 #include <stdatomic.h>
@@ -31,8 +31,9 @@ struct settings;
 
 enum {
 	TURN_KEEP = 64 * 1024, // capacity a working buffer keeps
-	// TLS handshakes that are taken a step further in one turn. A step may hold a signature, with RSA
-	// more than half a millisecond; the clients that are in wait no longer than for these.
+	// TLS handshakes that are taken a step further in one turn. A step may hold a signature,
+	// with RSA more than half a millisecond; the clients that are in wait no longer than for
+	// these.
 	TURN_TLS_STEPS = 8,
 };
 
@@ -72,8 +73,8 @@ void turn_init(struct turn *t, struct edge *edge, unsigned index, struct loop *l
 	const struct stream_ops *stream_ops, const struct conn_ops *conn_ops);
 void turn_fini(struct turn *t);
 
-// Reads the clocks, first in each callback of the loop, and takes the settings that are offered: who
-// comes after a reload was reported meets its result.
+// Reads the clocks, first in each callback of the loop, and takes the settings that are offered:
+// who comes after a reload was reported meets its result.
 void turn_touch(struct turn *t);
 static inline uint64_t turn_client_ms(const struct turn *t)
 {

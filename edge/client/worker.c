@@ -1,10 +1,10 @@
-// A turn: callbacks run (input, links, inbox, timers), then on_turn_end(): what a link has put into our
-// own inbox and what else waited for the turn's end is done, the links get what was gathered, then the
-// sockets. The links come first, since a message on its way to others should not wait for our own
-// writes.
+// A turn: callbacks run (input, links, inbox, timers), then on_turn_end(): what a link has put into
+// our own inbox and what else waited for the turn's end is done, the links get what was gathered,
+// then the sockets. The links come first, since a message on its way to others should not wait for
+// our own writes.
 //
-// A room of thousands is not to delay all others for as long as its sends take: of the bulk list (see
-// stream.h) each turn flushes a part, and turns do not wait while a stream is in it.
+// A room of thousands is not to delay all others for as long as its sends take: of the bulk list
+// (see stream.h) each turn flushes a part, and turns do not wait while a stream is in it.
 //
 // Draining has two steps. First no more commands are read, until what was asked of the routers is
 // answered; then the clients are closed. So whoever got no answer knows that nothing was done.
@@ -282,8 +282,8 @@ static void observe_delivery(struct worker *w)
 	}
 }
 
-// Writing can bring up new things to do (a connection broke, or may be read from again) and doing them
-// new things to write. It ends because none of it reads: what is kept of the input is finite.
+// Writing can bring up new things to do (a connection broke, or may be read from again) and doing
+// them new things to write. It ends because none of it reads: what is kept of the input is finite.
 static void on_turn_end(void *arg)
 {
 	struct worker *w = arg;

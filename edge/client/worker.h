@@ -1,5 +1,6 @@
-// One of the edge's threads: a loop with its listeners, connections, room index, timers and counters.
-// Workers share nothing but what edge.h lists and the links; what a link brings comes by the inbox.
+// One of the edge's threads: a loop with its listeners, connections, room index, timers and
+// counters. Workers share nothing but what edge.h lists and the links; what a link brings comes by
+// the inbox.
 #pragma once
 
 #include <stdbool.h>
@@ -27,19 +28,20 @@ void worker_attach(struct worker *w, unsigned i, const struct uplink_ops *ops, v
 void worker_start(struct worker *w);
 // From the main thread: it uses these settings from its next callback on. Takes a reference.
 void worker_offer(struct worker *w, struct settings *settings);
-// From the main thread: wakes it to see that the edge is stopping; it stops accepting, answers what is
-// under way, closes its clients, and calls edge_worker_done().
+// From the main thread: wakes it to see that the edge is stopping; it stops accepting, answers what
+// is under way, closes its clients, and calls edge_worker_done().
 void worker_post(struct worker *w);
 // Ends the thread, waits for it, and cuts off who is left. The links hear of it and may then go.
 void worker_stop(struct worker *w);
 // After worker_stop(), and when nothing puts into its inbox any more. NULL is fine.
 void worker_free(struct worker *w);
 
-// Ten times a second: timers, requests past their deadline, the drain. Public for tests, which bring
-// their own clock.
+// Ten times a second: timers, requests past their deadline, the drain. Public for tests, which
+// bring their own clock.
 void worker_on_tick(struct worker *w);
 
-// Its loop; where the link puts what it brings; what it counts; the watchdog's view of it. Borrowed.
+// Its loop; where the link puts what it brings; what it counts; the watchdog's view of it.
+// Borrowed.
 struct loop *worker_loop(struct worker *w);
 struct inbox *worker_inbox(struct worker *w);
 struct watchdog_pulse *worker_pulse(struct worker *w);

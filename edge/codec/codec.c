@@ -1,7 +1,7 @@
 // What all codecs share: codes and texts of errors, which of the protocol's types a client may send
-// and what it means by them, the labels of the message counters. Tables, so that each word stands in
-// the source once; the names of the types are the wire's (proto/names.h), since the router's admin
-// plane must not publish them either.
+// and what it means by them, the labels of the message counters. Tables, so that each word stands
+// in the source once; the names of the types are the wire's (proto/names.h), since the router's
+// admin plane must not publish them either.
 #include "edge/codec/codec.h"
 
 static const struct {

@@ -144,9 +144,9 @@ struct codec_options {
 struct codec {
 	const char *name; // "json"
 	bool binary; // opcode of its messages
-	// Returns ERROR_NONE and the command, or what is wrong with it; then only `id` is filled in, if
-	// it was found. `message` is valid UTF-8 if it came as text. `scratch` is emptied first; the
-	// command is good until it is used again.
+	// Returns ERROR_NONE and the command, or what is wrong with it; then only `id` is filled
+	// in, if it was found. `message` is valid UTF-8 if it came as text. `scratch` is emptied
+	// first; the command is good until it is used again.
 	enum client_error (*decode)(const struct codec_options *options, struct bytes message,
 		struct buf *scratch, struct command *command);
 	// Appends one whole message.

@@ -1,8 +1,8 @@
 // The native JSON messages of subprotocol weir.v1.json: what clients are sent.
 //
-// Members stand in a fixed order, `type` first, so that a transcript reads alike everywhere; what is
-// empty and optional is left out. `epoch` and `seq` come and go together. A message in a list, of
-// `history` or `joined`, has exactly the members it had live, so a client needs one function for
+// Members stand in a fixed order, `type` first, so that a transcript reads alike everywhere; what
+// is empty and optional is left out. `epoch` and `seq` come and go together. A message in a list,
+// of `history` or `joined`, has exactly the members it had live, so a client needs one function for
 // both. Ids and bodies are JSON already and are copied as they are; all other text is escaped here.
 //
 // A message is rendered once, however many receive it, so clarity comes before speed here. There is

@@ -1,6 +1,6 @@
-// An entry lives while its address has a connection, and after that until its rate is paid off; so an
-// address that comes and goes is remembered just as long as it matters. Entries without a connection
-// are in order of their leaving, and are looked at, oldest first, as others come.
+// An entry lives while its address has a connection, and after that until its rate is paid off; so
+// an address that comes and goes is remembered just as long as it matters. Entries without a
+// connection are in order of their leaving, and are looked at, oldest first, as others come.
 //
 // Who is refused for a limit is still counted while the refusal is being told, or a host could hold
 // any number of sockets that are about to be refused.

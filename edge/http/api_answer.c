@@ -1,6 +1,6 @@
-// Fields stand in one order. Nothing that a client sent is repeated but its X-Request-Id, which was held
-// against printable ASCII, and an origin that is allowed. An answer depends on the token, so no cache may
-// keep it.
+// Fields stand in one order. Nothing that a client sent is repeated but its X-Request-Id, which was
+// held against printable ASCII, and an origin that is allowed. An answer depends on the token, so
+// no cache may keep it.
 
 #include "edge/http/api_answer.h"
 

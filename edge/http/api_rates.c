@@ -1,5 +1,6 @@
-// A table that grows with the users was rejected: it would need a bound and an order of age to keep what a
-// holder of many tokens can make it hold, for a limit that protects the edge from a backend in a loop.
+// A table that grows with the users was rejected: it would need a bound and an order of age to keep
+// what a holder of many tokens can make it hold, for a limit that protects the edge from a backend
+// in a loop.
 
 #include "edge/http/api_rates.h"
 

@@ -1,6 +1,6 @@
-// How many requests of the HTTP API a user may make on this edge, whatever connections and workers they come
-// by. A fixed table: two users may share a place, and then each begins anew when it is its turn, so the
-// limit may be exceeded but nobody is refused for another. From any thread.
+// How many requests of the HTTP API a user may make on this edge, whatever connections and workers
+// they come by. A fixed table: two users may share a place, and then each begins anew when it is
+// its turn, so the limit may be exceeded but nobody is refused for another. From any thread.
 #pragma once
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-// A table of paths. A path is cut at its slashes before anything is decoded, so an encoded slash is part of
-// a room's name and never a path's.
+// A table of paths. A path is cut at its slashes before anything is decoded, so an encoded slash is
+// part of a room's name and never a path's.
 
 #include "edge/http/api_route.h"
 

@@ -1,5 +1,5 @@
-// The resources of the HTTP API, /v1/..., as pure functions of one request head: which one is asked for,
-// and for which room or user. Knows no connection and no token.
+// The resources of the HTTP API, /v1/..., as pure functions of one request head: which one is asked
+// for, and for which room or user. Knows no connection and no token.
 #pragma once
 
 #include <stdbool.h>
@@ -38,13 +38,14 @@ struct api_target {
 	bool has_body; // what comes with it is read: POST
 	bool head_only; // HEAD
 };
-// 0, or the status that refuses it: 400 (an escape is malformed), 404, 405. `scratch` is overwritten.
+// 0, or the status that refuses it: 400 (an escape is malformed), 404, 405. `scratch` is
+// overwritten.
 MUST_CHECK int api_route_find(const struct http_head *head, struct buf *scratch,
 	struct api_target *target);
 
-// The value of `name` in a query, decoded onto the end of `scratch`. 1 if it is there, 0 if not, -1 if it
-// is malformed or given twice. With `*cursor` not NULL, the next one of several: `*cursor` is what is
-// left of the query.
+// The value of `name` in a query, decoded onto the end of `scratch`. 1 if it is there, 0 if not, -1
+// if it is malformed or given twice. With `*cursor` not NULL, the next one of several: `*cursor` is
+// what is left of the query.
 MUST_CHECK int api_query_find(struct bytes query, const char *name, struct bytes *cursor,
 	struct buf *scratch, struct bytes *value);
 // The same as a number in [0, 2^53).

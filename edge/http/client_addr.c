@@ -1,16 +1,18 @@
 // X-Forwarded-For grows at its right end, an address by each proxy on the way, and its left end is
-// whatever the client wrote. So it is believed from the right: the peer vouches for the last element,
-// and an element that is a trusted proxy's vouches for the one before it. The first that is not trusted
-// is the client; what stands left of it is hearsay, and so is everything left of an element that is no
-// address. Taking the left-most element instead lets every client choose its address.
+// whatever the client wrote. So it is believed from the right: the peer vouches for the last
+// element, and an element that is a trusted proxy's vouches for the one before it. The first that
+// is not trusted is the client; what stands left of it is hearsay, and so is everything left of an
+// element that is no address. Taking the left-most element instead lets every client choose its
+// address.
 //
 // Walking the list from the left needs no array and finds the same: the last element that is not
-// trusted and has nothing unreadable behind it is the right-most one. Empty elements, and ports that
-// some proxies add, are passed over.
+// trusted and has nothing unreadable behind it is the right-most one. Empty elements, and ports
+// that some proxies add, are passed over.
 //
-// X-Real-IP has no chain. It is one proxy's word and counts only when X-Forwarded-For names nobody, so
-// a trusted proxy has to set one of the two, never to pass on a client's. Forwarded (RFC 7239) is not
-// read: a proxy that sets it sets the older field as well, and two sources would have to agree.
+// X-Real-IP has no chain. It is one proxy's word and counts only when X-Forwarded-For names nobody,
+// so a trusted proxy has to set one of the two, never to pass on a client's. Forwarded (RFC 7239)
+// is not read: a proxy that sets it sets the older field as well, and two sources would have to
+// agree.
 
 #include "edge/http/client_addr.h"
 

@@ -1,5 +1,5 @@
-// Whose address a connection's is: the peer's, or, if the peer is a proxy that is trusted, the one it
-// names in the request; and whether that proxy was asked over TLS. Pure.
+// Whose address a connection's is: the peer's, or, if the peer is a proxy that is trusted, the one
+// it names in the request; and whether that proxy was asked over TLS. Pure.
 #pragma once
 
 #include <stdbool.h>

@@ -1,14 +1,14 @@
-// Two pages of one line each. Balancers and pages in browsers read them; the latter only get to see an
-// answer that names their origin, which is what option allowed-origins decides here as it does for
-// the WebSocket. A page of the same origin asks no permission, so its own host plays no part.
+// Two pages of one line each. Balancers and pages in browsers read them; the latter only get to see
+// an answer that names their origin, which is what option allowed-origins decides here as it does
+// for the WebSocket. A page of the same origin asks no permission, so its own host plays no part.
 //
 // Whoever may not read an answer gets it nevertheless, without the fields: a browser keeps it from
 // the page, and everybody else never needed them. Refusing with 403 was rejected: it would turn a
 // health check behind a proxy that adds Origin into an outage. Only the question before, the
 // preflight, is refused, since it asks for nothing else.
 //
-// It refuses to know what ready means, and sockets. Credentials are not allowed: nothing here depends
-// on who asks.
+// It refuses to know what ready means, and sockets. Credentials are not allowed: nothing here
+// depends on who asks.
 
 #include "edge/http/http_page.h"
 
@@ -60,8 +60,8 @@ static int answer_line(struct buf *out, const struct http_head *head,
 	return status;
 }
 
-// What the page wants to send along (Access-Control-Request-Headers) is allowed, whatever it is: it is
-// not looked at.
+// What the page wants to send along (Access-Control-Request-Headers) is allowed, whatever it is: it
+// is not looked at.
 static int answer_options(struct buf *out, const struct http_head *head,
 	const struct upgrade_policy *policy)
 {

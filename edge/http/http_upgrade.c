@@ -1,17 +1,17 @@
 // The opening handshake, judged from the head alone: no socket, no clock, no token check. The table
-// of rules is the order in which a request is refused, so that the status tells what is wrong first:
-// the wrong place (404, 405), not a WebSocket (426), a broken one (400), a page that may not (403), a
-// broken offer or token (400). A bad token is none of its business; the connection is accepted first
-// and then closed with a code, because a browser cannot see an HTTP status.
+// of rules is the order in which a request is refused, so that the status tells what is wrong
+// first: the wrong place (404, 405), not a WebSocket (426), a broken one (400), a page that may not
+// (403), a broken offer or token (400). A bad token is none of its business; the connection is
+// accepted first and then closed with a code, because a browser cannot see an HTTP status.
 //
 // What it keeps to: a token leaves this file only as `request->token`, never in an answer or in a
-// text for the log. Two places that name different tokens are refused, because a proxy that looks at
-// one and we at the other would disagree about who is connected. Origins are compared as whole
+// text for the log. Two places that name different tokens are refused, because a proxy that looks
+// at one and we at the other would disagree about who is connected. Origins are compared as whole
 // strings; suffixes and patterns are where others have let "good.com.evil.com" in.
 //
-// Answers to refusals always close. A body behind a failed upgrade, or a request pipelined after it,
-// would else be read as the next request by somebody. An offer of an extension that is not taken refuses
-// nothing, as long as it is well formed (ws_offer.c).
+// Answers to refusals always close. A body behind a failed upgrade, or a request pipelined after
+// it, would else be read as the next request by somebody. An offer of an extension that is not
+// taken refuses nothing, as long as it is well formed (ws_offer.c).
 
 #include "edge/http/http_upgrade.h"
 
@@ -364,8 +364,8 @@ static void append_field(struct buf *out, const char *name, const char *value)
 	buf_printf(out, "%s: %s\r\n", name, value);
 }
 
-// The fields of every answer that ends the connection. A URL may hold a token, so the page that shows
-// the answer must not hand it on, nor a cache keep it.
+// The fields of every answer that ends the connection. A URL may hold a token, so the page that
+// shows the answer must not hand it on, nor a cache keep it.
 static void append_closing_fields(struct buf *out, const char *content_type, size_t content_length)
 {
 	append_field(out, "Content-Type", content_type);

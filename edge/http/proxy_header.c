@@ -1,21 +1,21 @@
-// "The PROXY protocol, versions 1 & 2" (HAProxy's proxy-protocol.txt), section 2.2, as a pure function
-// of the bytes so far. Nothing is kept between calls: the length stands in the first 16 bytes, so
-// asking again with more costs nothing until the header is whole.
+// "The PROXY protocol, versions 1 & 2" (HAProxy's proxy-protocol.txt), section 2.2, as a pure
+// function of the bytes so far. Nothing is kept between calls: the length stands in the first 16
+// bytes, so asking again with more costs nothing until the header is whole.
 //
 //     signature (12) | version, command | family, transport | length (2) | addresses | TLVs
 //
 // Strict wherever the specification demands or allows it, because what we misread would become the
 // address that is logged, limited and shown: unknown versions, commands and families, datagrams,
-// addresses cut short, TLVs that do not fill the rest exactly, a wrong or a second CRC32C.
-// Lenient where it says so: LOCAL, UNSPEC and unix addresses mean "no address to tell", and of
-// the first two the rest of the header is skipped unread, since nobody can say where its TLVs begin.
-// TLVs other than the checksum are passed over; nobody here has a use for them.
+// addresses cut short, TLVs that do not fill the rest exactly, a wrong or a second CRC32C. Lenient
+// where it says so: LOCAL, UNSPEC and unix addresses mean "no address to tell", and of the first
+// two the rest of the header is skipped unread, since nobody can say where its TLVs begin. TLVs
+// other than the checksum are passed over; nobody here has a use for them.
 //
-// It tells how much to read next, so that the header alone is read and what follows, TLS perhaps, is left
-// in the socket for whom it is meant.
+// It tells how much to read next, so that the header alone is read and what follows, TLS perhaps,
+// is left in the socket for whom it is meant.
 //
-// Version 1, a line of text, is recognised only to be named in the log: it carries no checksum and no
-// LOCAL, and a second grammar in front of everything else is a second thing to get wrong.
+// Version 1, a line of text, is recognised only to be named in the log: it carries no checksum and
+// no LOCAL, and a second grammar in front of everything else is a second thing to get wrong.
 
 #include "edge/http/proxy_header.h"
 

@@ -1,6 +1,6 @@
-// The PROXY protocol header, version 2: what a load balancer that does not look into the stream puts
-// before its first byte, to say whose stream it is. Bytes in, an address or a refusal out; whether the
-// sender may be believed is the caller's question.
+// The PROXY protocol header, version 2: what a load balancer that does not look into the stream
+// puts before its first byte, to say whose stream it is. Bytes in, an address or a refusal out;
+// whether the sender may be believed is the caller's question.
 #pragma once
 
 #include <stdbool.h>
@@ -37,8 +37,8 @@ struct proxy_header {
 
 MUST_CHECK enum proxy_header_result proxy_header_parse(struct bytes data,
 	struct proxy_header *header);
-// Of the beginning of a header: how much has to be read next, so that nothing behind it is. What does
-// not look like a header at all is refused before that matters.
+// Of the beginning of a header: how much has to be read next, so that nothing behind it is. What
+// does not look like a header at all is refused before that matters.
 size_t proxy_header_missing(struct bytes so_far);
 // For the log.
 const char *proxy_header_text(enum proxy_header_result result);

@@ -1,5 +1,5 @@
-// Static files that are compiled into the program (edge/web/embed.py makes the table): nothing else of the
-// disk can be read through the port.
+// Static files that are compiled into the program (edge/web/embed.py makes the table): nothing else
+// of the disk can be read through the port.
 #pragma once
 
 #include <stddef.h>

@@ -1,8 +1,9 @@
-// A browser asks again each time (no-cache) and gets 304 while it has what is served, so an edge that was
-// upgraded never runs with yesterday's page. A time to live was rejected: it would save one small answer.
+// A browser asks again each time (no-cache) and gets 304 while it has what is served, so an edge
+// that was upgraded never runs with yesterday's page. A time to live was rejected: it would save
+// one small answer.
 //
-// The page may load and connect to nothing but its own origin: there is nothing else that a text of a
-// chat, should it ever get into the page as markup, could make it do.
+// The page may load and connect to nothing but its own origin: there is nothing else that a text of
+// a chat, should it ever get into the page as markup, could make it do.
 
 #include "edge/http/web_page.h"
 

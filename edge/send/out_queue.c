@@ -4,8 +4,8 @@
 // the backlog. A ten-thousandth of the connections being slow must not cost the others a byte.
 //
 // Invariants: `first` is NULL exactly if `n` is 0; the other n - 1 frames lie in the ring from
-// `head` on; no ring without a frame in it; `offset` < first->len; `bytes` is the sum of all lengths
-// less `offset`.
+// `head` on; no ring without a frame in it; `offset` < first->len; `bytes` is the sum of all
+// lengths less `offset`.
 //
 // It refuses to know limits, sockets and what is in a frame. The alternative, copying into one
 // buffer a connection, would keep a message once per slow receiver instead of once.

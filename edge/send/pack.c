@@ -1,15 +1,15 @@
 // Rooms are where compression costs: a message that goes to a thousand members may be deflated a
-// thousand times or once. It is once, because the frame keeps its compressed rendering beside it and
-// lets go of it with itself. Nobody pays who has not agreed: the first who has makes it.
+// thousand times or once. It is once, because the frame keeps its compressed rendering beside it
+// and lets go of it with itself. Nobody pays who has not agreed: the first who has makes it.
 //
 // Threads meet here, since the workers share a frame. A lock is taken only by who does not find the
-// rendering yet; it is one of a few, picked by the frame, so that a worker waits for the rendering it
-// needs and seldom for another. Without a lock two threads might both do the work and one throw it
-// away; waiting for the other costs no more.
+// rendering yet; it is one of a few, picked by the frame, so that a worker waits for the rendering
+// it needs and seldom for another. Without a lock two threads might both do the work and one throw
+// it away; waiting for the other costs no more.
 //
-// One window for all: of 12 bits, because there are clients that ask for no more and a larger one gains
-// little with messages of a few kilobytes. A rendering for each window that somebody asks for would
-// bring back what sharing saves.
+// One window for all: of 12 bits, because there are clients that ask for no more and a larger one
+// gains little with messages of a few kilobytes. A rendering for each window that somebody asks for
+// would bring back what sharing saves.
 //
 // What mixes a secret with text of a stranger must not be compressed, since its length tells of the
 // secret. Weir sends no secrets: tokens travel to it and never back.

@@ -1,5 +1,5 @@
-// The compressed rendering of a frame: made when the first connection that agreed on compression is to
-// get it, once for all of them on all threads, and kept by the frame itself.
+// The compressed rendering of a frame: made when the first connection that agreed on compression is
+// to get it, once for all of them on all threads, and kept by the frame itself.
 #pragma once
 
 #include <pthread.h>
@@ -10,7 +10,8 @@
 struct ws_deflater;
 
 enum {
-	// The one window that what is shared is made for. An offer that wants a smaller one is declined.
+	// The one window that what is shared is made for. An offer that wants a smaller one is
+	// declined.
 	PACK_WINDOW_BITS = 12,
 	PACK_LOCKS = 16,
 };
@@ -38,6 +39,6 @@ struct packer_options {
 // Copies the options; the locks are borrowed.
 void packer_init(struct packer *p, const struct packer_options *options, struct pack_locks *locks);
 void packer_fini(struct packer *p);
-// A data message as it goes to who agreed on compression: a new reference to its compressed rendering,
-// or to `f` itself if that is too short or gets no smaller.
+// A data message as it goes to who agreed on compression: a new reference to its compressed
+// rendering, or to `f` itself if that is too short or gets no smaller.
 struct frame *packer_run(struct packer *p, struct frame *f);

@@ -1,5 +1,5 @@
-// The list is in the order of progress because whoever makes some goes to its end. So the stream that
-// has stood still for longest is found without a search, and each write costs two pointers.
+// The list is in the order of progress because whoever makes some goes to its end. So the stream
+// that has stood still for longest is found without a search, and each write costs two pointers.
 
 #include "edge/send/queued.h"
 

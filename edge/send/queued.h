@@ -1,7 +1,7 @@
 // What a worker's clients have not taken yet: the bytes queued for all that are open, and, of those
-// whose socket is full, the order in which they last got rid of something. The entries lie in memory
-// that only a stream with a full socket has; the others pay nothing. Pure but for the write event that
-// an entry holds for its stream.
+// whose socket is full, the order in which they last got rid of something. The entries lie in
+// memory that only a stream with a full socket has; the others pay nothing. Pure but for the write
+// event that an entry holds for its stream.
 #pragma once
 
 #include <stddef.h>
@@ -27,8 +27,8 @@ struct queued {
 };
 
 void queued_init(struct queued *q);
-// A stream with so many bytes is counted from now on, or no longer; `blocked` is NULL if its socket is
-// not full. With 0 bytes: the socket of a counted one becomes full, or free again.
+// A stream with so many bytes is counted from now on, or no longer; `blocked` is NULL if its socket
+// is not full. With 0 bytes: the socket of a counted one becomes full, or free again.
 void queued_enter(struct queued *q, struct blocked *blocked, size_t bytes);
 void queued_leave(struct queued *q, struct blocked *blocked, size_t bytes);
 // It got rid of something.

@@ -1,14 +1,16 @@
-// A message for a thousand members is a thousand sends, and on the loopback nine tenths of the time of
-// one is the kernel's, a good part of it the way in and out. io_uring takes them all in one call. They
-// are sent with MSG_DONTWAIT, so each has succeeded or failed when the call returns: no buffer is in
-// the kernel's hands between two turns, and the order of a connection's bytes is that of our calls.
+// A message for a thousand members is a thousand sends, and on the loopback nine tenths of the time
+// of one is the kernel's, a good part of it the way in and out. io_uring takes them all in one
+// call. They are sent with MSG_DONTWAIT, so each has succeeded or failed when the call returns: no
+// buffer is in the kernel's hands between two turns, and the order of a connection's bytes is that
+// of our calls.
 //
-// Measured with a bare program, 160 bytes to sockets of the loopback in turn, CPU of the sender: 500
-// to a batch 3.1 us each, against 6.9 by writev(); 5 to a batch 10.6 against 15.4. In an edge's whole
-// work the gain shows for large rooms with few messages only (tests/bench/RESULTS.md).
+// Measured with a bare program, 160 bytes to sockets of the loopback in turn, CPU of the sender:
+// 500 to a batch 3.1 us each, against 6.9 by writev(); 5 to a batch 10.6 against 15.4. In an edge's
+// whole work the gain shows for large rooms with few messages only (tests/bench/RESULTS.md).
 //
 // Rejected: zero-copy sends (a completion later, for messages far too small), and receiving through
-// the ring too (a registered buffer or a completion a connection, where idle ones cost nothing now).
+// the ring too (a registered buffer or a completion a connection, where idle ones cost nothing
+// now).
 
 #include "edge/send/send_batch.h"
 

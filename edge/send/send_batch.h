@@ -1,6 +1,6 @@
 // Sends to many sockets in one system call: io_uring, where it is built in and the kernel lets us.
-// Knows no connection. One thread's; a batch is filled and sent before anything else happens, so what
-// it borrows need live no longer than that.
+// Knows no connection. One thread's; a batch is filled and sent before anything else happens, so
+// what it borrows need live no longer than that.
 #pragma once
 
 #include <stdbool.h>
@@ -22,8 +22,8 @@ void send_batch_free(struct send_batch *batch);
 
 // True if send_batch_run() must come before more is added.
 bool send_batch_is_full(const struct send_batch *batch);
-// `iov`, n of at most SEND_BATCH_FRAMES_MAX pieces, is to go out on `fd`. What it points to and `arg` are
-// borrowed until send_batch_run() has told. The batch must not be full.
+// `iov`, n of at most SEND_BATCH_FRAMES_MAX pieces, is to go out on `fd`. What it points to and
+// `arg` are borrowed until send_batch_run() has told. The batch must not be full.
 void send_batch_add(struct send_batch *batch, int fd, const struct iovec *iov, int n, void *arg);
 // Called once for each socket, in the order in which they were added: how many bytes the socket has
 // taken, or a negative errno (-EAGAIN: none now).

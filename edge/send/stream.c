@@ -1,13 +1,13 @@
-// One write path for two ways out. A stream alone writes until its queue is empty or the socket is full.
-// In a batch the first frames of many streams go to the kernel in one call; what a socket did not take
-// of them, or how it failed, is then found by the first way. With TLS the bytes are counted as sent when
-// they are sealed: from then on the record, not the queue, holds them.
+// One write path for two ways out. A stream alone writes until its queue is empty or the socket is
+// full. In a batch the first frames of many streams go to the kernel in one call; what a socket did
+// not take of them, or how it failed, is then found by the first way. With TLS the bytes are
+// counted as sent when they are sealed: from then on the record, not the queue, holds them.
 //
-// While a socket is full its stream has a write event and is on no list: nothing is tried before the
-// kernel says that it makes sense.
+// While a socket is full its stream has a write event and is on no list: nothing is tried before
+// the kernel says that it makes sense.
 //
-// The owner is told through a table of functions and never called by name, so that what a connection is
-// can be read without this file, and this file without it.
+// The owner is told through a table of functions and never called by name, so that what a
+// connection is can be read without this file, and this file without it.
 
 #include "edge/send/stream.h"
 
@@ -192,8 +192,8 @@ void stream_flush(struct stream *s)
 
 // ---- in batches
 
-// Leaves the queue's first frames to the batch. False if this stream is one for stream_flush(), or the
-// batch is full.
+// Leaves the queue's first frames to the batch. False if this stream is one for stream_flush(), or
+// the batch is full.
 static bool offer(struct stream *s, struct send_batch *batch)
 {
 	// A longer queue is one call for many frames already.

@@ -1,10 +1,11 @@
-// The way out of one connection: its descriptor, TLS, the queue of frames and the write event. It knows
-// no state of a connection and no protocol; what happens to it is its owner's to act on (stream_ops).
+// The way out of one connection: its descriptor, TLS, the queue of frames and the write event. It
+// knows no state of a connection and no protocol; what happens to it is its owner's to act on
+// (stream_ops).
 //
-// All streams of a worker form a group. What is pushed leaves at the end of the turn, when the group is
-// flushed, many sockets in one system call where that is possible. A stream that gets nothing but
-// frames for many waits in the bulk list, of which each turn takes a part; a frame of its own takes it
-// out of there, so nothing overtakes anything.
+// All streams of a worker form a group. What is pushed leaves at the end of the turn, when the
+// group is flushed, many sockets in one system call where that is possible. A stream that gets
+// nothing but frames for many waits in the bulk list, of which each turn takes a part; a frame of
+// its own takes it out of there, so nothing overtakes anything.
 #pragma once
 
 #include <stdbool.h>
@@ -25,8 +26,8 @@
 struct stream;
 struct stream_group;
 
-// Called by the loop, or within stream_flush() and the flushes of a group. on_flushed() and on_broken()
-// may close the stream; the others must not.
+// Called by the loop, or within stream_flush() and the flushes of a group. on_flushed() and
+// on_broken() may close the stream; the others must not.
 struct stream_ops {
 	void (*on_turn)(struct stream_group *group); // first in a callback of the loop
 	out_queue_fn *on_frame; // its argument is the stream
@@ -85,8 +86,8 @@ void stream_count(struct stream *s, bool counted);
 
 // Queues a frame, taking over one reference. `bulk`: it goes to many, see the top.
 void stream_push(struct stream *s, struct frame *f, bool bulk);
-// Drops what is queued; with `keep_begun` the rest of a frame that is out in part stays, because nothing
-// else can be sent before it ends.
+// Drops what is queued; with `keep_begun` the rest of a frame that is out in part stays, because
+// nothing else can be sent before it ends.
 void stream_drop(struct stream *s, bool keep_begun);
 // True while something has to leave, be it of TLS's own.
 bool stream_has_output(const struct stream *s);
@@ -94,7 +95,8 @@ bool stream_has_output(const struct stream *s);
 void stream_flush(struct stream *s);
 // Flushes when the socket takes something: TLS has something of its own to send.
 void stream_wait_writable(struct stream *s);
-// Ends our side of the connection when all has left; 0 when that is done, else it waits for the socket.
+// Ends our side of the connection when all has left; 0 when that is done, else it waits for the
+// socket.
 MUST_CHECK int stream_end(struct stream *s);
 
 // Drops everything and closes the descriptor. stream_fini() frees the rest, at the end of the turn.

@@ -1,5 +1,6 @@
 // What all threads of an edge share: options, keys, policies, the links. Made before the workers
-// start and never written afterwards, except for the few atomics; so nobody takes a lock to read it.
+// start and never written afterwards, except for the few atomics; so nobody takes a lock to read
+// it.
 #pragma once
 
 #include <stdatomic.h>
@@ -67,8 +68,8 @@ struct edge {
 	struct counter reload_failed; // the main thread's
 };
 
-// Fills the zeroed `edge` from what it was started with: patterns are parsed, the links' keys loaded.
-// Takes a reference. 0, or -1 and `*fault`.
+// Fills the zeroed `edge` from what it was started with: patterns are parsed, the links' keys
+// loaded. Takes a reference. 0, or -1 and `*fault`.
 MUST_CHECK int edge_init(struct edge *edge, struct settings *startup, struct fault *fault);
 void edge_fini(struct edge *edge);
 // A token is good for no longer after it was issued, leeways included; 0: there is no such limit.

@@ -57,8 +57,8 @@ static const char *check_type(const char *value)
 	return strlen(value) > TYPE_NAME_MAX ? "longer than a type may be (64 bytes)" : NULL;
 }
 
-// "null", "*", or scheme://host[:port], which is how a browser writes an origin: a path or a slash at
-// the end would never match.
+// "null", "*", or scheme://host[:port], which is how a browser writes an origin: a path or a slash
+// at the end would never match.
 static const char *check_origin(const char *value)
 {
 	if (strcmp(value, "null") == 0 || strcmp(value, "*") == 0) {

@@ -2,8 +2,8 @@
 // use, and only when every file it names was good do the workers get it, each at a turn of its own
 // loop (worker_offer). Until the last of them has, the old one lives on by its references.
 //
-// A lock around one set of options was rejected: the hot path reads several of them for each message.
-// So were options that are atomics one by one: keys and origins are more than a word.
+// A lock around one set of options was rejected: the hot path reads several of them for each
+// message. So were options that are atomics one by one: keys and origins are more than a word.
 
 #include "edge/state/settings.h"
 

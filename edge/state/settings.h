@@ -1,5 +1,6 @@
-// What SIGHUP can change: options, token keys, certificates, origins. One generation of them is made
-// whole, never written afterwards, and shared by reference; whoever holds one reads it without a lock.
+// What SIGHUP can change: options, token keys, certificates, origins. One generation of them is
+// made whole, never written afterwards, and shared by reference; whoever holds one reads it without
+// a lock.
 #pragma once
 
 #include <stdatomic.h>
@@ -24,8 +25,8 @@ struct settings {
 // The keys of tokens that the options name (not with auth=none). NULL and `*fault` if any is wrong.
 struct auth *settings_load_auth(const struct edge_conf *conf, struct fault *fault);
 
-// Takes over what `conf` holds and loads the files it names. One reference, or NULL and `*fault`; then
-// the caller still owns what `conf` holds.
+// Takes over what `conf` holds and loads the files it names. One reference, or NULL and `*fault`;
+// then the caller still owns what `conf` holds.
 struct settings *settings_new(const struct edge_conf *conf, struct fault *fault);
 // The same options with the key files of tokens read again. The same otherwise.
 struct settings *settings_renew_keys(struct settings *s, struct fault *fault);

@@ -1,11 +1,11 @@
-// One large read a turn is made by the caller; from here OpenSSL takes it in the small pieces it likes
-// (the five bytes of a record's header, then its body), so the number of records costs no system call
-// and no connection owns a buffer of ciphertext. Output is always accepted: OpenSSL never learns of a
-// full socket, so no SSL_write() has to be repeated with the arguments of the last. What bounds the
-// rest is the caller, who seals nothing more while there is one.
+// One large read a turn is made by the caller; from here OpenSSL takes it in the small pieces it
+// likes (the five bytes of a record's header, then its body), so the number of records costs no
+// system call and no connection owns a buffer of ciphertext. Output is always accepted: OpenSSL
+// never learns of a full socket, so no SSL_write() has to be repeated with the arguments of the
+// last. What bounds the rest is the caller, who seals nothing more while there is one.
 //
-// Alternatives: a pair of memory BIOs copies everything once more and keeps its buffers; giving OpenSSL
-// the descriptor costs two reads a record and a third to learn that there is no more.
+// Alternatives: a pair of memory BIOs copies everything once more and keeps its buffers; giving
+// OpenSSL the descriptor costs two reads a record and a third to learn that there is no more.
 
 #include "edge/tls/tls_bio.h"
 

@@ -3,10 +3,10 @@
 // preference, since phones without AES hardware know best. Renegotiation is off, because with it a
 // client makes the server sign at its own rate; so is early data, which can be replayed.
 //
-// Sessions are kept by clients, in tickets, never here: a cache would be memory by the connection. In
-// TLS 1.3 one ticket is sent, which is one return; the return brings the next. A session is bound to
-// the authorities that its client certificate was checked against (the session id context), so after
-// another `tls-client-ca` nobody slips in by an old one.
+// Sessions are kept by clients, in tickets, never here: a cache would be memory by the connection.
+// In TLS 1.3 one ticket is sent, which is one return; the return brings the next. A session is
+// bound to the authorities that its client certificate was checked against (the session id
+// context), so after another `tls-client-ca` nobody slips in by an old one.
 //
 // All that can be wrong with the files is found here and told as a fault of an option, with no
 // question asked on a terminal. A certificate out of its time is refused as well: clients would

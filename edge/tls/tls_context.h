@@ -1,7 +1,7 @@
 // What TLS on the client port needs beside a connection: certificate, private key, authorities of
-// client certificates, ticket keys, and the rules (TLS 1.2 and 1.3, forward secret AEAD ciphers, ALPN
-// http/1.1, no renegotiation, no early data). A context is made whole or not at all and never changes;
-// reloading makes a new one, and connections keep the one they began with.
+// client certificates, ticket keys, and the rules (TLS 1.2 and 1.3, forward secret AEAD ciphers,
+// ALPN http/1.1, no renegotiation, no early data). A context is made whole or not at all and never
+// changes; reloading makes a new one, and connections keep the one they began with.
 #pragma once
 
 struct fault;

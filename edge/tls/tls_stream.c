@@ -1,17 +1,18 @@
-// Drives one SSL object with whole turns: all that was read goes in, all that can be opened comes out.
+// Drives one SSL object with whole turns: all that was read goes in, all that can be opened comes
+// out.
 //
-// Invariants: between calls OpenSSL holds no plaintext (it has all been taken out) and no output that
-// is ready (see tls_bio.c); of input, at most a record that has not arrived whole. With
+// Invariants: between calls OpenSSL holds no plaintext (it has all been taken out) and no output
+// that is ready (see tls_bio.c); of input, at most a record that has not arrived whole. With
 // SSL_MODE_RELEASE_BUFFERS it then has no buffer either. Nothing is sealed while the record before
-// has not left, so what is owed is bounded and a slow reader shows where it is counted: in the queue
-// of the connection.
+// has not left, so what is owed is bounded and a slow reader shows where it is counted: in the
+// queue of the connection.
 //
-// Small frames are gathered into one record: sealing costs about as much for a hundred bytes as for a
-// thousand, and each record adds 22 bytes or more. A frame that fills a record by itself is sealed
-// where it lies.
+// Small frames are gathered into one record: sealing costs about as much for a hundred bytes as for
+// a thousand, and each record adds 22 bytes or more. A frame that fills a record by itself is
+// sealed where it lies.
 //
-// It refuses to know deadlines, budgets and what the bytes mean. bufferevent_openssl was rejected: it
-// sends no close_notify, calls the end of TCP an error, and has buffers of its own.
+// It refuses to know deadlines, budgets and what the bytes mean. bufferevent_openssl was rejected:
+// it sends no close_notify, calls the end of TCP an error, and has buffers of its own.
 
 #include "edge/tls/tls_stream.h"
 
@@ -95,8 +96,8 @@ size_t tls_stream_open(struct tls_stream *s, struct bytes sealed, uint8_t *out)
 	return len;
 }
 
-// The next bytes to seal: the first piece where it lies if it fills a record or is the only one, else
-// as many pieces as go into one, gathered.
+// The next bytes to seal: the first piece where it lies if it fills a record or is the only one,
+// else as many pieces as go into one, gathered.
 static struct bytes next_record(const struct iovec *iov, int n, uint8_t *record)
 {
 	if (n == 1 || iov[0].iov_len >= TLS_RECORD_MAX) {

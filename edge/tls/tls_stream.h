@@ -1,6 +1,6 @@
 // TLS over one socket, server side: opens what came from it, seals and sends what is to go out. The
-// handshake happens by itself as bytes arrive. An idle stream holds no buffer; of output, at most the
-// part of a record that the socket has not taken yet.
+// handshake happens by itself as bytes arrive. An idle stream holds no buffer; of output, at most
+// the part of a record that the socket has not taken yet.
 #pragma once
 
 #include <stdbool.h>
@@ -19,7 +19,8 @@ struct tls_context;
 enum {
 	TLS_RECORD_MAX = 16384, // plaintext of one record
 	TLS_SEALED_MAX = 64 * 1024, // given to tls_stream_open() at once
-	// What can come of it: the records in it, and one that had been there but for its last byte.
+	// What can come of it: the records in it, and one that had been there but for its last
+	// byte.
 	TLS_OPENED_MAX = TLS_SEALED_MAX + 2 * TLS_RECORD_MAX,
 };
 
@@ -43,8 +44,8 @@ struct tls_stream {
 struct tls_stream *tls_stream_new(struct tls_context *context, int fd);
 void tls_stream_free(struct tls_stream *s); // NULL is fine
 
-// Opens `sealed` (at most TLS_SEALED_MAX) into `out` (TLS_OPENED_MAX) and returns how much came of it.
-// Whether the stream has ended or failed behind that is told by `state`.
+// Opens `sealed` (at most TLS_SEALED_MAX) into `out` (TLS_OPENED_MAX) and returns how much came of
+// it. Whether the stream has ended or failed behind that is told by `state`.
 size_t tls_stream_open(struct tls_stream *s, struct bytes sealed, uint8_t *out);
 
 // Seals and sends from the front of `iov`, one record at most; `record` (TLS_RECORD_MAX) is for

@@ -1,6 +1,7 @@
-// The keys that seal TLS session tickets. Edges that are given the same file open each other's, so a
-// client that comes back resumes wherever the balancer sends it. The first key seals; the others only
-// open what they sealed before they were replaced, which is how keys rotate without a cold start.
+// The keys that seal TLS session tickets. Edges that are given the same file open each other's, so
+// a client that comes back resumes wherever the balancer sends it. The first key seals; the others
+// only open what they sealed before they were replaced, which is how keys rotate without a cold
+// start.
 #pragma once
 
 #include <stddef.h>
@@ -30,16 +31,16 @@ struct tls_ticket_keys {
 	size_t n; // never 0
 };
 
-// One secret a line, printable text of at least TLS_TICKET_SECRET_MIN bytes; empty lines are skipped.
-// 0, or -1 and a static text in `*why`.
+// One secret a line, printable text of at least TLS_TICKET_SECRET_MIN bytes; empty lines are
+// skipped. 0, or -1 and a static text in `*why`.
 MUST_CHECK int tls_ticket_keys_parse(struct tls_ticket_keys *keys, struct bytes text,
 	const char **why);
 // One key that nobody else has.
 void tls_ticket_keys_random(struct tls_ticket_keys *keys);
 void tls_ticket_keys_wipe(struct tls_ticket_keys *keys);
 
-// Sets up OpenSSL's contexts to seal (`seal` 1: writes name and iv) or open (0: reads them) one ticket.
-// Returns what SSL_CTX_set_tlsext_ticket_key_evp_cb() wants: 0 for a key that is none of ours, 1, or
-// 2 if it should be replaced by a newer one, -1 if OpenSSL fails.
+// Sets up OpenSSL's contexts to seal (`seal` 1: writes name and iv) or open (0: reads them) one
+// ticket. Returns what SSL_CTX_set_tlsext_ticket_key_evp_cb() wants: 0 for a key that is none of
+// ours, 1, or 2 if it should be replaced by a newer one, -1 if OpenSSL fails.
 int tls_ticket_keys_use(const struct tls_ticket_keys *keys, unsigned char *name, unsigned char *iv,
 	struct evp_cipher_ctx_st *cipher, struct evp_mac_ctx_st *mac, int seal);

@@ -1,6 +1,6 @@
-// Two ways and no table of functions: a pointer that is NULL for a plain connection is one predictable
-// branch, and the plain way stays what it was, one read(2) and one writev(2) on the connection's own
-// descriptor. It holds no state; what TLS has to remember is the stream's.
+// Two ways and no table of functions: a pointer that is NULL for a plain connection is one
+// predictable branch, and the plain way stays what it was, one read(2) and one writev(2) on the
+// connection's own descriptor. It holds no state; what TLS has to remember is the stream's.
 
 #include "edge/tls/transport.h"
 

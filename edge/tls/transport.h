@@ -1,5 +1,5 @@
-// The bytes of a connection, over plain TCP (`tls` NULL) or TLS: the only place where the two differ.
-// Non-blocking; a negative result is -EAGAIN or the errno that ends the connection.
+// The bytes of a connection, over plain TCP (`tls` NULL) or TLS: the only place where the two
+// differ. Non-blocking; a negative result is -EAGAIN or the errno that ends the connection.
 #pragma once
 
 #include <stdbool.h>
@@ -14,8 +14,8 @@ enum {
 	TRANSPORT_READ_MAX = TLS_SEALED_MAX, // read from one connection in one turn
 };
 
-// A worker's buffers: one for each step, since what has been read is still in use while the answer is
-// written.
+// A worker's buffers: one for each step, since what has been read is still in use while the answer
+// is written.
 struct transport_buffers {
 	uint8_t input[TRANSPORT_READ_MAX]; // as it came from the socket
 	uint8_t *opened; // owned, TLS_OPENED_MAX; NULL before transport_buffers_need_tls()
@@ -26,8 +26,8 @@ void transport_buffers_fini(struct transport_buffers *b);
 void transport_buffers_need_tls(struct transport_buffers *b);
 
 // Reads once. `*data` is what came (good until the next call) and is the caller's to change; the
-// result its length, -EAGAIN if there is nothing for the caller, 0 at the end. With TLS, data and the
-// end, or a fault, may come at once: transport_at_end(), transport_fault().
+// result its length, -EAGAIN if there is nothing for the caller, 0 at the end. With TLS, data and
+// the end, or a fault, may come at once: transport_at_end(), transport_fault().
 MUST_CHECK ssize_t transport_read(int fd, struct tls_stream *tls, struct transport_buffers *b,
 	uint8_t **data);
 // Writes what it can from the front of `iov`; n 0 if nothing is left but what TLS owes.

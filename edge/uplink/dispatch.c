@@ -1,9 +1,9 @@
-// Runs on whatever thread the link reads with, one call at a time, and touches nothing that a worker
-// owns but the inboxes. An item that is for one client goes to that client's worker as it came, to be
-// unpacked again there: rendering it needs the client's own `id`, which only the worker has. A gap
-// goes to all workers in the same way, because each must cut off what its members have had. All else
-// for members of a room is rendered here and sent to every worker, because the room tables are the
-// workers' and asking them would take a lock a message.
+// Runs on whatever thread the link reads with, one call at a time, and touches nothing that a
+// worker owns but the inboxes. An item that is for one client goes to that client's worker as it
+// came, to be unpacked again there: rendering it needs the client's own `id`, which only the worker
+// has. A gap goes to all workers in the same way, because each must cut off what its members have
+// had. All else for members of a room is rendered here and sent to every worker, because the room
+// tables are the workers' and asking them would take a lock a message.
 //
 // For clients a batch is all or nothing: records are gathered aside and put into the inboxes only
 // when its last item was understood, so the link may be cut and resumed after a malformed one.

@@ -1,5 +1,6 @@
-// Rooms by name, and memberships that hang in two lists at once: the room's, which a delivery walks,
-// and the connection's, which its end walks. Nothing is ever searched for in order to be removed.
+// Rooms by name, and memberships that hang in two lists at once: the room's, which a delivery
+// walks, and the connection's, which its end walks. Nothing is ever searched for in order to be
+// removed.
 //
 // A membership's memory and its place in both lists are changed here and nowhere else; the caller
 // owns only the heads of the connections' lists. A room exists exactly while it has members, so an

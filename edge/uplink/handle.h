@@ -1,5 +1,5 @@
-// A handle names a connection towards the router and in everything that may outlive it: worker index (8
-// bits), generation (24), slot (32). Never 0.
+// A handle names a connection towards the router and in everything that may outlive it: worker
+// index (8 bits), generation (24), slot (32). Never 0.
 #pragma once
 
 #include <stdint.h>

@@ -48,11 +48,12 @@ struct inbox {
 	struct loop_wake *wake;
 };
 
-// `fn` runs in the loop's thread soon after something was put into an empty inbox; it must take all.
+// `fn` runs in the loop's thread soon after something was put into an empty inbox; it must take
+// all.
 void inbox_init(struct inbox *inbox, struct loop *loop, loop_fn *fn, void *arg);
 void inbox_fini(struct inbox *inbox);
-// The calling thread is the reader. Nobody wakes it for what it puts itself: it looks at `unread` at
-// the end of each turn.
+// The calling thread is the reader. Nobody wakes it for what it puts itself: it looks at `unread`
+// at the end of each turn.
 void inbox_own(struct inbox *inbox);
 // From any thread: hands over all of `records` and empties it.
 void inbox_put(struct inbox *inbox, struct buf *records);

@@ -1,6 +1,6 @@
-// What workers want to say to a router, on its way from their turn into the link's window. An outbox
-// gathers one worker's items of one turn; a lane is that worker's queue within the link. Pure: time
-// is a parameter, the lock is the link's.
+// What workers want to say to a router, on its way from their turn into the link's window. An
+// outbox gathers one worker's items of one turn; a lane is that worker's queue within the link.
+// Pure: time is a parameter, the lock is the link's.
 //
 // An item is a request, which has a number and a deadline and is answered by the router, or a fact
 // (a client came or went), which needs no answer and is not worth sending once a snapshot says it.
@@ -52,11 +52,11 @@ void link_lane_take(struct link_lane *lane, struct link_outbox *outbox, bool fac
 void link_lane_hold(struct link_lane *lane);
 // The worker's snapshot for the new session: takes over the entries and lets the lane go.
 void link_lane_release(struct link_lane *lane, struct link_outbox *snapshot);
-// Moves the facts of the snapshot into the window. False while they are not all there: the worker has
-// not told them, or the window is full.
+// Moves the facts of the snapshot into the window. False while they are not all there: the worker
+// has not told them, or the window is full.
 bool link_lane_tell(struct link_lane *lane, struct link_window *window);
-// Then: moves all entries into the window while it has room, leaving out requests whose deadline has
-// passed. False if the window is full.
+// Then: moves all entries into the window while it has room, leaving out requests whose deadline
+// has passed. False if the window is full.
 bool link_lane_pump(struct link_lane *lane, struct link_window *window, uint64_t now_ms);
 // Bytes of entries waiting.
 size_t link_lane_bytes(const struct link_lane *lane);

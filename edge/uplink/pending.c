@@ -1,7 +1,7 @@
-// Requests are numbered without holes, and answered nearly in the order in which they were asked. So
-// the table is a ring: entry `req` lies at `req` modulo its size, an answer finds it at once, and the
-// oldest leave at the front. An entry that is answered before an older one stays as a closed
-// placeholder until that one goes.
+// Requests are numbered without holes, and answered nearly in the order in which they were asked.
+// So the table is a ring: entry `req` lies at `req` modulo its size, an answer finds it at once,
+// and the oldest leave at the front. An entry that is answered before an older one stays as a
+// closed placeholder until that one goes.
 //
 // Invariants: the entries are those numbered first .. next - 1; the one at `first` is open unless
 // the ring is empty; an entry that is closed holds no memory.

@@ -1,11 +1,11 @@
 // One set for all workers under one lock, which is taken for each token that is presented and found
 // good, next to a signature. A set for each worker would need none, and as many copies as threads.
 //
-// It is filled on the link's thread, before anything of the same batch reaches a worker. So when the
-// router closes a client by a revocation, the edge refuses its token already.
+// It is filled on the link's thread, before anything of the same batch reaches a worker. So when
+// the router closes a client by a revocation, the edge refuses its token already.
 //
-// An edge never closes a client by its own set: the router knows of every connection, and finds those
-// that came while the revocation was on its way.
+// An edge never closes a client by its own set: the router knows of every connection, and finds
+// those that came while the revocation was on its way.
 
 #include "edge/uplink/revoked.h"
 

@@ -98,8 +98,7 @@ struct router_link {
 	enum state state;
 	bool stopping;
 	bool slow_redial; // refused by the router: retrying at once would not help
-	uint64_t
-		planned_until_ms; // monotonic; until then the router is being restarted; 0: it is not
+	uint64_t planned_until_ms; // monotonic; a restart of the router is expected until then
 	bool holding; // the router wants no new BATCH for now
 	struct link_conn *conn;
 	bool conn_started; // its loop has heard of it
@@ -131,7 +130,8 @@ static void update_queued(struct router_link *link)
 	atomic_store_explicit(&link->queued_bytes, bytes, memory_order_relaxed);
 }
 
-// What is queued as facts is worthless, and nothing is sent before every worker has told what it has.
+// What is queued as facts is worthless, and nothing is sent before every worker has told what it
+// has.
 static void hold_lanes(struct router_link *link)
 {
 	for (unsigned i = 0; i < link->options.n_workers; i++) {
@@ -147,8 +147,8 @@ static void end_session(struct router_link *link)
 	hold_lanes(link);
 }
 
-// Requests wait until every worker's snapshot has gone ahead: one that reached the router between two
-// of them would act on a room of which it does not know all members yet.
+// Requests wait until every worker's snapshot has gone ahead: one that reached the router between
+// two of them would act on a room of which it does not know all members yet.
 static void pump_lanes(struct router_link *link)
 {
 	uint64_t now_ms = clock_mono_ms();
@@ -606,9 +606,10 @@ static void on_redial(void *arg)
 	nng_stream_dialer_dial(link->dialer, link->dial_aio);
 }
 
-// The bound of the next random delay. It doubles to REDIAL_MAX_MS: after an outage many edges do not
-// come back in step. It stays small while clients wait for a router that has announced its restart,
-// and while the session can be resumed: a dial after its end loses what an earlier one had saved.
+// The bound of the next random delay. It doubles to REDIAL_MAX_MS: after an outage many edges do
+// not come back in step. It stays small while clients wait for a router that has announced its
+// restart, and while the session can be resumed: a dial after its end loses what an earlier one had
+// saved.
 static uint64_t redial_bound(struct router_link *link)
 {
 	if (clock_mono_ms() < link->planned_until_ms) {
@@ -663,8 +664,8 @@ static void on_wake(void *arg)
 
 // ---- time (main loop)
 
-// NNG may take a dial for done that the kernel is still at: it trusts an event that says nothing. Such
-// a stream has no peer yet, so it is not polled, and nothing comes on it.
+// NNG may take a dial for done that the kernel is still at: it trusts an event that says nothing.
+// Such a stream has no peer yet, so it is not polled, and nothing comes on it.
 static bool is_unanswered_dial(const struct router_link *link, uint64_t now_ms)
 {
 	uint64_t heard_ms = link_conn_last_rx_ms(link->conn);

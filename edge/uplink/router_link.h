@@ -1,12 +1,13 @@
 // The link up to one router: dial, hello, window, resume, snapshot, watchdog. It knows items, not
-// rooms, and no WebSocket. Three kinds of thread meet here under one mutex: workers append what they
-// gathered in a turn, one of them reads (or NNG's threads do, with TLS and ipc), the main loop keeps
-// time, redials and frees.
+// rooms, and no WebSocket. Three kinds of thread meet here under one mutex: workers append what
+// they gathered in a turn, one of them reads (or NNG's threads do, with TLS and ipc), the main loop
+// keeps time, redials and frees.
 //
-// Sessions. A session begins with a HELLO_ACK that does not resume: the router knows nothing of this
-// edge. Every worker is then told (on_session), and answers with router_link_snapshot(); what it
-// queued is held back until it has. A cut that is resumed is not a new session and nobody hears of
-// it. After `link-timeout` without the router the session is over even before the next one begins.
+// Sessions. A session begins with a HELLO_ACK that does not resume: the router knows nothing of
+// this edge. Every worker is then told (on_session), and answers with router_link_snapshot(); what
+// it queued is held back until it has. A cut that is resumed is not a new session and nobody hears
+// of it. After `link-timeout` without the router the session is over even before the next one
+// begins.
 #pragma once
 
 #include <stdbool.h>
@@ -29,10 +30,10 @@ enum {
 
 // Called on the thread that reads, one call at a time; must not call back into the link.
 struct router_link_ops {
-	// A BATCH came in order. Hands its items (link_batch_next, link_item_unpack) to the workers'
-	// inboxes, followed by `mark` in each inbox that got any; returns the set of those
-	// workers as bits. Each of them calls router_link_consumed() with the mark when it has worked
-	// it off. Marks rise over sessions. False if the batch is malformed.
+	// A BATCH came in order. Hands its items (link_batch_next, link_item_unpack) to the
+	// workers' inboxes, followed by `mark` in each inbox that got any; returns the set of those
+	// workers as bits. Each of them calls router_link_consumed() with the mark when it has
+	// worked it off. Marks rise over sessions. False if the batch is malformed.
 	bool (*on_batch)(void *arg, uint64_t mark, struct bytes batch, uint64_t *workers);
 	// A new session: every worker is to call router_link_snapshot(link, worker, session, ...).
 	void (*on_session)(void *arg, uint64_t session);
@@ -56,17 +57,17 @@ struct router_link_options {
 // `io_loop` is started.
 struct router_link *router_link_new(struct loop *loop, const struct router_link_options *options,
 	const struct router_link_ops *ops, void *arg);
-// From the main loop's thread, after the workers have ended. Says GOAWAY and waits at most 200 ms for
-// it to leave.
+// From the main loop's thread, after the workers have ended. Says GOAWAY and waits at most 200 ms
+// for it to leave.
 void router_link_free(struct router_link *link);
 
-// True if `more` bytes of requests still fit publish-queue. Cheap, approximate by what other workers
-// add in the same turn.
+// True if `more` bytes of requests still fit publish-queue. Cheap, approximate by what other
+// workers add in the same turn.
 bool router_link_has_room(struct router_link *link, size_t more);
 // Takes over what is in the outbox and starts writing if nothing is under way.
 void router_link_flush(struct router_link *link, unsigned worker, struct link_outbox *outbox);
-// The worker's answer to on_session(): all its connections (ClientUp), their memberships (Rejoin) and
-// the requests it asks again; goes before what it has queued. Ignored if the session is over.
+// The worker's answer to on_session(): all its connections (ClientUp), their memberships (Rejoin)
+// and the requests it asks again; goes before what it has queued. Ignored if the session is over.
 void router_link_snapshot(struct router_link *link, unsigned worker, uint64_t session,
 	struct link_outbox *outbox);
 // The worker has appended everything before `mark` to its connections' queues.

@@ -1,8 +1,8 @@
-// The list outlives the router that sent it: that is its purpose. A router that was killed cannot say
-// whom it served, but each of its edges can, and the first one to return says it for all.
+// The list outlives the router that sent it: that is its purpose. A router that was killed cannot
+// say whom it served, but each of its edges can, and the first one to return says it for all.
 //
-// Rejected: a file of the router's. It would name edges too, but it would have to be written at each
-// change to be of use after a kill, and a router on another machine would not find it.
+// Rejected: a file of the router's. It would name edges too, but it would have to be written at
+// each change to be of use after a kill, and a router on another machine would not find it.
 
 #include "edge/uplink/siblings.h"
 

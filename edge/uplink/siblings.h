@@ -1,5 +1,5 @@
-// The names of all edges of a router, as that router last sent them (EdgeList). An edge repeats them
-// in HELLO, so that the next router knows which edges it has to await. From any thread.
+// The names of all edges of a router, as that router last sent them (EdgeList). An edge repeats
+// them in HELLO, so that the next router knows which edges it has to await. From any thread.
 #pragma once
 
 #include <pthread.h>

@@ -1,8 +1,8 @@
 // Requests become items here and nowhere else, so that asking a second time, after a session was
-// lost, takes the same path as asking first: a pending entry holds all that is needed to build a join,
-// leave, presence or history request anew. A publish or broadcast is not among them. Its body is not
-// kept, and a router that may have routed it already would route it twice; who sent it is told that
-// the outcome is unknown.
+// lost, takes the same path as asking first: a pending entry holds all that is needed to build a
+// join, leave, presence or history request anew. A publish or broadcast is not among them. Its body
+// is not kept, and a router that may have routed it already would route it twice; who sent it is
+// told that the outcome is unknown.
 //
 // Order in a snapshot: each connection followed by its rooms, then SnapshotEnd, then what is asked
 // again, because a request names a connection the router must know by then.
@@ -380,7 +380,8 @@ static void ask_again(struct uplink *up, struct link_outbox *outbox, uplink_lost
 void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,
 	uplink_lost_fn *lost, void *arg)
 {
-	// Facts gathered in this turn are in the snapshot as well; the link must have them to drop them.
+	// Facts gathered in this turn are in the snapshot as well; the link must have them to drop
+	// them.
 	uplink_flush(up);
 	struct link_outbox outbox = { 0 };
 	struct announcement facts;

@@ -1,6 +1,7 @@
-// What one worker says to one router and what it waits for: the outbox of this turn and the requests
-// not answered yet. One for each (worker, router), so that rooms can be spread over several routers.
-// Builds the items of the link; knows neither frames nor how an answer looks to a client.
+// What one worker says to one router and what it waits for: the outbox of this turn and the
+// requests not answered yet. One for each (worker, router), so that rooms can be spread over
+// several routers. Builds the items of the link; knows neither frames nor how an answer looks to a
+// client.
 #pragma once
 
 #include <stdbool.h>
@@ -104,9 +105,9 @@ bool uplink_was_sent(const struct uplink *up, uint64_t req);
 void uplink_consumed(struct uplink *up, uint64_t mark);
 bool uplink_is_up(const struct uplink *up);
 
-// Answers a new session: `each` yields the connections to announce, one a call; false at the end. Requests that
-// had been sent are asked again where that changes nothing twice; of each other one `lost` is called,
-// and it must close the entry.
+// Answers a new session: `each` yields the connections to announce, one a call; false at the end.
+// Requests that had been sent are asked again where that changes nothing twice; of each other one
+// `lost` is called, and it must close the entry.
 typedef bool uplink_each_fn(void *arg, struct announcement *facts);
 typedef void uplink_lost_fn(void *arg, struct pending_entry *entry);
 void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,

@@ -1,19 +1,19 @@
-// A message that is inflated is at the mercy of its sender, who needs a byte for a thousand of ours. So
-// the limit is on what comes out and is looked at after each chunk: no more than limit and chunk is
-// ever written, and text is judged in the same walk, so that a bad octet at the front is not followed
-// by a hundred kilobytes of work. A second limit, on the ratio, is for operators who allow large
-// messages; it has a floor, below which the work is too little to be worth a refusal.
+// A message that is inflated is at the mercy of its sender, who needs a byte for a thousand of
+// ours. So the limit is on what comes out and is looked at after each chunk: no more than limit and
+// chunk is ever written, and text is judged in the same walk, so that a bad octet at the front is
+// not followed by a hundred kilobytes of work. A second limit, on the ratio, is for operators who
+// allow large messages; it has a floor, below which the work is too little to be worth a refusal.
 //
-// Messages come here whole. Inflating each frame as it arrives would tie the inflater to a connection
-// until the message ends, or cost every connection 40 KiB of one; what waits packed is smaller than
-// what would wait inflated, and it is limited just so.
+// Messages come here whole. Inflating each frame as it arrives would tie the inflater to a
+// connection until the message ends, or cost every connection 40 KiB of one; what waits packed is
+// smaller than what would wait inflated, and it is limited just so.
 //
 // A message ends on a block boundary once the four bytes that its sender took off are put back
-// (section 7.2.2), or with a block that is marked as the last: then a stream ends and another may begin
-// (section 7.2.3.5). A message that ends elsewhere was cut, and is no message.
+// (section 7.2.2), or with a block that is marked as the last: then a stream ends and another may
+// begin (section 7.2.3.5). A message that ends elsewhere was cut, and is no message.
 //
-// zlib fails only for want of memory, which ends the program as everywhere, or because of the bytes. It
-// knows nothing of frames, sockets or who it works for.
+// zlib fails only for want of memory, which ends the program as everywhere, or because of the
+// bytes. It knows nothing of frames, sockets or who it works for.
 
 #include "edge/ws/ws_deflate.h"
 
@@ -30,7 +30,8 @@
 enum {
 	KEEP = 64 * 1024, // capacity that a buffer keeps between messages
 	FLUSH_ROOM = 16, // for the empty block that ends a message
-	// Of zlib's data_type after inflate(): between two blocks, and the bits of a byte not used yet.
+	// Of zlib's data_type after inflate(): between two blocks, and the bits of a byte not used
+	// yet.
 	BETWEEN_BLOCKS = 128,
 	UNUSED_BITS = 31,
 };
@@ -107,7 +108,7 @@ static unsigned inflate_chunk(struct ws_inflater *inflater, const struct ws_infl
 	z->avail_out = WS_INFLATE_CHUNK;
 	int result = inflate(z, Z_SYNC_FLUSH);
 	if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) {
-		return WS_CLOSE_BAD_UTF8; // RFC 6455 section 7.4.1: data that is not what its type says
+		return WS_CLOSE_BAD_UTF8; // RFC 6455 section 7.4.1: not what its type says
 	}
 	size_t got = WS_INFLATE_CHUNK - z->avail_out;
 	inflater->out.len += got;
@@ -160,8 +161,8 @@ unsigned ws_inflater_run(struct ws_inflater *inflater, struct bytes packed,
 
 uint64_t ws_deflate_bound(uint64_t len)
 {
-	// What cannot be packed is stored, with five bytes a block (RFC 1951 section 3.2.4); a sender that
-	// saves memory makes blocks of little more than a hundred bytes.
+	// What cannot be packed is stored, with five bytes a block (RFC 1951 section 3.2.4); a
+	// sender that saves memory makes blocks of little more than a hundred bytes.
 	enum {
 		ENDS = 64,
 	};

@@ -1,14 +1,14 @@
-// The bytes of a frame header, both ways, and the mask. All rules that a header can break on its own
-// are here; whether a frame may come now is ws_session's to say, which has the history.
+// The bytes of a frame header, both ways, and the mask. All rules that a header can break on its
+// own are here; whether a frame may come now is ws_session's to say, which has the history.
 //
 // A header is decoded from its first byte at every call, so "incomplete" is an answer and not a
 // state. What is wrong is found at the byte that is wrong: a reserved opcode is refused before the
-// length has come. There is one encoder; a server never masks and Weir never fragments, so it has no
-// parameters for either.
+// length has come. There is one encoder; a server never masks and Weir never fragments, so it has
+// no parameters for either.
 //
-// The mask is applied a machine word at a time: the four bytes, turned to the offset and written out
-// twice, make one 64-bit key. A table of vector widths was not worth having: the compiler widens this
-// loop by itself, and reading the payload from the socket costs more.
+// The mask is applied a machine word at a time: the four bytes, turned to the offset and written
+// out twice, make one 64-bit key. A table of vector widths was not worth having: the compiler
+// widens this loop by itself, and reading the payload from the socket costs more.
 
 #include "edge/ws/ws_frame.h"
 

@@ -46,8 +46,9 @@ struct ws_header {
 
 // Decodes the header at the start of `data`. Returns 0 when complete, 1 when more bytes are needed
 // (`header->header_len` then says how many the header takes, as far as is known), or the close code
-// (1002) of a header no client may send: unmasked, RSV2 or RSV3, RSV1 unless `allow_rsv1` and the opcode starts a data message, a reserved opcode, a control frame
-// fragmented or over 125 bytes, a length not in its shortest form or with its top bit set.
+// (1002) of a header no client may send: unmasked, RSV2 or RSV3, RSV1 unless `allow_rsv1` and the
+// opcode starts a data message, a reserved opcode, a control frame fragmented or over 125 bytes, a
+// length not in its shortest form or with its top bit set.
 MUST_CHECK int ws_header_decode(struct bytes data, bool allow_rsv1, struct ws_header *header);
 
 // Where the payload begins in a frame that ws_header_encode() made the header of.

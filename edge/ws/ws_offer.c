@@ -1,21 +1,22 @@
-// Two questions are kept apart. Whether a list of offers is one at all (RFC 6455 section 9.1): if it is
-// not, the handshake fails, as the two ends would not agree on what was offered. And whether an offer can
-// be kept to: permessage-deflate is read strictly, because whatever is guessed here is found out only when
-// a message cannot be inflated. A parameter that is unknown, comes twice, has a value where it takes none
-// or a number in another form than 8 to 15 makes its offer one that nobody can keep to (RFC 7692
-// section 7.1); it is declined, and the next one is looked at. Without one the connection works
-// uncompressed.
+// Two questions are kept apart. Whether a list of offers is one at all (RFC 6455 section 9.1): if
+// it is not, the handshake fails, as the two ends would not agree on what was offered. And whether
+// an offer can be kept to: permessage-deflate is read strictly, because whatever is guessed here is
+// found out only when a message cannot be inflated. A parameter that is unknown, comes twice, has a
+// value where it takes none or a number in another form than 8 to 15 makes its offer one that
+// nobody can keep to (RFC 7692 section 7.1); it is declined, and the next one is looked at. Without
+// one the connection works uncompressed.
 //
-// A value in quotes must be a token inside them. So what a list is cut at, be it a comma, a semicolon or
-// the end of a field, makes a string that it cuts malformed anyway, and each piece can be read alone.
+// A value in quotes must be a token inside them. So what a list is cut at, be it a comma, a
+// semicolon or the end of a field, makes a string that it cuts malformed anyway, and each piece can
+// be read alone.
 //
 // Both directions are always without context takeover, whether the client asked or not (sections
-// 7.1.1.1 and 7.1.1.2 let a server say so by itself). It is what lets one compressed message go to all
-// members of a room, and an idle connection hold no state of zlib at all.
+// 7.1.1.1 and 7.1.1.2 let a server say so by itself). It is what lets one compressed message go to
+// all members of a room, and an idle connection hold no state of zlib at all.
 //
 // client_max_window_bits is understood and never answered: it is a hint (section 7.1.2.2), and a
-// worker's one inflater has the largest window anyway. server_max_window_bits is kept to where it can
-// be; the answer may be a smaller window than was asked for, never a larger.
+// worker's one inflater has the largest window anyway. server_max_window_bits is kept to where it
+// can be; the answer may be a smaller window than was asked for, never a larger.
 
 #include "edge/ws/ws_offer.h"
 
@@ -74,8 +75,8 @@ static uint8_t window_bits(const struct value *value)
 	return 0;
 }
 
-// The text in a quoted-string (RFC 9110 section 5.6.4), of which `value` keeps the beginning. False if it
-// is none, or no token.
+// The text in a quoted-string (RFC 9110 section 5.6.4), of which `value` keeps the beginning. False
+// if it is none, or no token.
 static bool unquote(struct bytes text, struct value *value)
 {
 	struct bytes rest = bytes_make(text.data + 1, text.len - 1);

@@ -1,6 +1,6 @@
-// Which of the extensions that a client offers is taken (RFC 7692, permessage-deflate), from the head
-// of its request alone. An offer that cannot be kept to is declined; only a list that is malformed
-// (RFC 6455 section 9.1) fails the handshake.
+// Which of the extensions that a client offers is taken (RFC 7692, permessage-deflate), from the
+// head of its request alone. An offer that cannot be kept to is declined; only a list that is
+// malformed (RFC 6455 section 9.1) fails the handshake.
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +11,8 @@
 #include "common/http_head.h"
 
 enum {
-	// The windows that zlib can be limited to; of 8 bits it cannot deflate without a zlib header.
+	// The windows that zlib can be limited to; of 8 bits it cannot deflate without a zlib
+	// header.
 	WS_WINDOW_BITS_MIN = 9,
 	WS_WINDOW_BITS_MAX = 15,
 };

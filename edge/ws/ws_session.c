@@ -1,12 +1,12 @@
 // The history of one client's stream, above ws_frame's single headers: which message is open, how
 // large it has become, where in a character its text stands. It knows no socket, no timer and no
-// output; pongs, the answer to a Close and every deadline belong to the connection, which is why each
-// call yields at most one event: what was owed before an error in the same read is sent before the
-// Close that answers the error.
+// output; pongs, the answer to a Close and every deadline belong to the connection, which is why
+// each call yields at most one event: what was owed before an error in the same read is sent before
+// the Close that answers the error.
 //
-// Two questions describe all states. "Inside a payload?" (in_payload; if not, between frames, perhaps
-// with part of a header in `head`) and "message open?" (message_open; control frames come and go
-// while it is). Neither is inferred from lengths or opcodes.
+// Two questions describe all states. "Inside a payload?" (in_payload; if not, between frames,
+// perhaps with part of a header in `head`) and "message open?" (message_open; control frames come
+// and go while it is). Neither is inferred from lengths or opcodes.
 //
 // Memory: a message or control payload that lies whole in the input is handed out where it lies,
 // unmasked in place. Otherwise it is gathered as it arrives, so a declared length reserves nothing,
@@ -15,9 +15,9 @@
 // at all, but every consumer here needs the whole message, so it would only move.
 //
 // Text is checked as it arrives, so a peer is told at its first bad octet and not when it cares to
-// finish the frame (RFC 6455 section 8.1). A compressed message is kept as it came and inflated when it
-// is whole, in one go (see ws_deflate.c): what is kept is limited to what its sender may need for a
-// message of the largest size, and its text is checked as it is inflated.
+// finish the frame (RFC 6455 section 8.1). A compressed message is kept as it came and inflated
+// when it is whole, in one go (see ws_deflate.c): what is kept is limited to what its sender may
+// need for a message of the largest size, and its text is checked as it is inflated.
 
 #include "edge/ws/ws_session.h"
 

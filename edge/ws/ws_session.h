@@ -26,7 +26,7 @@ enum ws_event_kind {
 	WS_EVENT_MESSAGE, // text or binary, complete
 	WS_EVENT_PING, // answer with a pong of the same payload
 	WS_EVENT_PONG,
-	WS_EVENT_CLOSE, // the peer's Close: `code`, WS_CLOSE_NO_STATUS if it named none; payload = reason
+	WS_EVENT_CLOSE, // the peer's: `code`, WS_CLOSE_NO_STATUS if none; payload = reason
 	WS_EVENT_FAIL, // close with `code`; nothing further is read
 };
 
@@ -61,8 +61,8 @@ void ws_session_init(struct ws_session *s);
 void ws_session_fini(struct ws_session *s);
 
 // Looks at `data` (payload is unmasked in place), yields at most one event, and says in `*used` how
-// much it took; call again with the rest until WS_EVENT_NONE. A message that lies whole in `data` is
-// handed out without a copy. Both limits hold per call.
+// much it took; call again with the rest until WS_EVENT_NONE. A message that lies whole in `data`
+// is handed out without a copy. Both limits hold per call.
 struct ws_event ws_session_next(struct ws_session *s, const struct ws_limits *limits, uint8_t *data,
 	size_t len, size_t *used);
 

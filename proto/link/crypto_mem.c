@@ -1,10 +1,10 @@
-// OpenSSL 3.0 reads through a null pointer if memory runs out while it sets itself up, which it does
-// piece by piece whenever something is used for the first time. Nobody outside can check for that. So
-// it gets our allocator, which does not return without memory, and the program ends in the one way
-// that is known (common/mem.h) whichever of the two noticed.
+// OpenSSL 3.0 reads through a null pointer if memory runs out while it sets itself up, which it
+// does piece by piece whenever something is used for the first time. Nobody outside can check for
+// that. So it gets our allocator, which does not return without memory, and the program ends in the
+// one way that is known (common/mem.h) whichever of the two noticed.
 //
-// The alternative, setting all of OpenSSL up at the start, would have to name each thing that is used
-// later, and would still leave each of its error paths to be trusted.
+// The alternative, setting all of OpenSSL up at the start, would have to name each thing that is
+// used later, and would still leave each of its error paths to be trusted.
 
 #include "proto/link/crypto_mem.h"
 

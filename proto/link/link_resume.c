@@ -1,8 +1,8 @@
-// Why a number per session and not only one per router start: the router forgets an edge, begins a new
-// session with it, and the connection breaks before the edge has read so. The edge offers its old
-// session again; with low seqs the offer fits the new, empty one, and what was routed once would be
-// routed twice. The explorer in tests/unit/test_link_resume.c finds this in a few steps if the check
-// of the number is taken out.
+// Why a number per session and not only one per router start: the router forgets an edge, begins a
+// new session with it, and the connection breaks before the edge has read so. The edge offers its
+// old session again; with low seqs the offer fits the new, empty one, and what was routed once
+// would be routed twice. The explorer in tests/unit/test_link_resume.c finds this in a few steps if
+// the check of the number is taken out.
 
 #include "proto/link/link_resume.h"
 

@@ -1,7 +1,7 @@
-// Whether a new connection continues a session, and from where: the decision of both ends, pure. The
-// edge offers what it has, the router decides and rewinds its window, the edge follows and rewinds
-// its own. A session is known by a random number that the router gives it, so an answer that was lost
-// cannot leave the two ends in different sessions that look alike.
+// Whether a new connection continues a session, and from where: the decision of both ends, pure.
+// The edge offers what it has, the router decides and rewinds its window, the edge follows and
+// rewinds its own. A session is known by a random number that the router gives it, so an answer
+// that was lost cannot leave the two ends in different sessions that look alike.
 #pragma once
 
 #include <stdbool.h>
@@ -37,8 +37,8 @@ void link_session_fini(struct link_session *session);
 
 struct link_offer link_offer_make(const struct link_session *session);
 
-// The router's decision: resumes if it can, else begins a session called `fresh_id` (random, not 0).
-// `resumable` is false if what the router knew of the edge is gone or not whole.
+// The router's decision: resumes if it can, else begins a session called `fresh_id` (random, not
+// 0). `resumable` is false if what the router knew of the edge is gone or not whole.
 struct link_answer link_offer_decide(struct link_session *session, const struct link_offer *offer,
 	bool resumable, uint64_t fresh_id);
 

@@ -1,5 +1,5 @@
-// NNG can read the files itself, but does not look at who else can read the key; so they are read here
-// and handed over as text, which NNG copies and mbedTLS parses.
+// NNG can read the files itself, but does not look at who else can read the key; so they are read
+// here and handed over as text, which NNG copies and mbedTLS parses.
 
 #include "proto/link/link_tls.h"
 

@@ -17,9 +17,9 @@ struct link_tls_files {
 
 bool link_url_is_tls(const char *url);
 
-// Loads and checks the files for one end of `url`; the edge also demands that the router's certificate
-// names the URL's host. Owned, link_tls_free(). NULL with `fault` set to the option that has the URL; its
-// text begins with the option that has the file.
+// Loads and checks the files for one end of `url`; the edge also demands that the router's
+// certificate names the URL's host. Owned, link_tls_free(). NULL with `fault` set to the option
+// that has the URL; its text begins with the option that has the file.
 struct nng_tls_config *link_tls_new(enum link_role role, const struct link_tls_files *files,
 	const char *url, struct fault *fault);
 void link_tls_free(struct nng_tls_config *config); // NULL is fine

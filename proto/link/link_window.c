@@ -3,12 +3,12 @@
 // its header is patched in, byte by byte position, when the BATCH is closed. Frames are indexed by
 // seq, so an acknowledgement is one look-up however many frames it covers.
 //
-// Whenever the ring is empty it begins again at its start, so a quiet link keeps touching one page and not
-// a megabyte of them, and after a burst its memory can be given back.
+// Whenever the ring is empty it begins again at its start, so a quiet link keeps touching one page
+// and not a megabyte of them, and after a burst its memory can be given back.
 //
-// Rejected: one allocation a frame in a list (an allocation for each BATCH at low load, when a BATCH
-// is one message), and a doubly mapped ring (contiguous, but a mapping that forks and sanitizers
-// trip over).
+// Rejected: one allocation a frame in a list (an allocation for each BATCH at low load, when a
+// BATCH is one message), and a doubly mapped ring (contiguous, but a mapping that forks and
+// sanitizers trip over).
 
 #include "proto/link/link_window.h"
 
@@ -74,8 +74,8 @@ static uint64_t closed_pos(const struct link_window *w)
 	return w->open ? w->open_pos : w->head_pos;
 }
 
-// What is acknowledged before its write is known to have ended stays until then: the socket may still
-// be reading it, and a peer may acknowledge what it has not been sent.
+// What is acknowledged before its write is known to have ended stays until then: the socket may
+// still be reading it, and a peer may acknowledge what it has not been sent.
 static bool has_room(const struct link_window *w, size_t len)
 {
 	uint64_t tail = w->acked_pos < w->sent_pos ? w->acked_pos : w->sent_pos;

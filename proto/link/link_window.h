@@ -1,10 +1,10 @@
-// Sequence numbers, acknowledgements and what is held for resending: the memory of one end of a link
-// session. Pure: no socket, no clock, no lock.
+// Sequence numbers, acknowledgements and what is held for resending: the memory of one end of a
+// link session. Pure: no socket, no clock, no lock.
 //
 // Sending. BATCH frames are built in place in a ring of bytes and stay there until the peer has
-// acknowledged them. Three positions walk the ring: acked <= sent <= head. Losing a connection moves
-// `sent` back to what the peer says it has; nothing is rebuilt. Two limits close the window: bytes
-// and frames not yet acknowledged.
+// acknowledged them. Three positions walk the ring: acked <= sent <= head. Losing a connection
+// moves `sent` back to what the peer says it has; nothing is rebuilt. Two limits close the window:
+// bytes and frames not yet acknowledged.
 //
 // Receiving. Frames come in order or are repeats of what was seen. An acknowledgement says "taken
 // in", not "received": the owner decides when, with link_window_consumed().
@@ -56,7 +56,8 @@ void link_window_reset(struct link_window *w, uint64_t peer_window);
 MUST_CHECK bool link_window_add(struct link_window *w, struct bytes element);
 // Closes the BATCH being built, if any: it may be sent from now on.
 void link_window_close(struct link_window *w);
-// Hands out the closed frames' bytes that have not been written: up to two pieces. Returns how many.
+// Hands out the closed frames' bytes that have not been written: up to two pieces. Returns how
+// many.
 int link_window_unsent(struct link_window *w, struct iovec iov[2]);
 // `len` of these bytes have been written. An acknowledgement may come before this is called.
 void link_window_wrote(struct link_window *w, size_t len);
@@ -68,8 +69,8 @@ static inline bool link_window_written(const struct link_window *w)
 // The peer has taken in every BATCH below `ack`. 0, or -EPROTO for one never handed
 // out.
 MUST_CHECK int link_window_acked(struct link_window *w, uint64_t ack);
-// The peer expects BATCH `next`: everything from there on is to be written again. False if it is not
-// held any more (or never was): the session cannot be resumed.
+// The peer expects BATCH `next`: everything from there on is to be written again. False if it is
+// not held any more (or never was): the session cannot be resumed.
 MUST_CHECK bool link_window_resume(struct link_window *w, uint64_t next);
 static inline uint64_t link_window_inflight(const struct link_window *w)
 {

@@ -1,9 +1,10 @@
-// One entry a user or token id. Two revocations of the same user become one that covers both, so a set
-// grows with names and not with commands, and sets that met over a link can be united in any order, as
-// often as one likes, with the same result: nothing ever narrows an entry, only time takes it away.
+// One entry a user or token id. Two revocations of the same user become one that covers both, so a
+// set grows with names and not with commands, and sets that met over a link can be united in any
+// order, as often as one likes, with the same result: nothing ever narrows an entry, only time
+// takes it away.
 //
-// The key is a letter and the text ("u" or "j"), so that one table serves both kinds. Names come from
-// strangers' tokens by way of an operator; the table's hash is keyed.
+// The key is a letter and the text ("u" or "j"), so that one table serves both kinds. Names come
+// from strangers' tokens by way of an operator; the table's hash is keyed.
 //
 // Rejected: a list of tokens. A token has many texts that verify (RFC 7515 does not make them one),
 // and whoever revokes a user rarely knows what was issued.

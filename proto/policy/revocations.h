@@ -1,6 +1,6 @@
-// Tokens that are no longer good though nothing in them says so: by user or by token id (jti). Edges
-// hold a set to refuse who comes, routers one to close who is there and to tell edges that come.
-// Pure: no clock, no lock.
+// Tokens that are no longer good though nothing in them says so: by user or by token id (jti).
+// Edges hold a set to refuse who comes, routers one to close who is there and to tell edges that
+// come. Pure: no clock, no lock.
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +13,8 @@
 
 enum {
 	REVOCATIONS_MAX = 10000, // that weirctl may make
-	// What edges of a router that was restarted bring it may be more; nobody holds more than this.
+	// What edges of a router that was restarted bring it may be more; nobody holds more than
+	// this.
 	REVOCATIONS_HARD_MAX = 2 * REVOCATIONS_MAX,
 	REVOCATION_JTI_MAX = 256,
 };
@@ -48,8 +49,8 @@ MUST_CHECK enum revocations_result revocations_add(struct revocations *set,
 // (0: it does not say, so it counts as older than all).
 bool revocations_hit(const struct revocations *set, struct bytes user, struct bytes jti,
 	int64_t issued_s);
-// Forgets those whose tokens have all expired, if none is good for more than `token_life_ms` after it
-// was issued; 0: no such limit, nothing is forgotten.
+// Forgets those whose tokens have all expired, if none is good for more than `token_life_ms` after
+// it was issued; 0: no such limit, nothing is forgotten.
 void revocations_expire(struct revocations *set, int64_t now_ms, uint64_t token_life_ms);
 // Unix time at which revocations_expire() forgets it; 0: never.
 int64_t revocation_expires_ms(const struct revocation *rev, uint64_t token_life_ms);

@@ -6,13 +6,13 @@
 // counted and frozen once shared, so the connections of a user and the defaults of an edge need one
 // copy and no lock.
 //
-// Matching works on bytes: rooms that look alike but are not the same bytes are different rooms, and
-// no normal form of anything is taken. `{user}` is substituted while matching, not before, so that a
-// `*` or `{user}` in a user's name is never read as pattern; expanding into a scratch text would need
-// escapes and a buffer. Only the last `*` is ever taken back, since an earlier one can do nothing
-// that the last cannot: each place in the room is tried as its end once, which bounds the work by the
-// square of the room's length plus the pattern's, whatever the number of stars. A recursive matcher
-// is exponential in the stars, and both texts come from strangers.
+// Matching works on bytes: rooms that look alike but are not the same bytes are different rooms,
+// and no normal form of anything is taken. `{user}` is substituted while matching, not before, so
+// that a `*` or `{user}` in a user's name is never read as pattern; expanding into a scratch text
+// would need escapes and a buffer. Only the last `*` is ever taken back, since an earlier one can
+// do nothing that the last cannot: each place in the room is tried as its end once, which bounds
+// the work by the square of the room's length plus the pattern's, whatever the number of stars. A
+// recursive matcher is exponential in the stars, and both texts come from strangers.
 //
 // A decision knows no connection, no room table and no time: edge, router and tools ask the same
 // function and get the same answer.

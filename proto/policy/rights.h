@@ -44,8 +44,9 @@ size_t rights_count(const struct rights *r);
 struct bytes rights_at(const struct rights *r, size_t i, unsigned *mask);
 
 // `*` stands for any run of bytes, `{user}` for `user` literally; all else for itself. A room that
-// begins with "user:" or "admin:" only matches a pattern that begins with that text as it is written
-// (`{user}` does not stand for it). At most room x room + pattern steps, however many stars.
+// begins with "user:" or "admin:" only matches a pattern that begins with that text as it is
+// written (`{user}` does not stand for it). At most room x room + pattern steps, however many
+// stars.
 bool rights_pattern_match(struct bytes pattern, struct bytes room, struct bytes user);
 
 enum lobby_publish {

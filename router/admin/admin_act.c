@@ -1,5 +1,5 @@
-// The commands that change something: messages of the operator's, clients closed, edges emptied. Each
-// leaves a line in the log, by what it writes to the reply's `audit`.
+// The commands that change something: messages of the operator's, clients closed, edges emptied.
+// Each leaves a line in the log, by what it writes to the reply's `audit`.
 
 #include <inttypes.h>
 #include <string.h>
@@ -131,8 +131,8 @@ void admin_cmd_undrain(struct admin_call *call)
 	drain(call, false);
 }
 
-// Never waits: weirctl comes back with the cursor until there is none, and the routing thread is free
-// to do what is waited for.
+// Never waits: weirctl comes back with the cursor until there is none, and the routing thread is
+// free to do what is waited for.
 void admin_cmd_restart_prepare(struct admin_call *call)
 {
 	switch (call->ctx->rest(call->ctx->arg)) {

@@ -1,5 +1,6 @@
-// Ids are random numbers of 64 bits, so two requests do not have the same one. What an answer may hold is
-// bounded where it is made (ADMIN_REPLY_MAX), and those of commands that change something are a few lines.
+// Ids are random numbers of 64 bits, so two requests do not have the same one. What an answer may
+// hold is bounded where it is made (ADMIN_REPLY_MAX), and those of commands that change something
+// are a few lines.
 
 #include "router/admin/admin_answers.h"
 

@@ -1,6 +1,6 @@
-// The answers to commands that change something, for a minute, under the ids of their requests: weirctl
-// repeats a request when its connection breaks, which must not publish or kick twice. Pure; time is a
-// parameter and does not run backwards.
+// The answers to commands that change something, for a minute, under the ids of their requests:
+// weirctl repeats a request when its connection breaks, which must not publish or kick twice. Pure;
+// time is a parameter and does not run backwards.
 #pragma once
 
 #include <stdbool.h>

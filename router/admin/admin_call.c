@@ -1,6 +1,6 @@
-// Listings go through admin_page: bounded in rows and bytes whatever the tables hold. A client is found
-// by its id by looking at all of them; an index for a command that a person types would cost memory
-// on every connection.
+// Listings go through admin_page: bounded in rows and bytes whatever the tables hold. A client is
+// found by its id by looking at all of them; an index for a command that a person types would cost
+// memory on every connection.
 
 #include "router/admin/admin_call.h"
 

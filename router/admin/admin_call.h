@@ -54,7 +54,8 @@ void admin_usage(struct admin_call *call, const char *what);
 
 void admin_text_or_null(struct admin_reply *reply, const char *name, const char *text);
 
-// Sets `field` from the text of an option that was given, by the type and bounds of a program's options.
+// Sets `field` from the text of an option that was given, by the type and bounds of a program's
+// options.
 MUST_CHECK bool admin_value(const struct conf_option *type, struct bytes text, void *field);
 
 // A page of at most `limit` rows from where the caller's cursor points; false: usage was said.

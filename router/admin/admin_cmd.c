@@ -104,7 +104,8 @@ static size_t find_option(const struct admin_command *c, struct bytes name)
 	return i;
 }
 
-// Takes "--name=value" or "--name value" at argv[*at]. False, and an answer, if it is not to be had.
+// Takes "--name=value" or "--name value" at argv[*at]. False, and an answer, if it is not to be
+// had.
 static bool take_option(struct admin_call *call, const struct bytes *argv, size_t argc, size_t *at)
 {
 	struct bytes name;

@@ -1,9 +1,9 @@
-// One walk over the object: what means something to us is taken out, all else is copied byte for byte
-// into the body. The edge's codec does the same with much more; it is not shared, because it answers
-// with the client protocol's errors, knows commands, and must not be known here.
+// One walk over the object: what means something to us is taken out, all else is copied byte for
+// byte into the body. The edge's codec does the same with much more; it is not shared, because it
+// answers with the client protocol's errors, knows commands, and must not be known here.
 //
-// The scratch buffer gets the body first, at most as long as the text, and decoded strings behind it,
-// so it never grows while spans point into it.
+// The scratch buffer gets the body first, at most as long as the text, and decoded strings behind
+// it, so it never grows while spans point into it.
 
 #include "router/admin/admin_message.h"
 

@@ -1,7 +1,7 @@
 // A page is found by looking at everything there is and keeping the best, so a million rooms cost a
-// million comparisons a page, not a sorted index that routing would have to maintain. The candidates
-// are sorted whenever twice a page has gathered, and from then on the worst of the page turns most
-// others away at once.
+// million comparisons a page, not a sorted index that routing would have to maintain. The
+// candidates are sorted whenever twice a page has gathered, and from then on the worst of the page
+// turns most others away at once.
 //
 // The cursor is the last row's place in the order, as text: "RANK,LEFT,KEY". Where ranks change
 // between two pages (members, rates) a row may be listed twice or not at all; with one rank for all

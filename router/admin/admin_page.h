@@ -1,5 +1,6 @@
-// A long listing in pages: from all there is, the next rows behind a cursor, in order. Stable without
-// memory between pages: what exists throughout is listed once, whatever else comes and goes.
+// A long listing in pages: from all there is, the next rows behind a cursor, in order. Stable
+// without memory between pages: what exists throughout is listed once, whatever else comes and
+// goes.
 #pragma once
 
 #include <stdbool.h>
@@ -29,8 +30,8 @@ struct admin_page {
 	uint64_t left; // rows to list in all pages to come
 };
 
-// `limit` rows in all. `cursor` is empty or what admin_page_cursor() made, and is borrowed; false if it
-// is neither.
+// `limit` rows in all. `cursor` is empty or what admin_page_cursor() made, and is borrowed; false
+// if it is neither.
 MUST_CHECK bool admin_page_init(struct admin_page *page, uint64_t limit, struct bytes cursor);
 void admin_page_fini(struct admin_page *page);
 void admin_page_offer(struct admin_page *page, uint64_t rank, struct bytes key, const void *object);

@@ -1,9 +1,10 @@
-// Rows are packed one by one behind each other. An element of a repeated field may stand anywhere in
-// a protobuf message, so the packed head and the packed rows, concatenated, are one Reply to any
+// Rows are packed one by one behind each other. An element of a repeated field may stand anywhere
+// in a protobuf message, so the packed head and the packed rows, concatenated, are one Reply to any
 // protobuf library. Building the Reply as protobuf-c's tree was rejected: a listing of ten thousand
 // rows would be a hundred thousand allocations in the routing thread.
 //
-// Knows neither commands nor sockets. A row never says a name twice; that is the commands' business.
+// Knows neither commands nor sockets. A row never says a name twice; that is the commands'
+// business.
 
 #include "router/admin/admin_reply.h"
 

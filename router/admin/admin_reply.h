@@ -1,5 +1,5 @@
-// What an admin command answers: rows of named values, packed as they are said, so that an answer of
-// any number of rows is two buffers and no tree.
+// What an admin command answers: rows of named values, packed as they are said, so that an answer
+// of any number of rows is two buffers and no tree.
 #pragma once
 
 #include <stdbool.h>

@@ -1,10 +1,10 @@
-// Revoking tokens, and closing clients with or without it. A kick alone closes a connection and forgets
-// it: the client may come again with the same token. A revocation stays, at every edge, for as long as
-// any token it can mean may be good.
+// Revoking tokens, and closing clients with or without it. A kick alone closes a connection and
+// forgets it: the client may come again with the same token. A revocation stays, at every edge, for
+// as long as any token it can mean may be good.
 //
-// Without a time a user's revocation means what was issued up to now. `iat` counts whole seconds, so
-// the second under way is included: a new token made within it is refused too, which is better than
-// letting the old one live.
+// Without a time a user's revocation means what was issued up to now. `iat` counts whole seconds,
+// so the second under way is included: a new token made within it is refused too, which is better
+// than letting the old one live.
 
 #include <inttypes.h>
 #include <stdlib.h>

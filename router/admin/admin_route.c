@@ -1,5 +1,5 @@
-// `route`: the decision about a message that nobody sends, and whom it would reach. It asks the same
-// functions as a real publish, so it cannot say something else than what would happen.
+// `route`: the decision about a message that nobody sends, and whom it would reach. It asks the
+// same functions as a real publish, so it cannot say something else than what would happen.
 
 #include <stdlib.h>
 #include <string.h>

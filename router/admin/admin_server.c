@@ -1,23 +1,23 @@
 // A fixed number of REP contexts, each a slot with one aio: receive, run, send, receive again. NNG
 // completes a receive on one of its threads; the slot then waits in a queue for the routing thread,
-// which runs the command between two turns of routing and lets the answer go without waiting for it.
-// So a slow or silent weirctl holds a slot of its own and nothing else, and what is held is bounded:
-// requests by their number and RECVMAXSZ, answers by ADMIN_REPLY_MAX.
+// which runs the command between two turns of routing and lets the answer go without waiting for
+// it. So a slow or silent weirctl holds a slot of its own and nothing else, and what is held is
+// bounded: requests by their number and RECVMAXSZ, answers by ADMIN_REPLY_MAX.
 //
-// weirctl repeats a request when its connection breaks: answers of commands that change something are kept
-// under the request's id and given again (admin_answers.h).
+// weirctl repeats a request when its connection breaks: answers of commands that change something
+// are kept under the request's id and given again (admin_answers.h).
 //
-// NNG before 1.6 takes a peer that leaves during the handshake for the end of its own listening, and
-// accepts nobody ever after: a second router that finds the socket in use is such a peer. The only
-// trace is a counter of the listener. So it is read each second, and when it has moved the listener is
-// replaced; weirctl connects anew by itself.
+// NNG before 1.6 takes a peer that leaves during the handshake for the end of its own listening,
+// and accepts nobody ever after: a second router that finds the socket in use is such a peer. The
+// only trace is a counter of the listener. So it is read each second, and when it has moved the
+// listener is replaced; weirctl connects anew by itself.
 //
-// NNG 1.5 can also lose the end of a receive when a connection and the listener end together. Closing
-// the socket then waits for it without end, in nng_close() as at exit(), so there has to be a time limit
-// on the way out (process_end_within).
+// NNG 1.5 can also lose the end of a receive when a connection and the listener end together.
+// Closing the socket then waits for it without end, in nng_close() as at exit(), so there has to be
+// a time limit on the way out (process_end_within).
 //
-// The socket is 0600. Where that was loosened by hand, the peer's uid still has to be ours, or root's.
-// A thread of its own for commands was rejected: it would need a lock on the tables.
+// The socket is 0600. Where that was loosened by hand, the peer's uid still has to be ours, or
+// root's. A thread of its own for commands was rejected: it would need a lock on the tables.
 
 #include "router/admin/admin_server.h"
 

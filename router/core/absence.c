@@ -1,5 +1,6 @@
-// All linger equally long, so the order of their going is that of their time, and the next one due is at
-// the head of a list: no timers. A reload that changes how long may delay some until the one before.
+// All linger equally long, so the order of their going is that of their time, and the next one due
+// is at the head of a list: no timers. A reload that changes how long may delay some until the one
+// before.
 
 #include "router/core/absence.h"
 

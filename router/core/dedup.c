@@ -1,5 +1,5 @@
-// One table for all rooms and users: the three names, joined by NULs that none of them can hold, are
-// the key. Entries leave in the order in which they came, by age or for room.
+// One table for all rooms and users: the three names, joined by NULs that none of them can hold,
+// are the key. Entries leave in the order in which they came, by age or for room.
 
 #include "router/core/dedup.h"
 

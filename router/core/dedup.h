@@ -1,5 +1,5 @@
-// Idempotency keys: what a user has published in a room under a key, for five minutes. Pure; bounded
-// in bytes, the oldest leave first. Time is a parameter and does not run backwards.
+// Idempotency keys: what a user has published in a room under a key, for five minutes. Pure;
+// bounded in bytes, the oldest leave first. Time is a parameter and does not run backwards.
 #pragma once
 
 #include <stdbool.h>

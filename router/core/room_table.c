@@ -2,22 +2,22 @@
 // walks its own list and unlinks from the other side. Nothing is ever searched for in order to be
 // removed, but for a room's count of one edge, and a room has few edges.
 //
-// Invariants, which the test checks after every step against arrays:
-//  - a membership is in exactly two lists: its room's and its client's;
-//  - n_members, n_users, n_edges, n_rooms, n_memberships equal what a walk would count;
-//  - a room has one room_edge for each edge with members there, and none with zero members;
-//  - a room is in the idle list if and only if it has no members, and the list is sorted by
+// Invariants, which the test checks after every step against arrays: - a membership is in exactly
+// two lists: its room's and its client's; - n_members, n_users, n_edges, n_rooms, n_memberships
+// equal what a walk would count; - a room has one room_edge for each edge with members there, and
+// none with zero members; - a room is in the idle list if and only if it has no members, and the
+// list is sorted by
 //    idle_since_ms (time does not run backwards), so sweeping looks at the head only;
-//  - an epoch is given once in the life of a process; the first is random, so that two lives of a
+// - an epoch is given once in the life of a process; the first is random, so that two lives of a
 //    router do not share any either.
 //
-// Whether a user is in a room already is not kept per (room, user): that would cost every membership
-// more than its links. It is asked when somebody joins or leaves, by walking the room or the user's
-// connections, whichever is shorter, until the first hit.
+// Whether a user is in a room already is not kept per (room, user): that would cost every
+// membership more than its links. It is asked when somebody joins or leaves, by walking the room or
+// the user's connections, whichever is shorter, until the first hit.
 //
 // Memberships are cut from slabs and go back to a free list; the slabs stay until the end, as the
-// next storm of joins needs them again. A malloc per membership would cost the same bytes and spread
-// the lists over the heap.
+// next storm of joins needs them again. A malloc per membership would cost the same bytes and
+// spread the lists over the heap.
 
 #include "router/core/room_table.h"
 

@@ -28,8 +28,8 @@ struct table_client;
 struct table_room;
 struct table_user;
 
-// A promise: a membership costs at most 64 bytes on the router, with its share of the room's list of
-// edges (24 bytes an edge). Hence the flag in the top bit of a seq, which needs 53.
+// A promise: a membership costs at most 64 bytes on the router, with its share of the room's list
+// of edges (24 bytes an edge). Hence the flag in the top bit of a seq, which needs 53.
 enum {
 	MEMBERSHIP_SEQ_BITS = 63,
 };
@@ -161,7 +161,8 @@ void room_table_fini(struct room_table *t);
 // Copies the name and the policy (with a reference to its rights).
 struct table_edge *room_table_edge_add(struct room_table *t, struct bytes name,
 	const struct rights_policy *policy, void *link);
-// Its session is over: it is no longer among the edges, its clients are still members. To be removed.
+// Its session is over: it is no longer among the edges, its clients are still members. To be
+// removed.
 void room_table_edge_retire(struct room_table *t, struct table_edge *edge);
 // Removes its clients as well, and frees it, retired or not.
 void room_table_edge_remove(struct room_table *t, struct table_edge *edge, uint64_t now_ms);

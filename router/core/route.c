@@ -1,13 +1,13 @@
 // The core of the router: every rule about rooms that a client can notice is in this file and its
-// parts (route_room: who is in which and has seen what; route_message: what is said there), or in the
-// tables they move. It refuses to know how an item travels: it is handed decoded items and appends
-// encoded ones, so all of it is tested without a thread or a socket.
+// parts (route_room: who is in which and has seen what; route_message: what is said there), or in
+// the tables they move. It refuses to know how an item travels: it is handed decoded items and
+// appends encoded ones, so all of it is tested without a thread or a socket.
 //
-// Order is the point. All items of all edges pass here one after the other, so a room has one order,
-// and whatever one item causes is appended before the next is looked at:
-//  - a Delivery goes to each edge before the sender's Published on the same link;
-//  - Joined goes out before the MemberEvent and before any later Delivery;
-//  - a room's stamps follow its seq: the wall clock may jump back, a stamp does not.
+// Order is the point. All items of all edges pass here one after the other, so a room has one
+// order, and whatever one item causes is appended before the next is looked at: - a Delivery goes
+// to each edge before the sender's Published on the same link; - Joined goes out before the
+// MemberEvent and before any later Delivery; - a room's stamps follow its seq: the wall clock may
+// jump back, a stamp does not.
 //
 // An edge is trusted for identity and for JSON, not for sense: what no honest edge sends (a name
 // that cannot be, a body that is no object, an item of the other direction) ends its link. What may
@@ -77,8 +77,8 @@ void route_fini(struct route *r)
 
 // ---- in
 
-// One row a kind of item that an edge sends. Where the message names a client, that client must be known:
-// an item about one that is gone is a race, not a fault.
+// One row a kind of item that an edge sends. Where the message names a client, that client must be
+// known: an item about one that is gone is a race, not a fault.
 struct item_row {
 	size_t client; // offset of the client's handle in the message; 0: none
 	size_t req; // and of the request's number

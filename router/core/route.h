@@ -1,6 +1,6 @@
-// What the router does: items in, items out. Takes what edges say, checks it, changes the tables and
-// appends what is to be told to whom. Pure: no socket, no clock, no log; time is a parameter, output
-// goes to a sink. One thread.
+// What the router does: items in, items out. Takes what edges say, checks it, changes the tables
+// and appends what is to be told to whom. Pure: no socket, no clock, no log; time is a parameter,
+// output goes to a sink. One thread.
 #pragma once
 
 #include <stdbool.h>
@@ -29,16 +29,15 @@ struct route_options {
 	struct conf_rate rate_fanout; // connections that a user's messages reach
 	uint64_t presence_linger_ms; // after which it is told that a user has gone
 	uint64_t presence_events_max; // larger rooms announce nobody; 0: no limit
-	uint64_t
-		history_age_ms; // how long messages, and a room's epoch and seq, are kept; 0: for ever
+	uint64_t history_age_ms; // messages, and a room's epoch and seq, are kept; 0: for ever
 	uint64_t history_messages; // per room; 0: none are kept
 	uint64_t history_bytes; // per room
 	uint64_t history_total; // bytes of all rooms; 0: no limit
 	uint64_t dedup_total; // bytes of idempotency keys; 0: no limit
 };
 
-// Takes one element of a BATCH for `edge` (see link_item_append()); copies it, the span is reused. It
-// must not call back into route: an edge found dead here is taken down later.
+// Takes one element of a BATCH for `edge` (see link_item_append()); copies it, the span is reused.
+// It must not call back into route: an edge found dead here is taken down later.
 typedef void route_append_fn(void *arg, struct table_edge *edge, struct bytes element);
 
 struct route_counters {
@@ -73,46 +72,48 @@ void route_set_options(struct route *r, const struct route_options *options);
 // policy (from HELLO) are copied. `n_workers` of it will tell their places; 0: it did not say.
 struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
 	const struct rights_policy *policy, uint32_t n_workers);
-// The session is over: nothing is sent to the edge any more, and neither `edge` nor its link are used
-// again. Its clients are members until route_purge() lets them leave.
+// The session is over: nothing is sent to the edge any more, and neither `edge` nor its link are
+// used again. Its clients are members until route_purge() lets them leave.
 void route_edge_down(struct route *r, struct table_edge *edge);
-// Lets clients of edges that went down leave their rooms and tells the members elsewhere: `max` steps,
-// a membership or a client each, so that a large edge does not hold up what is to be routed. False when
-// none is left.
+// Lets clients of edges that went down leave their rooms and tells the members elsewhere: `max`
+// steps, a membership or a client each, so that a large edge does not hold up what is to be routed.
+// False when none is left.
 bool route_purge(struct route *r, size_t max, uint64_t now_ms);
-// True while clients of an edge of that name, which went down, have yet to leave. It must not come up
-// before: its clients, announced again, would be in their rooms twice.
+// True while clients of an edge of that name, which went down, have yet to leave. It must not come
+// up before: its clients, announced again, would be in their rooms twice.
 bool route_is_purging(const struct route *r, struct bytes name);
 
-// After a session began: what the edge's members have missed and history holds, with a gap for the rest.
-// True if some of it has yet to be sent.
+// After a session began: what the edge's members have missed and history holds, with a gap for the
+// rest. True if some of it has yet to be sent.
 static inline bool route_has_replays(const struct table_edge *edge)
 {
 	return edge->is_announced && edge->replays_at < edge->replays.len;
 }
-// Sends about `max_bytes` of it. What is said meanwhile in a room that waits follows from its history.
+// Sends about `max_bytes` of it. What is said meanwhile in a room that waits follows from its
+// history.
 void route_replay(struct route *r, struct table_edge *edge, size_t max_bytes, uint64_t now_ms);
 
-// Sends every edge the names of all edges, for the next router: call it when an edge is new or gone.
+// Sends every edge the names of all edges, for the next router: call it when an edge is new or
+// gone.
 void route_send_edges(struct route *r);
 
 enum route_result_code {
 	ROUTE_DONE,
 	ROUTE_LATER, // nothing was done: to be given again when route_must_wait() is over
 };
-// True while requests of the edge are not routed: an edge of the last router is awaited, or this edge has
-// not been sent all that its members have missed. A publish must not be answered before the message
-// itself, which waits behind those.
+// True while requests of the edge are not routed: an edge of the last router is awaited, or this
+// edge has not been sent all that its members have missed. A publish must not be answered before
+// the message itself, which waits behind those.
 bool route_must_wait(const struct route *r, const struct table_edge *edge);
-// One item from an edge; of a kind that a newer edge knows, it is ignored. ROUTE_DONE, ROUTE_LATER, or
-// negative if no conforming edge sends it: then its link is to be closed.
+// One item from an edge; of a kind that a newer edge knows, it is ignored. ROUTE_DONE, ROUTE_LATER,
+// or negative if no conforming edge sends it: then its link is to be closed.
 MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,
 	uint64_t now_ms, int64_t wall_ms);
 
 // All revocations, for an edge whose session begins.
 void route_tell_revocations(struct route *r, struct table_edge *edge);
-// Revokes tokens: every edge is told, and who is there with one is closed; `*closed` of them. False if
-// there are too many.
+// Revokes tokens: every edge is told, and who is there with one is closed; `*closed` of them. False
+// if there are too many.
 MUST_CHECK bool route_revoke(struct route *r, const struct revocation *rev, uint64_t *closed);
 // How long a token may be good after it was issued, by what the edges said; 0: any time.
 uint64_t route_token_life_ms(const struct route *r);
@@ -146,8 +147,8 @@ void route_broadcast(struct route *r, const struct route_message *message, int64
 
 // Asks the client's edge to close it; it leaves its rooms when the edge says that it has.
 void route_kick(struct route *r, const struct table_client *client, struct bytes reason);
-// Has the edge send its clients away, `rate` a second (0: as it sees fit), and keep others out; or no
-// longer. What it makes of that it says itself (table_edge's `draining`).
+// Has the edge send its clients away, `rate` a second (0: as it sees fit), and keep others out; or
+// no longer. What it makes of that it says itself (table_edge's `draining`).
 void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t rate);
 
 // What the router decides of a client that asks for a right; weirctl explains with it.

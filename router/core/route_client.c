@@ -1,5 +1,5 @@
-// Edges and their clients: who is announced, renewed, replaced or gone. An edge that went down is taken
-// out of the tables step by step, so that a large one does not hold up what is to be routed.
+// Edges and their clients: who is announced, renewed, replaced or gone. An edge that went down is
+// taken out of the tables step by step, so that a large one does not hold up what is to be routed.
 //
 // What an edge announces is checked for sense here, before the tables keep it: they hold C strings.
 
@@ -144,8 +144,8 @@ static uint64_t count_connections(const struct table_user *user, struct table_cl
 	return n;
 }
 
-// One more connection of that user comes. False if it has been told to go; it is not known then, and
-// what it still says is ignored.
+// One more connection of that user comes. False if it has been told to go; it is not known then,
+// and what it still says is ignored.
 static bool make_room(struct route_request *rq, uint64_t handle, struct bytes name)
 {
 	const struct route_options *options = &rq->r->options;

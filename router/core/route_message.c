@@ -1,5 +1,5 @@
-// What is said in a room: numbered, stamped, kept, and appended for each edge with a member; and what is
-// said to everybody.
+// What is said in a room: numbered, stamped, kept, and appended for each edge with a member; and
+// what is said to everybody.
 //
 // One message is encoded once, and again only for the sender's edge if that must leave the sender
 // out. A list of handles to leave out, the same for all edges, would save that second encoding and

@@ -1,5 +1,5 @@
-// How route's output leaves: an item is encoded once, into one scratch buffer, and appended for as many
-// edges as it is for. Also the items that more than one rule sends. It decides nothing.
+// How route's output leaves: an item is encoded once, into one scratch buffer, and appended for as
+// many edges as it is for. Also the items that more than one rule sends. It decides nothing.
 
 #include "router/core/route_out.h"
 

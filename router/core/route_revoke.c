@@ -1,10 +1,10 @@
-// Revocations at the router: it tells them to every edge, which then refuse the tokens, and closes who
-// is there with one. Edges need not look through their connections: whatever order a connection and a
-// revocation reach the router in, the later of the two finds the other here.
+// Revocations at the router: it tells them to every edge, which then refuse the tokens, and closes
+// who is there with one. Edges need not look through their connections: whatever order a connection
+// and a revocation reach the router in, the later of the two finds the other here.
 //
-// The router keeps them in memory only. An edge holds what it was told and says it again at each new
-// session, so a router that was restarted has them back from the first edge that was there before, and
-// passes on to the others what they lack.
+// The router keeps them in memory only. An edge holds what it was told and says it again at each
+// new session, so a router that was restarted has them back from the first edge that was there
+// before, and passes on to the others what they lack.
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// What a client may do, by the rights that its edge announced. The edge has decided the same from the
-// token; it is decided again here because the router answers for its rooms.
+// What a client may do, by the rights that its edge announced. The edge has decided the same from
+// the token; it is decided again here because the router answers for its rooms.
 
 #include "router/core/route_parts.h"
 

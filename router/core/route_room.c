@@ -1,10 +1,10 @@
-// Who is in which room and what it has seen of it: joins with their recovery, leaves, snapshots of edges
-// and the replay of what their members have missed, presence and history.
+// Who is in which room and what it has seen of it: joins with their recovery, leaves, snapshots of
+// edges and the replay of what their members have missed, presence and history.
 //
-// Recovery is all or nothing: a join whose `since` cannot be met in whole is told so. A replay to an edge
-// is not: its members stay in the room, so they get a gap for what is no longer kept and then all that
-// is. A replay has no bound in bytes but a pace: the link asks for the next part when the last one has
-// left. Every answer that holds messages is bounded, far below a frame.
+// Recovery is all or nothing: a join whose `since` cannot be met in whole is told so. A replay to
+// an edge is not: its members stay in the room, so they get a gap for what is no longer kept and
+// then all that is. A replay has no bound in bytes but a pace: the link asks for the next part when
+// the last one has left. Every answer that holds messages is bounded, far below a frame.
 
 #include <errno.h>
 #include <stdlib.h>
@@ -323,8 +323,8 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 		const struct message_list none = { 0 };
 		send_joined(rq, joining.membership, RECOVERY_IMPOSSIBLE, seen, &none);
 	}
-	// Another worker may be further behind: what came live before it has said so would be a hole to
-	// its members.
+	// Another worker may be further behind: what came live before it has said so would be a
+	// hole to its members.
 	if (seen < room->seq || rq->edge->snapshots_due > 0) {
 		ask_replay(rq->edge, room, seen + 1);
 	}
@@ -383,8 +383,8 @@ static bool replay_room(struct route *r, struct table_room *room, struct room_ed
 	return true;
 }
 
-// The room whose name lies at `*at` among those to be replayed, and the edge's place in it; moves `*at`
-// on. NULL if no member of the edge is left there, or nothing waits.
+// The room whose name lies at `*at` among those to be replayed, and the edge's place in it; moves
+// `*at` on. NULL if no member of the edge is left there, or nothing waits.
 static struct room_edge *next_replay(struct route *r, struct table_edge *edge, size_t *at,
 	struct table_room **room)
 {
@@ -482,8 +482,8 @@ struct user_list {
 };
 
 // Lists the first users by their joining, within bounds that keep the answer far below a frame.
-// Their connections are counted from the user's side, so that a question about a large room does not
-// walk it all.
+// Their connections are counted from the user's side, so that a question about a large room does
+// not walk it all.
 static void list_users(struct route *r, const struct table_room *room, struct user_list *list,
 	Weir__Link__V1__Presence *presence)
 {

@@ -1,6 +1,6 @@
-// Edges report the names (HELLO); the router that ended cannot. The list may differ between them, as
-// an edge may have come just before the end, so the union counts, and an edge that has arrived is
-// remembered: a later report does not make it awaited again.
+// Edges report the names (HELLO); the router that ended cannot. The list may differ between them,
+// as an edge may have come just before the end, so the union counts, and an edge that has arrived
+// is remembered: a later report does not make it awaited again.
 //
 // Rejected: waiting for a fixed time after each start. It delays a restart whose edges are back in
 // milliseconds, and is too short for the one edge whose machine is slow.

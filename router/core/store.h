@@ -1,6 +1,6 @@
 // Where the messages of rooms are kept. A room embeds its log; the store owns what is in it and the
-// budget of all logs together. route asks only what is declared here, so that a store which survives
-// the process can take this one's place. Time is a parameter.
+// budget of all logs together. route asks only what is declared here, so that a store which
+// survives the process can take this one's place. Time is a parameter.
 #pragma once
 
 #include <stdbool.h>
@@ -46,14 +46,15 @@ void store_init(struct store *s, const struct store_limits *limits);
 // The logs must have been forgotten.
 void store_fini(struct store *s);
 
-// Keeps a copy of the message, which follows the log's last one, and drops what is then too much here
-// or, of the rooms without a message for longest, in all. One larger than a log may be is not kept,
-// nor is anything before it: a log has no hole.
+// Keeps a copy of the message, which follows the log's last one, and drops what is then too much
+// here or, of the rooms without a message for longest, in all. One larger than a log may be is not
+// kept, nor is anything before it: a log has no hole.
 void store_append(struct store *s, struct store_log *log, const struct store_message *message,
 	uint64_t now_ms);
 // Drops all that is in the log; the room goes, or its epoch ends.
 void store_forget(struct store *s, struct store_log *log);
-// Drops what is too old. store_first() and store_read() answer by what is kept, so call this before.
+// Drops what is too old. store_first() and store_read() answer by what is kept, so call this
+// before.
 void store_trim(struct store *s, struct store_log *log, uint64_t now_ms);
 // The same for all logs that had no message for the age: call it each second or so.
 void store_sweep(struct store *s, uint64_t now_ms);

@@ -1,11 +1,11 @@
-// A message is one allocation: a header and its texts, one after another. A log is a ring of pointers
-// to them, so trimming and reading by seq are steps, not searches: messages are numbered without a
-// hole, and the one numbered `first + i` lies i places behind the oldest.
+// A message is one allocation: a header and its texts, one after another. A log is a ring of
+// pointers to them, so trimming and reading by seq are steps, not searches: messages are numbered
+// without a hole, and the one numbered `first + i` lies i places behind the oldest.
 //
 // Logs that hold something form a list by their last message. Its front is what the budget of all
-// rooms takes from first, and where messages lie that are too old in rooms nobody speaks in any more.
-// A log that is taken from loses all it has: half a history cannot recover anybody who needs the
-// other half, and rooms would be visited again and again for a message each.
+// rooms takes from first, and where messages lie that are too old in rooms nobody speaks in any
+// more. A log that is taken from loses all it has: half a history cannot recover anybody who needs
+// the other half, and rooms would be visited again and again for a message each.
 
 #include <stdlib.h>
 

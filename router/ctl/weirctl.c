@@ -2,13 +2,13 @@
 // the router owns names, arguments and help, so an old weirctl runs the commands of a newer router.
 // The one thing it reads itself is a token, because that is a secret and stays here.
 //
-// The request has a random id, and NNG sends it again by itself when the connection breaks before the
-// answer is there; the router runs it once.
+// The request has a random id, and NNG sends it again by itself when the connection breaks before
+// the answer is there; the router runs it once.
 //
-// An answer is there within five seconds or there is none. NNG's own timeouts do not cover a dial in
-// the foreground, which is what tells at once that nobody listens, so an alarm ends the program.
-// Connecting once before, only to see, is no way: a peer that leaves during the handshake can end the
-// listening of NNG 1.5.
+// An answer is there within five seconds or there is none. NNG's own timeouts do not cover a dial
+// in the foreground, which is what tells at once that nobody listens, so an alarm ends the program.
+// Connecting once before, only to see, is no way: a peer that leaves during the handshake can end
+// the listening of NNG 1.5.
 
 #include <signal.h>
 #include <stdio.h>
@@ -374,7 +374,8 @@ int main(int argc, char **argv)
 	};
 	code = open_session(&session, &options);
 	if (code == EXIT_OK) {
-		// The socket is closed by the end of the process: nng_close() has been seen to take seconds.
+		// The socket is closed by the end of the process: nng_close() has been seen to take
+		// seconds.
 		code = run(&session, argv + options.first, options.n_words);
 	}
 	if (fflush(stdout) != 0 && code == EXIT_OK) {

@@ -1,9 +1,9 @@
-// Just enough of a JWT to ask "what if": the middle segment as JSON, three claims of it. No signature,
-// no time, no key: the router decides nothing for real by what comes from here, and an edge would
-// refuse what is malformed. Claims of the wrong type are left out.
+// Just enough of a JWT to ask "what if": the middle segment as JSON, three claims of it. No
+// signature, no time, no key: the router decides nothing for real by what comes from here, and an
+// edge would refuse what is malformed. Claims of the wrong type are left out.
 //
-// Read with jansson, as the edge does, because rights are lists inside an object, which the scanner of
-// client messages does not walk.
+// Read with jansson, as the edge does, because rights are lists inside an object, which the scanner
+// of client messages does not walk.
 
 #include "router/ctl/weirctl_token.h"
 

@@ -1,13 +1,13 @@
-// Whether the speaker holds a key is settled before this is called and whether the name is free after
-// it: here is only what can be said of the bytes alone, so that all of it can be fed anything. It
-// knows no connection, no clock and no other edge.
+// Whether the speaker holds a key is settled before this is called and whether the name is free
+// after it: here is only what can be said of the bytes alone, so that all of it can be fed
+// anything. It knows no connection, no clock and no other edge.
 //
-// Fields that are missing have their default, an empty span whose data is NULL; so each span is asked
-// for its length before anything looks into it.
+// Fields that are missing have their default, an empty span whose data is NULL; so each span is
+// asked for its length before anything looks into it.
 //
-// A mask may have bits that a newer edge knows and we do not; they are dropped, since a right nobody
-// here asks for grants nothing. An unknown policy for the lobby is refused instead: taking it for
-// another one could open the lobby to those it keeps out.
+// A mask may have bits that a newer edge knows and we do not; they are dropped, since a right
+// nobody here asks for grants nothing. An unknown policy for the lobby is refused instead: taking
+// it for another one could open the lobby to those it keeps out.
 
 #include "router/link/edge_hello.h"
 

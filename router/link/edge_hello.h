@@ -1,5 +1,5 @@
-// HELLO, as far as it can be judged without knowing who is here: unpacked, its names and sizes within
-// bounds, its default rights as a policy. Pure.
+// HELLO, as far as it can be judged without knowing who is here: unpacked, its names and sizes
+// within bounds, its default rights as a policy. Pure.
 #pragma once
 
 #include "common/bytes.h"
@@ -12,7 +12,7 @@ struct edge_hello {
 	struct rights_policy policy; // its lobby borrows from the message; owns its defaults
 };
 
-// `packed` is the signed body. False, with `hello` zeroed, for what no honest edge says, of whatever
-// version it is.
+// `packed` is the signed body. False, with `hello` zeroed, for what no honest edge says, of
+// whatever version it is.
 MUST_CHECK bool edge_hello_unpack(struct edge_hello *hello, struct bytes packed);
 void edge_hello_fini(struct edge_hello *hello);

@@ -1,7 +1,7 @@
 // `fresh` needs no lock and is where routing writes, so a message to many edges costs one copy each
 // and no lock; the mutex is taken once a turn and edge. `tail` and the window are shared with the
-// connection's write callback, which closes a BATCH with whatever waits the moment the last write is
-// done: a busy link sends large batches, an idle one sends at once.
+// connection's write callback, which closes a BATCH with whatever waits the moment the last write
+// is done: a busy link sends large batches, an idle one sends at once.
 //
 // An edge that does not read fills its window (1 MiB), then its tail. Past that it is cut off, and
 // says in its next hello where its rooms stand: the loss is explicit, and no other edge waits.

@@ -5,8 +5,8 @@
 //
 // What goes down passes three stages, each bounded: `fresh` gathers one routing turn, `tail` waits
 // for the window (EDGE_TAIL_MAX, beyond it the edge has lagged and must announce itself anew), the
-// window holds what is not acknowledged. What comes up is routed at once, unless it feeds an edge that
-// is behind: then it is parked, unacknowledged, so its sender's window closes.
+// window holds what is not acknowledged. What comes up is routed at once, unless it feeds an edge
+// that is behind: then it is parked, unacknowledged, so its sender's window closes.
 #pragma once
 
 #include <pthread.h>
@@ -101,14 +101,15 @@ void edge_link_trim(struct edge_link *link);
 void edge_link_on_drained(struct edge_link *link);
 // The edge has taken in everything below `ack`. False for an ack of what was never sent.
 MUST_CHECK bool edge_link_acked(struct edge_link *link, uint64_t ack);
-// True if so much waits for the edge that who adds to it should be slowed: half the tail, until it has
-// fallen to a quarter (`was` set). One that acknowledges nothing for EDGE_STALLED_MS does not read; it
-// is not waited for and will lag alone.
+// True if so much waits for the edge that who adds to it should be slowed: half the tail, until it
+// has fallen to a quarter (`was` set). One that acknowledges nothing for EDGE_STALLED_MS does not
+// read; it is not waited for and will lag alone.
 bool edge_link_is_behind(const struct edge_link *link, bool was, uint64_t now_ms);
-// Keeps a BATCH, or the rest of one, for later; false if the edge has sent more than its window allows.
+// Keeps a BATCH, or the rest of one, for later; false if the edge has sent more than its window
+// allows.
 MUST_CHECK bool edge_link_park(struct edge_link *link, struct bytes batch);
-// What is left of the oldest BATCH parked, borrowed until the next call for this link; false if there
-// is none.
+// What is left of the oldest BATCH parked, borrowed until the next call for this link; false if
+// there is none.
 bool edge_link_parked(const struct edge_link *link, struct bytes *batch);
 // Its first `len` bytes have been routed.
 void edge_link_unpark(struct edge_link *link, size_t len);

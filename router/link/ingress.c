@@ -1,6 +1,6 @@
-// The routing thread is woken only by the first event after it took: an eventfd write costs more than
-// the copy of a small frame. How much may lie here is bounded by the putters: a link's window says
-// how many bytes of frames it may have unacknowledged, and link_server counts them.
+// The routing thread is woken only by the first event after it took: an eventfd write costs more
+// than the copy of a small frame. How much may lie here is bounded by the putters: a link's window
+// says how many bytes of frames it may have unacknowledged, and link_server counts them.
 
 #include "router/link/ingress.h"
 

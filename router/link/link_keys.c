@@ -1,5 +1,6 @@
-// A key proves that its holder may be an edge; one that is bound to a name proves which. Both kinds may
-// be listed together, so that a fleet can be moved from one key for all to one each, edge by edge.
+// A key proves that its holder may be an edge; one that is bound to a name proves which. Both kinds
+// may be listed together, so that a fleet can be moved from one key for all to one each, edge by
+// edge.
 
 #include "router/link/link_keys.h"
 

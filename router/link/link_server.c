@@ -1,7 +1,7 @@
-// Two kinds of object: a peer is a connection, an edge_link an edge. A peer begins as a stranger: it
-// is sent a CHALLENGE, may say one HELLO of a few kilobytes, and has OPEN_LIMIT_MS for it. Then it
-// carries an edge_link, until one of them ends. All decisions are made on the routing thread; NNG's
-// callbacks only put what came into the ingress.
+// Two kinds of object: a peer is a connection, an edge_link an edge. A peer begins as a stranger:
+// it is sent a CHALLENGE, may say one HELLO of a few kilobytes, and has OPEN_LIMIT_MS for it. Then
+// it carries an edge_link, until one of them ends. All decisions are made on the routing thread;
+// NNG's callbacks only put what came into the ingress.
 //
 // An edge is gone when nothing was heard of it for `link-timeout`, when it says so, or when its
 // other end closed the connection and its next incarnation says hello (edge_link.c tells that one
@@ -12,8 +12,8 @@
 //
 // What an edge leaves in the tables when it is gone is taken out piece by piece (route_purge()), in
 // whatever turns that takes; so is what the last session left, before the next one of the same edge
-// begins: its HELLO waits for that. Rejected: routing the new session beside the rest of the old one. Its
-// clients are the same, and would be counted twice meanwhile.
+// begins: its HELLO waits for that. Rejected: routing the new session beside the rest of the old
+// one. Its clients are the same, and would be counted twice meanwhile.
 //
 // Peers are freed in two steps, close now and free at the end of the turn, because events of theirs
 // may still lie in what was taken from the ingress; these find no peer by their number and are
@@ -327,8 +327,8 @@ static void close_edge_peer(struct link_server *server, struct edge_link *edge)
 	}
 }
 
-// Lets clients of lost edges leave for a while. False if some are left, for later turns, so that other
-// edges are served between.
+// Lets clients of lost edges leave for a while. False if some are left, for later turns, so that
+// other edges are served between.
 static bool purge(struct link_server *server)
 {
 	uint64_t now_ms = clock_mono_ms();
@@ -390,9 +390,9 @@ static void flush_edge(struct link_server *server, struct edge_link *edge)
 
 // ---- items
 
-// Routes the items of `*batch` until one has fed an edge that is behind, or has to wait; what is left
-// stays there. An item can ask for far more than its own size (history), so a whole batch is too long
-// a step.
+// Routes the items of `*batch` until one has fed an edge that is behind, or has to wait; what is
+// left stays there. An item can ask for far more than its own size (history), so a whole batch is
+// too long a step.
 static bool route_batch(struct link_server *server, struct edge_link *edge, struct bytes *batch)
 {
 	uint64_t begun_ns = clock_mono_ns();
@@ -459,8 +459,8 @@ static void release(struct link_server *server, struct edge_link *edge, uint64_t
 	}
 }
 
-// Sends on of what the edge has missed, when most of what went before has left: a replay is not to make
-// an edge lag, nor to delay for long what is live in its other rooms.
+// Sends on of what the edge has missed, when most of what went before has left: a replay is not to
+// make an edge lag, nor to delay for long what is live in its other rooms.
 static void replay(struct link_server *server, struct edge_link *edge, uint64_t now_ms)
 {
 	if (edge->table != NULL && edge->conn != NULL && !edge->lagged &&
@@ -488,8 +488,8 @@ static void flush_edges(struct link_server *server)
 	}
 }
 
-// Back-pressure is decided here, where it is known who feeds whom: what comes next from the edge whose
-// BATCH is being routed waits until the edge that is behind has caught up.
+// Back-pressure is decided here, where it is known who feeds whom: what comes next from the edge
+// whose BATCH is being routed waits until the edge that is behind has caught up.
 void link_server_append(void *arg, struct table_edge *table, struct bytes element)
 {
 	struct link_server *server = arg;
@@ -890,8 +890,8 @@ static void trim_edges(struct link_server *server)
 	}
 }
 
-// After the time in which the last router would have forgotten an edge that is silent, it is no longer
-// waited for.
+// After the time in which the last router would have forgotten an edge that is silent, it is no
+// longer waited for.
 static void watch_settling(struct link_server *server, uint64_t now_ms)
 {
 	struct settling *settling = &server->route->settling;

@@ -1,6 +1,6 @@
 // How many tokens a core can check. For each algorithm the edge's own auth_verify() goes over 2,000
-// distinct tokens again and again; what is told is checks a second of this thread's user time, so that
-// other programs on the machine do not show. Keys are made anew each time.
+// distinct tokens again and again; what is told is checks a second of this thread's user time, so
+// that other programs on the machine do not show. Keys are made anew each time.
 //
 //     auth-bench [ALG]...
 //

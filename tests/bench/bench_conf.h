@@ -27,8 +27,8 @@ struct bench_conf {
 	char *prefix; // of rooms and users
 	uint64_t seed;
 
-	// As given; after bench_conf_load() as they are: clients in blocks of `members` in `rooms` rooms,
-	// the first `publishers` of all publish.
+	// As given; after bench_conf_load() as they are: clients in blocks of `members` in `rooms`
+	// rooms, the first `publishers` of all publish.
 	uint64_t clients;
 	uint64_t rooms;
 	uint64_t members;
@@ -52,7 +52,7 @@ struct bench_conf {
 
 const char *bench_mode_name(enum bench_mode mode);
 
-// Reads `weir-bench MODE [options]` into the zeroed `conf`. Returns true to run; else `*status` is how
-// to exit.
+// Reads `weir-bench MODE [options]` into the zeroed `conf`. Returns true to run; else `*status` is
+// how to exit.
 bool bench_conf_load(struct bench_conf *conf, int argc, char **argv, int *status);
 void bench_conf_fini(struct bench_conf *conf);

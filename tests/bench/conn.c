@@ -1,8 +1,8 @@
 // The client's CPU is the server's loss when both share a machine, so everything here is done per
-// batch: one epoll_wait() for up to a thousand sockets, one recv() of up to 64 KiB each into a buffer
-// that all share, every whole frame in it handled in place, and one send() per connection for all that
-// the handling produced. Only what is left of a frame is copied, into a buffer that the connection
-// owns just as long; an idle connection owns no buffer at all.
+// batch: one epoll_wait() for up to a thousand sockets, one recv() of up to 64 KiB each into a
+// buffer that all share, every whole frame in it handled in place, and one send() per connection
+// for all that the handling produced. Only what is left of a frame is copied, into a buffer that
+// the connection owns just as long; an idle connection owns no buffer at all.
 //
 // A connection ends in one place, finish(), whoever found out; the socket is closed there and the
 // buffers are freed. So callbacks may end the connection they are called for, and every loop over
@@ -11,8 +11,8 @@
 // A failed send() ends nothing: if the peer has said why it closed, that is still in our receive
 // buffer, and the read that finds it, or finds the end, comes next.
 //
-// Refuses to know: rooms, JSON, who reconnects when. Rejected: edge-triggered events (a read that does
-// not fill 64 KiB has almost always emptied the socket) and io_uring (not everywhere allowed).
+// Refuses to know: rooms, JSON, who reconnects when. Rejected: edge-triggered events (a read that
+// does not fill 64 KiB has almost always emptied the socket) and io_uring (not everywhere allowed).
 
 #include "tests/bench/conn.h"
 
@@ -191,8 +191,8 @@ static void on_close(struct wire *w, struct conn *c, struct bytes payload)
 		buf_append_bytes(&c->close_reason, bytes_from(payload, 2));
 	}
 	if (c->state == CONN_OPEN) {
-		// The socket is the server's to close (RFC 6455 section 7.1.1), so that our ports are
-		// free at once.
+		// The socket is the server's to close (RFC 6455 section 7.1.1), so that our ports
+		// are free at once.
 		conn_close(w, c, c->close_code != WS_CLOSE_NO_STATUS ? c->close_code : 0);
 		w->events->closing(w->arg, c);
 	}

@@ -88,19 +88,19 @@ struct wire {
 	uint64_t wake_ns; // 0: the timer is off
 };
 
-// With `tls` all connections speak it, with `deflate` all agree on compression, or are broken. Returns 0
-// or -errno.
+// With `tls` all connections speak it, with `deflate` all agree on compression, or are broken.
+// Returns 0 or -errno.
 MUST_CHECK int wire_init(struct wire *w, const struct conn_events *events, void *arg,
 	struct rng *rng, bool tls, bool deflate);
 void wire_fini(struct wire *w);
-// Writes what has gathered, waits up to `timeout_ms` or until wire_wake_at() for something to happen,
-// and handles it.
+// Writes what has gathered, waits up to `timeout_ms` or until wire_wake_at() for something to
+// happen, and handles it.
 void wire_turn(struct wire *w, int timeout_ms);
 // The next turns return at `at_ns` at the latest; 0: no such time.
 void wire_wake_at(struct wire *w, uint64_t at_ns);
 
-// Connects `c`, which has no socket; `source` is NULL for any. Returns 0, or -errno if there is nothing
-// to wait for; later failures are told by ended().
+// Connects `c`, which has no socket; `source` is NULL for any. Returns 0, or -errno if there is
+// nothing to wait for; later failures are told by ended().
 MUST_CHECK int conn_open(struct wire *w, struct conn *c, const struct net_addr *addr,
 	const char *host, const struct net_addr *source, struct bytes target);
 // Queues a text message on a CONN_OPEN connection.
@@ -109,6 +109,6 @@ void conn_send(struct wire *w, struct conn *c, struct bytes message);
 size_t conn_queued(const struct conn *c);
 // Begins the closing handshake; harmless if it is under way.
 void conn_close(struct wire *w, struct conn *c, unsigned code);
-// Drops the socket and tells ended() the reason, or how the server had closed before; harmless without
-// a socket.
+// Drops the socket and tells ended() the reason, or how the server had closed before; harmless
+// without a socket.
 void conn_abort(struct wire *w, struct conn *c, struct bytes reason);

@@ -2,14 +2,14 @@
 //
 //     count-instructions OPERATION N
 //
-// Two runs, one with twice the N of the other, differ by what N operations cost; starting and ending
-// are in both (instructions.py does that, under valgrind). Nothing here depends on time or chance: the
-// clock stands still, clients are socket pairs, and getrandom() below gives every run the same hash
-// keys. What the kernel does is not counted, nor is it of ours.
+// Two runs, one with twice the N of the other, differ by what N operations cost; starting and
+// ending are in both (instructions.py does that, under valgrind). Nothing here depends on time or
+// chance: the clock stands still, clients are socket pairs, and getrandom() below gives every run
+// the same hash keys. What the kernel does is not counted, nor is it of ours.
 //
-// The edge's operations run a real worker on the bench of the unit tests, so they contain the client's
-// few instructions as well; the router's feed the routing core with decoded items. Tokens are left out:
-// their cost is OpenSSL's (auth-bench has it).
+// The edge's operations run a real worker on the bench of the unit tests, so they contain the
+// client's few instructions as well; the router's feed the routing core with decoded items. Tokens
+// are left out: their cost is OpenSSL's (auth-bench has it).
 
 #include <stdio.h>
 #include <sys/random.h>

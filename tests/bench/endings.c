@@ -1,5 +1,6 @@
 // A short table searched from the front: there are a handful of causes in any run, and each costs a
-// connection or a refusal. A server that gives every close a text of its own fills the table, no more.
+// connection or a refusal. A server that gives every close a text of its own fills the table, no
+// more.
 
 #include "tests/bench/endings.h"
 

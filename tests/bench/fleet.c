@@ -1,11 +1,11 @@
-// A client is a connection, a room and a judge, and moves through few states: queued, joining, joined,
-// and then leaving, away or gone. Every move is made in set_state(), which keeps the counts, so that
-// "all have joined" is a comparison and not a walk.
+// A client is a connection, a room and a judge, and moves through few states: queued, joining,
+// joined, and then leaving, away or gone. Every move is made in set_state(), which keeps the
+// counts, so that "all have joined" is a comparison and not a walk.
 //
-// Connections are opened from the queue only, between turns of the wire: a few hundred at a time are
-// under way at most, which is what listen backlogs bear, or as many a second as option connect-rate
-// says. Who comes back after a close stands in the same queue, behind the delay that the close
-// advised.
+// Connections are opened from the queue only, between turns of the wire: a few hundred at a time
+// are under way at most, which is what listen backlogs bear, or as many a second as option
+// connect-rate says. Who comes back after a close stands in the same queue, behind the delay that
+// the close advised.
 //
 // All judging happens here as messages arrive: order and repeats by the client's judge, identity by
 // the ledger, the sender's own order by what was placed last, and that a sender hears its message
@@ -370,8 +370,8 @@ static void note_room(struct room *room, uint64_t epoch, uint64_t seq)
 	room->last = seq > room->last ? seq : room->last;
 }
 
-// A publish of ours has its place in the room's order: at its first sighting it must lie behind what
-// the same sender had published before.
+// A publish of ours has its place in the room's order: at its first sighting it must lie behind
+// what the same sender had published before.
 static void place(struct fleet *f, struct publish *p, uint64_t epoch, uint64_t seq)
 {
 	bool news;

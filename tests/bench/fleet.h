@@ -1,5 +1,5 @@
-// The clients: connects them, keeps each in its room, and judges all that they hear. What is published
-// when is the load's affair.
+// The clients: connects them, keeps each in its room, and judges all that they hear. What is
+// published when is the load's affair.
 #pragma once
 
 #include <stdbool.h>

@@ -2,8 +2,8 @@
 // into 2^HIST_SUB_BITS equal steps. So the error is a share of the value, as wide as a latency's
 // digits are meaningful, and adding is a count of leading zeros and two shifts.
 //
-// Quantiles answer with the upper end of a step, never with a value below the true one: a report may
-// look 1.6 % worse than it was, not better. The maximum is kept apart and is exact.
+// Quantiles answer with the upper end of a step, never with a value below the true one: a report
+// may look 1.6 % worse than it was, not better. The maximum is kept apart and is exact.
 //
 // Rejected: keeping all values and sorting them (a minute of fan-out is tens of millions), and the
 // histogram of common/metrics.h, whose sixteen buckets are made for graphs over weeks.

@@ -17,6 +17,6 @@ struct hist {
 };
 
 void hist_add(struct hist *h, uint64_t value);
-// The smallest recorded value that at least `share` (0 to 1) of all values do not exceed, rounded up
-// to the end of its step; 0 if nothing was recorded.
+// The smallest recorded value that at least `share` (0 to 1) of all values do not exceed, rounded
+// up to the end of its step; 0 if nothing was recorded.
 uint64_t hist_quantile(const struct hist *h, double share);

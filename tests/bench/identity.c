@@ -1,6 +1,6 @@
-// With a key each client is a user of its own, and its token is made when it connects: the server pays
-// what it pays in production, a signature to check for each, and nothing is kept here. Tokens from a
-// file are for servers whose key is not at hand.
+// With a key each client is a user of its own, and its token is made when it connects: the server
+// pays what it pays in production, a signature to check for each, and nothing is kept here. Tokens
+// from a file are for servers whose key is not at hand.
 
 #include "tests/bench/identity.h"
 

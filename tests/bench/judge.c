@@ -1,11 +1,11 @@
 // The last seq and a word of bits behind it, as a receiver of IPsec keeps it against replays (RFC
-// 4303 section 3.4.3). A message further on than the next leaves a hole, counted as lost at once; if
-// it turns up after all it was not lost but late. What is further back than the word reaches cannot be
-// told from a repeat and counts as one: either is a fault.
+// 4303 section 3.4.3). A message further on than the next leaves a hole, counted as lost at once;
+// if it turns up after all it was not lost but late. What is further back than the word reaches
+// cannot be told from a repeat and counts as one: either is a fault.
 //
-// Knows no room and no client, only numbers; who is asked about an end or a closed connection decides
-// what it means. A gap that the server announces is no fault of order, but it is counted, since a
-// benchmark that lost messages politely still lost them.
+// Knows no room and no client, only numbers; who is asked about an end or a closed connection
+// decides what it means. A gap that the server announces is no fault of order, but it is counted,
+// since a benchmark that lost messages politely still lost them.
 //
 // Rejected: a set of all seqs per member. It would be exact at any distance and cost the generator
 // its caches at 10,000 members.

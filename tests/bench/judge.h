@@ -20,8 +20,8 @@ uint64_t judge_epoch(struct bytes text);
 // Joined without a position to continue from, or told that it is of no use any more: what lies
 // between is announced as missing.
 void judge_start(struct judge *j, struct tally *t, uint64_t epoch, uint64_t seq);
-// The server has continued from the position: after the messages it sent along, all up to `seq` must
-// have come.
+// The server has continued from the position: after the messages it sent along, all up to `seq`
+// must have come.
 void judge_recovered(struct judge *j, struct tally *t, uint64_t seq);
 // A message. False if it came before.
 bool judge_delivery(struct judge *j, struct tally *t, uint64_t epoch, uint64_t seq);

@@ -1,17 +1,17 @@
-// A ring indexed by the publish number, which the sender writes into its own field and finds in every
-// delivery. So a delivery costs one look at one place, and neither a time stamp nor the sender's name
-// has to travel in the message.
+// A ring indexed by the publish number, which the sender writes into its own field and finds in
+// every delivery. So a delivery costs one look at one place, and neither a time stamp nor the
+// sender's name has to travel in the message.
 //
-// The number is `mark << LEDGER_NUMBER_BITS | count`, below 2^53 so that it survives any JSON reader.
-// The mark is the run's own: what another run left in a room's history, or publishes beside us, is
-// recognised as foreign.
+// The number is `mark << LEDGER_NUMBER_BITS | count`, below 2^53 so that it survives any JSON
+// reader. The mark is the run's own: what another run left in a room's history, or publishes beside
+// us, is recognised as foreign.
 //
 // `in_flight` counts deliveries, not messages. Each publish holds as many as its room has members
 // present and gives them back one by one as they arrive, or all that are left when it is refused or
 // overdue, or when somebody leaves the room. So a closed loop goes on while clients are away.
 //
-// Together with the judge, which sees each (member, room) by seq, this is complete: no seq comes twice
-// or is missing there, and no publish has two seqs here.
+// Together with the judge, which sees each (member, room) by seq, this is complete: no seq comes
+// twice or is missing there, and no publish has two seqs here.
 //
 // Rejected: asking every member for every number. It would be a bit per member and message; the two
 // cheaper questions have the same answer.
@@ -79,8 +79,8 @@ static bool answer(struct ledger *l, struct publish *p, enum publish_state state
 	return true;
 }
 
-// Counts what a publish came to, once it leaves the ring. What was sequenced but did not arrive is not
-// counted here: the members' own judges miss it.
+// Counts what a publish came to, once it leaves the ring. What was sequenced but did not arrive is
+// not counted here: the members' own judges miss it.
 static void settle(struct ledger *l, struct publish *p, bool session_ended)
 {
 	struct tally *t = l->tally;

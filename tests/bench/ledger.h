@@ -62,7 +62,8 @@ void ledger_init(struct ledger *l, uint64_t seed, struct tally *tally);
 void ledger_fini(struct ledger *l);
 
 // Notes a publish that is about to be written: `expected` members are to get it, `present` of them
-// (one at least) now, and the others when they are back. Borrowed until LEDGER_RING more were added.
+// (one at least) now, and the others when they are back. Borrowed until LEDGER_RING more were
+// added.
 struct publish *ledger_add(struct ledger *l, uint64_t intended_ns, struct origin origin,
 	uint32_t expected, uint32_t present);
 // NULL for what this run did not publish, or too long ago.
@@ -76,14 +77,15 @@ void ledger_delivered(struct ledger *l, struct publish *p);
 void ledger_acked(struct ledger *l, struct publish *p);
 // `unknown`: it may have been published all the same.
 void ledger_refused(struct ledger *l, struct publish *p, bool unknown);
-// Gives back the window of what was intended before `before_ns` and is still not complete, so that one
-// lost message does not stop a closed loop. It is still waited for otherwise.
+// Gives back the window of what was intended before `before_ns` and is still not complete, so that
+// one lost message does not stop a closed loop. It is still waited for otherwise.
 void ledger_expire(struct ledger *l, uint64_t before_ns);
-// The same for all of a room of which a member has left: nobody knows which of it that member had got.
+// The same for all of a room of which a member has left: nobody knows which of it that member had
+// got.
 void ledger_release_room(struct ledger *l, uint32_t room);
 
-// At the end: counts what was never answered. `session_of` tells the present session of a publisher;
-// a publish of an earlier one may have been lost with its connection.
+// At the end: counts what was never answered. `session_of` tells the present session of a
+// publisher; a publish of an earlier one may have been lost with its connection.
 typedef uint32_t ledger_session_fn(void *arg, uint32_t publisher);
 void ledger_close(struct ledger *l, ledger_session_fn *session_of, void *arg);
 // True while an answer or a delivery is still to come.

@@ -1,12 +1,12 @@
 // Measures the edge-router link with what really travels on it: protobuf items, routed by the real
-// tables, over the real window. The router runs in a child process (forked before anything of NNG is
-// touched), the edges in this one, each a router_link with one worker thread.
+// tables, over the real window. The router runs in a child process (forked before anything of NNG
+// is touched), the edges in this one, each a router_link with one worker thread.
 //
 //     link-bench up   EDGES BATCH SECONDS   each edge publishes to a room that only it is in
 //     link-bench down EDGES BATCH SECONDS   edge 0 publishes to one room, every edge has a member
 //
-// Prints one line: items routed and delivered a second, router CPU (user + system) per item, the cores
-// it had, its peak memory. BATCH items are flushed at once.
+// Prints one line: items routed and delivered a second, router CPU (user + system) per item, the
+// cores it had, its peak memory. BATCH items are flushed at once.
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
 // Closed loop: as many deliveries are kept in flight as the window says, so the server is asked for
 // all it can give, and its latency is that of a full pipe. Open loop: message k is due at start +
-// k/rate, whatever has become of those before it, and its latency counts from there. If the server, or
-// this program, stalls, every message due meanwhile has waited for its share of the stall; a generator
-// that only times what it managed to send would hide it (coordinated omission).
+// k/rate, whatever has become of those before it, and its latency counts from there. If the server,
+// or this program, stalls, every message due meanwhile has waited for its share of the stall; a
+// generator that only times what it managed to send would hide it (coordinated omission).
 //
 // Publishers take turns in one shuffled order, so that consecutive messages fall on different rooms
-// and edges. Whoever cannot publish just now is passed over and comes again. If nobody can, a closed
-// loop waits, and in an open loop the message stays due.
+// and edges. Whoever cannot publish just now is passed over and comes again. If nobody can, a
+// closed loop waits, and in an open loop the message stays due.
 //
 // In mode echo a client is to wait for its own message; it gets its next turn when the ledger says
 // that the last one left the window.

@@ -21,6 +21,6 @@ struct load {
 
 void load_init(struct load *load, struct fleet *fleet, uint64_t start_ns);
 void load_fini(struct load *load);
-// Publishes what fits the window, or is due, but not what is due after `until_ns`. Returns when to be
-// called again at the latest, 0 if only an event can change anything.
+// Publishes what fits the window, or is due, but not what is due after `until_ns`. Returns when to
+// be called again at the latest, 0 if only an event can change anything.
 uint64_t load_pump(struct load *load, uint64_t until_ns);

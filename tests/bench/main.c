@@ -1,6 +1,6 @@
 // weir-bench: a run from its options to its exit status. Its phases: connect everybody, warm up,
-// measure, wait for what is still under way, close, report. Idle and churn are the same run without a
-// load; in churn the clients come and go by themselves.
+// measure, wait for what is still under way, close, report. Idle and churn are the same run without
+// a load; in churn the clients come and go by themselves.
 //
 // SIGINT and SIGTERM end the phase under way; the figures so far are reported all the same.
 

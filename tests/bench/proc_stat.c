@@ -1,7 +1,7 @@
-// CPU time comes from /proc/PID/stat: in ticks of 10 ms, but the kernel scales it to the nanoseconds
-// it has really accounted, so over seconds it is exact enough. Memory comes from smaps_rollup, the
-// only place that tells the proportional share; reading it makes the kernel walk the page tables,
-// which is why it is read before and after a run and never during one.
+// CPU time comes from /proc/PID/stat: in ticks of 10 ms, but the kernel scales it to the
+// nanoseconds it has really accounted, so over seconds it is exact enough. Memory comes from
+// smaps_rollup, the only place that tells the proportional share; reading it makes the kernel walk
+// the page tables, which is why it is read before and after a run and never during one.
 
 #include "tests/bench/proc_stat.h"
 
@@ -35,8 +35,8 @@ static int read_file(int pid, const char *name, char out[FILE_MAX])
 	return error;
 }
 
-// proc(5): "PID (NAME) STATE ...", where the name may itself hold blanks and brackets. System time is
-// the word after the user's.
+// proc(5): "PID (NAME) STATE ...", where the name may itself hold blanks and brackets. System time
+// is the word after the user's.
 int proc_stat_parse(const char *text, struct proc_stat *out)
 {
 	const char *name = strchr(text, '(');

@@ -1,5 +1,5 @@
-// What a server's clients say to it and hear from it, as a small table, so that the same fleet and the
-// same judges can be let loose on another server.
+// What a server's clients say to it and hear from it, as a small table, so that the same fleet and
+// the same judges can be let loose on another server.
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +20,8 @@ enum incoming_kind {
 	INCOMING_BROKEN, // unreadable
 };
 
-// One message from the server. Spans borrow from it; what a message does not say is 0, false, empty.
+// One message from the server. Spans borrow from it; what a message does not say is 0, false,
+// empty.
 struct incoming {
 	enum incoming_kind kind;
 	struct bytes room; // as sent, without quotes
@@ -50,17 +51,18 @@ struct advice {
 
 struct bench_protocol {
 	const char *name;
-	// Messages have a place in their room's order, told with each delivery and in the publisher's ack.
-	// Without that, what is judged is only whether each came to each member.
+	// Messages have a place in their room's order, told with each delivery and in the
+	// publisher's ack. Without that, what is judged is only whether each came to each member.
 	bool sequenced;
 	// The target of the upgrade request, the token (empty: none) included.
 	void (*target)(struct buf *out, struct bytes token);
-	// Joins `room` (a plain ASCII name), from `since` on if it is given; answered with number 0.
+	// Joins `room` (a plain ASCII name), from `since` on if it is given; answered with number
+	// 0.
 	void (*join)(struct buf *out, const char *room, struct position since);
 	// Publishes message `number` to `room`, `size` bytes in all unless it needs more.
 	void (*publish)(struct buf *out, const char *room, uint64_t number, size_t size);
-	// Takes the next message off the front of what one WebSocket message carried; false at its end.
-	// NULL: it is one.
+	// Takes the next message off the front of what one WebSocket message carried; false at its
+	// end. NULL: it is one.
 	bool (*take)(struct bytes *frame, struct bytes *message);
 	// Reads one message.
 	void (*read)(struct bytes message, struct incoming *in);

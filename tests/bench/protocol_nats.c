@@ -1,9 +1,9 @@
 // NATS as a further server: its text protocol, in frames of its WebSocket listener. A room is a
 // subject, joining is a subscription and a PING whose PONG says that it is in force.
 //
-// Plain NATS gives a message no place in an order and does not answer a publish, so of what the clients
-// judge only this is left: has each message come to each member. The server's own PINGs are not
-// answered; they come every two minutes, and no run is so long.
+// Plain NATS gives a message no place in an order and does not answer a publish, so of what the
+// clients judge only this is left: has each message come to each member. The server's own PINGs are
+// not answered; they come every two minutes, and no run is so long.
 
 #include <stdio.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 // Weir's client protocol (proto/client.md) as far as a load generator speaks it.
 //
-// Incoming messages are walked member by member, without checking what is stepped over, only until all
-// is known that a message of its kind can tell: the padding behind the publish number is never looked
-// at. The walk is bounded by the message, a broken one is reported, never followed.
+// Incoming messages are walked member by member, without checking what is stepped over, only until
+// all is known that a message of its kind can tell: the padding behind the publish number is never
+// looked at. The walk is bounded by the message, a broken one is reported, never followed.
 //
 // Rejected: searching for `"seq":` with memmem(). It is no faster, since the member stands in the
-// first 200 bytes, and it would find a field of that name inside somebody's nested object. Rejected as
-// well: common/json_scan.h, which validates every byte; the servers' tests do that.
+// first 200 bytes, and it would find a field of that name inside somebody's nested object. Rejected
+// as well: common/json_scan.h, which validates every byte; the servers' tests do that.
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 // The same figures twice, for people and for programs. Counts are of the whole run, from the first
 // connection on; rates, CPU and latencies are of the measured time only.
 //
-// The unit of work that CPU is divided by is what the mode is about: a delivery, or in churn a whole
-// connection. Memory per connection divides the growth of a process by all connections of the run: the
-// sum over all edges is then the price of a connection, however they were spread.
+// The unit of work that CPU is divided by is what the mode is about: a delivery, or in churn a
+// whole connection. Memory per connection divides the growth of a process by all connections of the
+// run: the sum over all edges is then the price of a connection, however they were spread.
 
 #include "tests/bench/report.h"
 

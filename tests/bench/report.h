@@ -38,8 +38,8 @@ struct report {
 	bool interrupted;
 };
 
-// True if all is well: nothing lost, repeated, out of order or astray, everybody connected; what the
-// server announced as missing, and closed connections, only with option reconnect.
+// True if all is well: nothing lost, repeated, out of order or astray, everybody connected; what
+// the server announced as missing, and closed connections, only with option reconnect.
 bool report_is_clean(const struct report *r);
 void report_print(const struct report *r, FILE *out);
 void report_print_json(const struct report *r, FILE *out);

@@ -1,5 +1,5 @@
-// A small seeded generator (splitmix64; Steele, Lea, Flood 2014): masks, nonces, who publishes next,
-// how long to wait. Nothing here is a secret.
+// A small seeded generator (splitmix64; Steele, Lea, Flood 2014): masks, nonces, who publishes
+// next, how long to wait. Nothing here is a secret.
 #pragma once
 
 #include <stdint.h>

@@ -1,17 +1,18 @@
-// How much state the router's core bears, and what it costs: 1,000,000 memberships (100,000 rooms of
-// ten), said by two edges as items, and the death of a third edge with 100,000 members more.
+// How much state the router's core bears, and what it costs: 1,000,000 memberships (100,000 rooms
+// of ten), said by two edges as items, and the death of a third edge with 100,000 members more.
 //
 //     state-bench [DIVISOR]     a DIVISOR of 100 does a hundredth of it: to see that it works
 //
 // What it prints, and what was promised of it:
-//     bytes a membership     <= 64     what the heap grew by while existing clients joined existing rooms
+//     bytes a membership     <= 64     growth of the heap while clients joined existing rooms
 //     joins/s                >= 300000 item in, Joined out, of this thread's CPU time
-//     the lost edge is gone after <= 200 ms of work, in steps of <= 5 ms between which others are served
+//     the lost edge is gone after <= 200 ms of work, in steps of <= 5 ms, others between them
 //
-// The last is measured twice: with nobody listening, and with a member of each room on each edge who
-// hears of users that go. Steps are as the router takes them (link_server.c: 2 ms, 64 at a time). The
-// figures of time are CPU time, so that a busy machine shows less in them; memory is counted by the
-// allocator and does not vary. The exit status says whether the promises hold; with a DIVISOR only memory's.
+// The last is measured twice: with nobody listening, and with a member of each room on each edge
+// who hears of users that go. Steps are as the router takes them (link_server.c: 2 ms, 64 at a
+// time). The figures of time are CPU time, so that a busy machine shows less in them; memory is
+// counted by the allocator and does not vary. The exit status says whether the promises hold; with
+// a DIVISOR only memory's.
 //
 // Refuses to know sockets and threads: link-bench has those.
 
@@ -105,8 +106,8 @@ static void join(struct bench *b, unsigned edge, unsigned client, unsigned room,
 
 // ---- what is measured
 
-// The clients' own rooms lie far apart, so that a join finds nothing in the cache that the one before
-// has brought there.
+// The clients' own rooms lie far apart, so that a join finds nothing in the cache that the one
+// before has brought there.
 static unsigned room_of(const struct bench *b, unsigned client, unsigned i)
 {
 	return (client + i * (b->n_rooms / MEMBERS + 1)) % b->n_rooms;

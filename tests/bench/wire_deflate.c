@@ -1,6 +1,6 @@
-// Written without the server's inflater, as the rest of this client is: what they agreed on wrongly,
-// neither would notice. The window is of 15 bits, since a server may use all of what it was not asked to
-// do without.
+// Written without the server's inflater, as the rest of this client is: what they agreed on
+// wrongly, neither would notice. The window is of 15 bits, since a server may use all of what it
+// was not asked to do without.
 
 #include "tests/bench/wire_deflate.h"
 

@@ -1,5 +1,6 @@
-// OpenSSL on the descriptor itself: the client's buffers and system calls are not what is measured, so
-// the simplest way will do. The server has another (edge/tls/tls_stream.c), which this one tests.
+// OpenSSL on the descriptor itself: the client's buffers and system calls are not what is measured,
+// so the simplest way will do. The server has another (edge/tls/tls_stream.c), which this one
+// tests.
 
 #include "tests/bench/wire_tls.h"
 
@@ -63,7 +64,8 @@ static ssize_t failed(const SSL *ssl, int result)
 	}
 }
 
-// Goes on as long as a whole record fits, so that OpenSSL keeps nothing that no event would tell of.
+// Goes on as long as a whole record fits, so that OpenSSL keeps nothing that no event would tell
+// of.
 ssize_t wire_tls_recv(struct ssl_st *ssl, void *data, size_t len)
 {
 	size_t got = 0;

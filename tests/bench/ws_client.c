@@ -1,7 +1,7 @@
 // Bytes to meaning and back, no socket and no state. The server has this code in mirror image
-// (edge/ws/ws_frame.c, edge/http/http_upgrade.c); it is written a second time on purpose: a generator that
-// shared it would agree with the server on the server's mistakes. Only the names of the opcodes are
-// taken from there.
+// (edge/ws/ws_frame.c, edge/http/http_upgrade.c); it is written a second time on purpose: a
+// generator that shared it would agree with the server on the server's mistakes. Only the names of
+// the opcodes are taken from there.
 //
 // Strict about what a server must not do (masking, extensions nobody offered, long forms of short
 // lengths), because this client also stands witness in the tests.

@@ -1,5 +1,5 @@
-// The client's side of RFC 6455 as pure functions: opening handshake, masked frames out, the headers
-// of a server's frames in.
+// The client's side of RFC 6455 as pure functions: opening handshake, masked frames out, the
+// headers of a server's frames in.
 #pragma once
 
 #include <stdbool.h>
@@ -38,7 +38,8 @@ struct ws_incoming {
 	uint64_t payload_len;
 };
 // Decodes the header at the start of `data`. Returns 0, 1 when more bytes are needed, -EBADMSG for
-// what no server may send to a client with no extension but permessage-deflate, if `deflate` is set.
+// what no server may send to a client with no extension but permessage-deflate, if `deflate` is
+// set.
 MUST_CHECK int ws_client_decode(struct bytes data, bool deflate, struct ws_incoming *frame);
 
 // Appends one whole frame. `mask` must be unpredictable only where an intermediary could be fooled

@@ -2,8 +2,8 @@
 // build, calls with an input; an invariant that does not hold is a failed CHECK.
 //
 // Parsers that are fed in pieces take the sizes from the input: its first byte says how many size
-// bytes follow (0-15), a size byte s means s + 1 bytes, and they are used in turn, over and over. No
-// sizes means one byte at a time.
+// bytes follow (0-15), a size byte s means s + 1 bytes, and they are used in turn, over and over.
+// No sizes means one byte at a time.
 #pragma once
 
 #include <stddef.h>

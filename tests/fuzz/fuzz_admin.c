@@ -1,9 +1,9 @@
 // Whatever comes over the admin socket is answered: a request by a reply that any protobuf library
-// reads, whose texts are UTF-8 and whose JSON is JSON, within its size; and weirctl prints that reply,
-// or one that no router made, as lines that do not command a terminal.
+// reads, whose texts are UTF-8 and whose JSON is JSON, within its size; and weirctl prints that
+// reply, or one that no router made, as lines that do not command a terminal.
 //
-// The first byte chooses. Even: a Request, run against a small router, page after page. Odd: a Reply, for
-// weirctl to print.
+// The first byte chooses. Even: a Request, run against a small router, page after page. Odd: a
+// Reply, for weirctl to print.
 
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
-// A file of options, read with the tables of both programs. What loads is printed as a file that loads
-// as the same; what does not is answered by one clean line, and leaves nothing behind. A text after the
-// first byte 0xff, which no file may hold, is what the file has become when it is read again: what is
-// not reloadable stays.
+// A file of options, read with the tables of both programs. What loads is printed as a file that
+// loads as the same; what does not is answered by one clean line, and leaves nothing behind. A text
+// after the first byte 0xff, which no file may hold, is what the file has become when it is read
+// again: what is not reloadable stays.
 //
-// The first byte chooses the program. The command line names what hardly a file would: a key, without
-// which no edge starts, and the admin socket, whose default makes a folder.
+// The first byte chooses the program. The command line names what hardly a file would: a key,
+// without which no edge starts, and the admin socket, whose default makes a folder.
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,9 +1,10 @@
 // A worker with two clients, and a router that may say anything an item can hold. It is taken or
-// refused, never more; the clients get whole frames, and when they have gone nothing of theirs is left.
+// refused, never more; the clients get whole frames, and when they have gone nothing of theirs is
+// left.
 //
-// The bits of the first byte choose what the clients have asked, so that there are requests to answer.
-// Then come elements of a BATCH, as on the wire; a byte below the tag of an element hands over what
-// has gathered, and its bits say whether a client goes or a new session begins as well.
+// The bits of the first byte choose what the clients have asked, so that there are requests to
+// answer. Then come elements of a BATCH, as on the wire; a byte below the tag of an element hands
+// over what has gathered, and its bits say whether a client goes or a new session begins as well.
 
 #include <signal.h>
 

@@ -2,9 +2,10 @@
 // edge; and whatever is claimed under a good signature, an accepted identity keeps its bounds.
 //
 // The first byte says how the rest becomes a token: 0: it is one; else it is a header and, behind a
-// newline, a payload, signed by one of the rows of `signers`, so that the claims are reached. The last
-// of these is nobody the edge knows. Signatures by HMAC can be made again, and must be the very same
-// text; the others are made with keys of this run, so what the input holds can be none of theirs.
+// newline, a payload, signed by one of the rows of `signers`, so that the claims are reached. The
+// last of these is nobody the edge knows. Signatures by HMAC can be made again, and must be the
+// very same text; the others are made with keys of this run, so what the input holds can be none of
+// theirs.
 
 #include <stdio.h>
 #include <stdlib.h>

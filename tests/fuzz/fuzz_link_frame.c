@@ -2,10 +2,11 @@
 //
 // Even: the rest, behind chunk sizes, is a stream, and its frames are the same however it is cut.
 //
-// Odd: the rest is what a peer says after it has got through the checksum and the key, which no fuzzer
-// would find: frames of a type, a seq, an ack, a length and a body. They reach the session and what
-// unpacks their bodies. The session keeps its promises whatever they say: nothing is acknowledged
-// that was not sent, the window holds what it may and no more, what is taken in has no gap.
+// Odd: the rest is what a peer says after it has got through the checksum and the key, which no
+// fuzzer would find: frames of a type, a seq, an ack, a length and a body. They reach the session
+// and what unpacks their bodies. The session keeps its promises whatever they say: nothing is
+// acknowledged that was not sent, the window holds what it may and no more, what is taken in has no
+// gap.
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-// A header that grows: "more" up to some length, from there on one answer, whatever the cuts. One that
-// is read by exactly what it says is missing ends where the parser says it does. And whoever says
-// "PROXY" with the address of a client gets that address, and no other.
+// A header that grows: "more" up to some length, from there on one answer, whatever the cuts. One
+// that is read by exactly what it says is missing ends where the parser says it does. And whoever
+// says "PROXY" with the address of a client gets that address, and no other.
 
 #include <stdlib.h>
 #include <string.h>

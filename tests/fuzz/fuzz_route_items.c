@@ -1,10 +1,10 @@
-// A router and two edges that may say anything an item can hold. After each item the tables agree with
-// themselves, and all that the router says is what an edge takes: one whole item, no larger than a
-// frame.
+// A router and two edges that may say anything an item can hold. After each item the tables agree
+// with themselves, and all that the router says is what an edge takes: one whole item, no larger
+// than a frame.
 //
-// The first byte chooses the limits. Then come elements of a BATCH, as on the wire, and between them
-// single bytes below the tag of an element: their bits choose the edge that speaks next, let time
-// pass, and take the edge down and up again.
+// The first byte chooses the limits. Then come elements of a BATCH, as on the wire, and between
+// them single bytes below the tag of an element: their bits choose the edge that speaks next, let
+// time pass, and take the edge down and up again.
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-// Whatever a client offers, the answer keeps to what this server can do, and is itself an offer that
-// would be taken in the same words; and whether a list is one does not depend on who reads it. The
-// first byte chooses the windows.
+// Whatever a client offers, the answer keeps to what this server can do, and is itself an offer
+// that would be taken in the same words; and whether a list is one does not depend on who reads it.
+// The first byte chooses the windows.
 
 #include "common/check.h"
 #include "edge/ws/ws_offer.h"

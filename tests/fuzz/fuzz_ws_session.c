@@ -1,6 +1,6 @@
 // A client's stream gives the same events however it is cut, within the limits and the memory that
-// are promised. The first byte chooses the limits, and by its top bit whether compression was agreed on;
-// then come the chunk sizes.
+// are promised. The first byte chooses the limits, and by its top bit whether compression was
+// agreed on; then come the chunk sizes.
 
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
-// Preloaded into a server: what it closes last of NNG never comes back, as NNG 1.5 does now and then
-// by itself. Which call that is differs: the router closes its admin socket, the edge a dialer.
+// Preloaded into a server: what it closes last of NNG never comes back, as NNG 1.5 does now and
+// then by itself. Which call that is differs: the router closes its admin socket, the edge a
+// dialer.
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Rules for every text file: no notes to self, no path of somebody's machine, clean whitespace,
-executable exactly if it is a script, and nothing unexpected at the top of the tree."""
+C lines of 100 columns at most, executable exactly if it is a script, and nothing unexpected at the top of the tree."""
 
 import os
 import re
@@ -21,6 +21,9 @@ FORBIDDEN = {
     re.compile(r"(?<![\w.~-])/(home|Users|root|work|mnt)" r"/\w"): "a path of somebody's machine",
     re.compile(r"\b[A-Z]:\\" r"\w"): "a path of somebody's machine",
 }
+
+# clang-format keeps code to that but leaves comments alone.
+COLUMNS = 100
 
 BINARY_SUFFIXES = (".png", ".ico", ".woff2", ".der")
 
@@ -43,6 +46,8 @@ def check_content(name, data):
         where = f"{name}:{number}"
         if line != line.rstrip():
             complaints.append(f"{where}: white space at the end of the line")
+        if name.endswith((".c", ".h")) and len(line.expandtabs(8)) > COLUMNS:
+            complaints.append(f"{where}: longer than {COLUMNS} columns")
         for pattern, what in FORBIDDEN.items():
             if pattern.search(line):
                 complaints.append(f"{where}: {what}: {line.strip()[:80]}")

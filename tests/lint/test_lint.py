@@ -165,6 +165,12 @@ class Text(Planted):
                 self.plant("README.md", text)
                 self.assert_complaint(what)
 
+    def test_long_lines_of_c_are_noticed(self):
+        self.plant("common/x.c", "//" + "a" * 98 + "\n")
+        self.assertEqual(check_text.check(self.root), [])
+        self.plant("common/x.c", "\t//" + "a" * 91 + "\n")
+        self.assert_complaint("common/x.c:1: longer than 100 columns")
+
     def test_executable_bits_are_checked_both_ways(self):
         self.plant("README.md", "text\n", 0o755)
         self.assert_complaint("executable, but no script")

@@ -1,9 +1,9 @@
-// malloc(3) and its relatives, by those of glibc under their other names. Looking the real ones up with
-// dlsym() was rejected: it allocates, and so needs an allocator before there is one.
+// malloc(3) and its relatives, by those of glibc under their other names. Looking the real ones up
+// with dlsym() was rejected: it allocates, and so needs an allocator before there is one.
 //
-// A block is counted as live when it is handed out and as gone when it is freed, whoever does either,
-// so the difference over a piece of work is what it has kept. That is not the same as a leak: a
-// library's cache is kept too. So the caller warms caches up first and compares.
+// A block is counted as live when it is handed out and as gone when it is freed, whoever does
+// either, so the difference over a piece of work is what it has kept. That is not the same as a
+// leak: a library's cache is kept too. So the caller warms caches up first and compares.
 //
 // It refuses to know what is run and what is a good end: see torture.c and verify.c.
 

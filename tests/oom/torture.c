@@ -1,24 +1,24 @@
 // Preloaded into a program, this runs its main() many times over, each time in a process of its own
-// in which another allocation fails, and judges how each ended. So a unit test becomes a test of what
-// happens when memory runs out in the middle of it, and costs a fork each time instead of a start.
+// in which another allocation fails, and judges how each ended. So a unit test becomes a test of
+// what happens when memory runs out in the middle of it, and costs a fork each time instead of a
+// start.
 //
 // The first run has no failure, must succeed, and counts. Then the n-th allocation fails, for all
 // small n and a sample of the others that is the same each time, in turn alone and with all that
 // follow it. A run may end
 // - as without a failure, or with a failed assertion of the test: what was asked could not be done,
 //   and that was said,
-// - or by the words "out of memory" and exit code 1, which is how our programs end when they have no
-//   memory for what they cannot do without.
-// Anything else fails: a signal, another exit code behind these words, a CHECK of ours that took it for
-// a mistake in the program, no end at all.
+// - or by the words "out of memory" and exit code 1, which is how our programs end when they have
+//   no memory for what they cannot do without. Anything else fails: a signal, another exit code
+//   behind these words, a CHECK of ours that took it for a mistake in the program, no end at all.
 //
-// An assertion of the test ends the process, because what a test leaves behind when it stops half way
-// is its own: cmocka would go on with the next one among its threads and sockets. For the same reason
-// a CHECK in the test's own helpers counts as an assertion.
+// An assertion of the test ends the process, because what a test leaves behind when it stops half
+// way is its own: cmocka would go on with the next one among its threads and sockets. For the same
+// reason a CHECK in the test's own helpers counts as an assertion.
 //
-// In the environment, OOM_PROGRAM is the name of the program, since what it starts, or what starts it,
-// may inherit the preloading; OOM_RUNS is how many allocations fail. OOM_AT=N (with OOM_FOR_GOOD=1) runs
-// it once, as it is, under that one failure, for a debugger.
+// In the environment, OOM_PROGRAM is the name of the program, since what it starts, or what starts
+// it, may inherit the preloading; OOM_RUNS is how many allocations fail. OOM_AT=N (with
+// OOM_FOR_GOOD=1) runs it once, as it is, under that one failure, for a debugger.
 
 #include <dlfcn.h>
 #include <errno.h>

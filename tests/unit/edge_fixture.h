@@ -1,5 +1,5 @@
-// A worker by itself: its clients are socket pairs, its router is this file, and time stands still until
-// a test moves it. Include it from one file of the program.
+// A worker by itself: its clients are socket pairs, its router is this file, and time stands still
+// until a test moves it. Include it from one file of the program.
 #pragma once
 
 #include <errno.h>

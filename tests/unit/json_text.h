@@ -1,5 +1,5 @@
-// Whether a text is JSON, by the scanner that the product uses: it walks objects, so the text is made
-// the value of a member. That takes one of the levels that JSON_DEPTH_MAX allows.
+// Whether a text is JSON, by the scanner that the product uses: it walks objects, so the text is
+// made the value of a member. That takes one of the levels that JSON_DEPTH_MAX allows.
 #pragma once
 
 #include "common/json_scan.h"

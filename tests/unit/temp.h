@@ -1,5 +1,5 @@
-// Where a test puts files: under $TMPDIR, which tests/run makes and removes as a whole, so that a program
-// that a test lets die leaves nothing behind.
+// Where a test puts files: under $TMPDIR, which tests/run makes and removes as a whole, so that a
+// program that a test lets die leaves nothing behind.
 #pragma once
 
 #include <stdio.h>

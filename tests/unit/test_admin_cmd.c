@@ -8,8 +8,8 @@
 #include "router/ctl/weirctl_print.h"
 #include "tests/unit/test.h"
 
-// Commands over filled tables. Answers are compared as weirctl --json prints them, so names and order
-// of fields, a promise to scripts, stand here in full.
+// Commands over filled tables. Answers are compared as weirctl --json prints them, so names and
+// order of fields, a promise to scripts, stand here in full.
 
 enum {
 	NOW_MS = 10000,

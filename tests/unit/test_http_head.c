@@ -6,8 +6,8 @@
 #include "common/mem.h"
 #include "tests/unit/test.h"
 
-// Parses a copy of exactly that length, so that the sanitizer sees a byte read past it. The spans in
-// `head` are not valid afterwards.
+// Parses a copy of exactly that length, so that the sanitizer sees a byte read past it. The spans
+// in `head` are not valid afterwards.
 static int parse_exactly(struct bytes data, struct http_head *head)
 {
 	uint8_t *copy = xmemdup(data.data, data.len);
@@ -291,8 +291,8 @@ static void refuses_nul_wherever_it_stands(void **state)
 	}
 }
 
-// A request line of `line` bytes, then `n_fields` short fields after Host, then one field that brings
-// the whole head to `total` bytes if that is not 0.
+// A request line of `line` bytes, then `n_fields` short fields after Host, then one field that
+// brings the whole head to `total` bytes if that is not 0.
 static void build(struct buf *out, size_t line, size_t n_fields, size_t total)
 {
 	static const char version[] = " HTTP/1.1";

@@ -276,8 +276,8 @@ static void a_signature_by_curve_is_two_halves_of_full_length(void **state)
 	free(text);
 }
 
-// Halves with a leading zero and with the top bit set have to come through; the first kind comes once in
-// 128 signatures.
+// Halves with a leading zero and with the top bit set have to come through; the first kind comes
+// once in 128 signatures.
 static void every_shape_of_halves_verifies(void **state)
 {
 	(void)state;

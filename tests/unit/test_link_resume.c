@@ -1,7 +1,7 @@
-// An exhaustive explorer: every interleaving of a few frames each way, cuts, a lost answer, a restart
-// of either end, an edge forgotten. A state is reached by replaying its choices from the start, and
-// followed once. The windows and the resume decisions are the real ones; the wire, the hello and the
-// two applications are modelled here.
+// An exhaustive explorer: every interleaving of a few frames each way, cuts, a lost answer, a
+// restart of either end, an edge forgotten. A state is reached by replaying its choices from the
+// start, and followed once. The windows and the resume decisions are the real ones; the wire, the
+// hello and the two applications are modelled here.
 //
 // Also explored: bytes of the old connection that are read after the new one was made (`late`).
 //

@@ -102,7 +102,8 @@ static void agrees_with_a_naive_model_under_random_operations(void **state)
 	map_init(&m, item_key);
 	uint32_t seed = 1;
 	for (size_t step = 0; step < N_STEPS; step++) {
-		// The live range swells and ebbs, so that the table grows and shrinks again and again.
+		// The live range swells and ebbs, so that the table grows and shrinks again and
+		// again.
 		size_t range = 1 + step % 3000 * N_ITEMS / 3000;
 		size_t i = next_random(&seed) % N_ITEMS;
 		bool want = i < range && next_random(&seed) % 4 > 0;

@@ -38,7 +38,8 @@ static struct bytes of(struct text text)
 	return bytes_make(text.data, text.len);
 }
 
-// Each shorter part of it is asked for more, or refused like the whole; more behind it changes nothing.
+// Each shorter part of it is asked for more, or refused like the whole; more behind it changes
+// nothing.
 static enum proxy_header_result parse_at_every_split(struct bytes data, struct proxy_header *header)
 {
 	enum proxy_header_result whole = proxy_header_parse(data, header);

@@ -1,4 +1,5 @@
-// Who has to go when more waits for a worker's clients than it may, and what routers hear of queues.
+// Who has to go when more waits for a worker's clients than it may, and what routers hear of
+// queues.
 
 #include "edge/client/queue_report.h"
 #include "tests/unit/edge_fixture.h"

@@ -1235,7 +1235,8 @@ static void lets_the_clients_of_a_lost_edge_leave_one_by_one(void **state)
 	route_edge_down(&rig->route, rig->edges[EDGE_A]);
 	assert_int_equal(members_of(rig, "r"), 5);
 
-	// Each step takes one membership, one client or the edge away; who has left is told at once.
+	// Each step takes one membership, one client or the edge away; who has left is told at
+	// once.
 	unsigned told = 0;
 	uint32_t n_members = 5;
 	bool more = true;
@@ -1587,8 +1588,8 @@ static void brings_an_edge_what_it_missed_once_and_holds_live_messages_back(void
 	assert_quiet(rig, EDGE_B);
 }
 
-// What is live must not overtake what one worker's members have missed because another worker, whose
-// members have missed nothing, was faster to say where they stand.
+// What is live must not overtake what one worker's members have missed because another worker,
+// whose members have missed nothing, was faster to say where they stand.
 static void holds_live_messages_back_until_the_last_worker_has_told(void **state)
 {
 	struct rig *rig = *state;

@@ -12,7 +12,7 @@
 
 struct invalid_text {
 	struct bytes text;
-	size_t bad_at; // the first byte that no valid text has there; the length if it only ends early
+	size_t bad_at; // the first byte that is wrong; the length if it only ends early
 };
 
 static const struct bytes valid_texts[] = {
