@@ -7,11 +7,6 @@
 
 #include "edge/client/clients.h"
 
-enum {
-	FANOUT_BULK =
-		SEND_BATCH_MAX, // a frame for more connections than this may wait, see stream.h
-};
-
 typedef void send_fn(struct conn *c, struct frame *f);
 
 // Which members of a room a record is for.
@@ -29,6 +24,13 @@ static bool wants_member_event(const struct fib_member *member, const struct inb
 	return member->presence && !bytes_equal_str(record->user, c->identity.user);
 }
 
+// What goes to many, or is much in all, may wait; see stream.h.
+static send_fn *sender_of(const struct frame *f, size_t n)
+{
+	bool bulk = n > STREAM_BULK_MIN || n * f->len > STREAM_BULK_BATCH_BYTES;
+	return bulk ? conn_send_bulk : conn_send;
+}
+
 // Queues the frame for all who want it; uses up one reference. True if anybody did.
 static bool send_to_room(const struct fib_room *room, const struct inbox_record *record,
 	wanted_fn *wanted)
@@ -36,7 +38,7 @@ static bool send_to_room(const struct fib_room *room, const struct inbox_record 
 	struct frame *f = frame_ref(record->frame, room->n_members);
 	uint32_t unused = room->n_members + 1;
 	const struct fib_member *member;
-	send_fn *send = room->n_members > FANOUT_BULK ? conn_send_bulk : conn_send;
+	send_fn *send = sender_of(f, room->n_members);
 	LIST_FOREACH (member, &room->members, in_room) {
 		if (wanted(member, record)) {
 			send(member->conn, f);
@@ -77,7 +79,7 @@ void fanout_broadcast(struct clients *cl, const struct inbox_record *record)
 {
 	uint32_t cursor = 0;
 	struct conn *c;
-	send_fn *send = cl->turn.conns.n > FANOUT_BULK ? conn_send_bulk : conn_send;
+	send_fn *send = sender_of(record->frame, cl->turn.conns.n);
 	while ((c = conn_table_walk(&cl->turn.conns, &cursor)) != NULL) {
 		if (conn_is_open(c)) {
 			send(c, frame_ref(record->frame, 1));

@@ -32,11 +32,6 @@
 #include "edge/state/settings.h"
 #include "edge/uplink/inbox.h"
 
-enum {
-	// Connections of the bulk list that a turn flushes, after everything else.
-	WORKER_BULK = SEND_BATCH_MAX,
-};
-
 struct worker {
 	struct clients clients;
 	struct loop *loop; // owned
@@ -289,7 +284,7 @@ static void on_turn_end(void *arg)
 	struct worker *w = arg;
 	struct turn *t = &w->clients.turn;
 	struct conn *c;
-	size_t bulk = WORKER_BULK;
+	bool bulk = true; // is still to be done
 	if (w->inbox.unread) {
 		on_inbox(w);
 	}
@@ -301,8 +296,10 @@ static void on_turn_end(void *arg)
 			uplink_flush(&w->clients.uplinks[i]);
 		}
 		stream_group_flush_dirty(&t->streams);
-		stream_group_flush_bulk(&t->streams, bulk);
-		bulk = 0;
+		if (bulk) {
+			stream_group_flush_bulk(&t->streams);
+			bulk = false;
+		}
 		queue_relieve(&w->clients); // what is queued now waits for full sockets
 	} while (!TAILQ_EMPTY(&t->deferred) || !TAILQ_EMPTY(&t->streams.dirty));
 	if (!TAILQ_EMPTY(&t->streams.bulk)) {

@@ -12,14 +12,17 @@
 #include "edge/send/stream.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
 
 enum {
-	WRITE_IOV_MAX = 64
+	WRITE_IOV_MAX = 64,
+	NS_PER_US = 1000,
 };
 
 // ---- lists
@@ -233,34 +236,49 @@ static void on_batch_sent(void *arg, ssize_t sent)
 	stream_flush(s); // what is left, or how it failed
 }
 
-static void flush_list(struct stream_group *g, struct stream_list *list, size_t max)
+// Flushes streams from the front of a list, which is not empty: one batch of them, at most `max`
+// and none after `max_bytes` are reached; or, if the first is not one for a batch, that one.
+static void flush_front(struct stream_group *g, struct stream_list *list, size_t max,
+	size_t max_bytes)
 {
-	struct stream *s;
+	struct stream *s = TAILQ_FIRST(list);
 	size_t n = 0;
-	while (n < max && (s = TAILQ_FIRST(list)) != NULL) {
-		while (g->batch != NULL && s != NULL && offer(s, g->batch)) {
-			s = TAILQ_FIRST(list);
-			n++;
+	size_t bytes = 0;
+	while (g->batch != NULL && s != NULL && n < max && bytes < max_bytes) {
+		size_t len = s->out.bytes;
+		if (!offer(s, g->batch)) {
+			break;
 		}
-		if (g->batch != NULL) {
-			send_batch_run(g->batch, on_batch_sent);
-		}
-		// At its turn, unless one of the batch has brought its end.
-		if (n < max && s != NULL && s == TAILQ_FIRST(list)) {
-			stream_flush(s);
-			n++;
-		}
+		n++;
+		bytes += len;
+		s = TAILQ_FIRST(list);
+	}
+	if (n > 0) {
+		send_batch_run(g->batch, on_batch_sent);
+	} else {
+		stream_flush(s);
 	}
 }
 
 void stream_group_flush_dirty(struct stream_group *g)
 {
-	flush_list(g, &g->dirty, SIZE_MAX);
+	while (!TAILQ_EMPTY(&g->dirty)) {
+		flush_front(g, &g->dirty, SEND_BATCH_MAX, SIZE_MAX);
+	}
 }
 
-void stream_group_flush_bulk(struct stream_group *g, size_t max)
+void stream_group_flush_bulk(struct stream_group *g)
 {
-	flush_list(g, &g->bulk, max);
+	if (TAILQ_EMPTY(&g->bulk)) {
+		return;
+	}
+	uint64_t until_ns = clock_mono_ns() + STREAM_BULK_US * NS_PER_US;
+	do {
+		flush_front(g, &g->bulk, STREAM_BULK_BATCH, STREAM_BULK_BATCH_BYTES);
+	} while (!TAILQ_EMPTY(&g->bulk) && clock_mono_ns() < until_ns);
+	if (!TAILQ_EMPTY(&g->bulk)) {
+		sched_yield(); // clients that share this core with the edge are to read meanwhile
+	}
 }
 
 // ---- life

@@ -26,6 +26,14 @@
 struct stream;
 struct stream_group;
 
+// The part of the bulk list that a turn flushes: batch after batch, until a time is over.
+enum {
+	STREAM_BULK_MIN = 256, // what goes to more streams is bulk; or is more than a batch
+	STREAM_BULK_BATCH = 32, // streams
+	STREAM_BULK_BATCH_BYTES = 256 * 1024,
+	STREAM_BULK_US = 100, // then no further batch is begun
+};
+
 // Called by the loop, or within stream_flush() and the flushes of a group. on_flushed() and
 // on_broken() may close the stream; the others must not.
 struct stream_ops {
@@ -73,9 +81,10 @@ struct stream_group {
 void stream_group_init(struct stream_group *g, struct loop *loop, const struct stream_ops *ops,
 	struct counter *queue_bytes, struct counter *bytes_out);
 void stream_group_fini(struct stream_group *g);
-// Flushes all streams of the dirty list; or about `max` of the bulk list, from its front.
+// Flushes all streams of the dirty list.
 void stream_group_flush_dirty(struct stream_group *g);
-void stream_group_flush_bulk(struct stream_group *g, size_t max);
+// Flushes a part of the bulk list, from its front.
+void stream_group_flush_bulk(struct stream_group *g);
 
 // Embedded, zeroed before. Takes over `fd`.
 void stream_init(struct stream *s, struct stream_group *group, int fd);

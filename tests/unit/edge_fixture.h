@@ -29,10 +29,13 @@ enum {
 // ---- the clock
 
 static uint64_t fixture_now_ms = 1000000;
+static uint64_t fixture_read_us; // what passes with each reading of the monotonic clock
+static uint64_t fixture_passed_us; // so far
 
 static uint64_t fixture_mono_ns(void)
 {
-	return fixture_now_ms * 1000000;
+	fixture_passed_us += fixture_read_us;
+	return fixture_now_ms * 1000000 + fixture_passed_us * 1000;
 }
 
 static int64_t fixture_wall_ms(void)
@@ -198,6 +201,8 @@ static inline void fixture_settings(struct fixture *b, const char *const *option
 static inline void fixture_init_with(struct fixture *b, const char *const *options)
 {
 	fixture_now_ms = 1000000;
+	fixture_read_us = 0;
+	fixture_passed_us = 0;
 	log_set_level(LOG_ERROR);
 	signal(SIGPIPE, SIG_IGN); // as the program does
 	router_forget();

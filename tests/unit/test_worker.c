@@ -22,8 +22,8 @@ static void say_joined(struct fixture *b, const struct client *c, uint64_t req, 
 	fixture_say(b, &LINK_ITEM(JOINED, joined, &joined));
 }
 
-static void say_delivery(struct fixture *b, const char *room, uint64_t epoch, uint64_t seq,
-	const char *type, uint64_t except)
+static void say_delivery_of(struct fixture *b, const char *room, uint64_t epoch, uint64_t seq,
+	const char *type, uint64_t except, struct bytes body)
 {
 	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
 	delivery.room = pb_data(bytes_str(room));
@@ -31,9 +31,15 @@ static void say_delivery(struct fixture *b, const char *room, uint64_t epoch, ui
 	delivery.seq = seq;
 	delivery.timestamp_ms = 1;
 	delivery.type = pb_data(bytes_str(type));
-	delivery.body = pb_data(bytes_str("{}"));
+	delivery.body = pb_data(body);
 	delivery.except = except;
 	fixture_say(b, &LINK_ITEM(DELIVERY, delivery, &delivery));
+}
+
+static void say_delivery(struct fixture *b, const char *room, uint64_t epoch, uint64_t seq,
+	const char *type, uint64_t except)
+{
+	say_delivery_of(b, room, epoch, seq, type, except, bytes_str("{}"));
 }
 
 static void say_left(struct fixture *b, const struct client *c, uint64_t req, const char *room,
@@ -629,12 +635,23 @@ static void open_large_room(struct fixture *b, struct client *clients, unsigned 
 	}
 }
 
+static const struct stream_list *bulk_list(const struct fixture *b)
+{
+	return &worker_clients(b->w)->turn.streams.bulk;
+}
+
+// How many streams are flushed between two readings of the clock.
+static unsigned size_of_batch(const struct fixture *b)
+{
+	return worker_clients(b->w)->turn.streams.batch != NULL ? STREAM_BULK_BATCH : 1;
+}
+
 // Two members of the large room are in another room too.
 static void a_large_room_does_not_keep_other_rooms_waiting(void **state)
 {
 	(void)state;
 	enum {
-		N = SEND_BATCH_MAX + 30
+		N = STREAM_BULK_MIN + 30
 	};
 	static struct client clients[N];
 	struct fixture b;
@@ -642,6 +659,7 @@ static void a_large_room_does_not_keep_other_rooms_waiting(void **state)
 	open_large_room(&b, clients, N);
 	join(&b, &clients[0], "few", 2, 0);
 	join(&b, &clients[N - 1], "few", 2, 0);
+	fixture_read_us = STREAM_BULK_US;
 	say_delivery(&b, "large", 1, 1, "to-many", 0);
 	say_delivery(&b, "few", 2, 1, "to-few", 0);
 	fixture_deliver(&b);
@@ -650,8 +668,10 @@ static void a_large_room_does_not_keep_other_rooms_waiting(void **state)
 		client_expect(&clients[i], "to-few");
 		client_expect_nothing(&clients[i]);
 	}
-	assert_int_equal(count_heard(clients, N), SEND_BATCH_MAX);
-	fixture_turn(&b);
+	assert_int_equal(count_heard(clients, N), size_of_batch(&b));
+	while (!TAILQ_EMPTY(bulk_list(&b))) {
+		fixture_turn(&b);
+	}
 	assert_int_equal(count_heard(clients, N), N - 2);
 	for (unsigned i = 1; i < N - 1; i++) {
 		client_expect(&clients[i], "to-many");
@@ -667,18 +687,18 @@ static void no_turn_waits_while_bulk_is_left(void **state)
 {
 	(void)state;
 	enum {
-		N = SEND_BATCH_MAX + 30
+		N = STREAM_BULK_MIN + 30
 	};
 	static struct client clients[N];
 	struct fixture b;
 	fixture_init(&b);
-	const struct stream_list *bulk = &worker_clients(b.w)->turn.streams.bulk;
 	open_large_room(&b, clients, N);
+	fixture_read_us = STREAM_BULK_US;
 	say_delivery(&b, "large", 1, 1, "to-many", 0);
 	fixture_deliver(&b);
-	assert_false(TAILQ_EMPTY(bulk));
+	assert_false(TAILQ_EMPTY(bulk_list(&b)));
 	uint64_t waits = loop_waits(worker_loop(b.w));
-	while (!TAILQ_EMPTY(bulk)) {
+	while (!TAILQ_EMPTY(bulk_list(&b))) {
 		fixture_turn(&b);
 	}
 	assert_int_equal(loop_waits(worker_loop(b.w)), waits);
@@ -686,6 +706,59 @@ static void no_turn_waits_while_bulk_is_left(void **state)
 	assert_int_equal(loop_waits(worker_loop(b.w)), waits + 1);
 	for (unsigned i = 0; i < N; i++) {
 		client_expect(&clients[i], "to-many");
+		client_close(&clients[i]);
+	}
+	fixture_fini(&b);
+}
+
+static void a_turn_sends_bulk_until_its_time_is_over(void **state)
+{
+	(void)state;
+	enum {
+		PARTS = 3,
+		N = STREAM_BULK_MIN + PARTS * STREAM_BULK_BATCH
+	};
+	static struct client clients[N];
+	struct fixture b;
+	fixture_init(&b);
+	open_large_room(&b, clients, N);
+	fixture_read_us = (STREAM_BULK_US + PARTS - 1) / PARTS;
+	say_delivery(&b, "large", 1, 1, "to-many", 0);
+	fixture_deliver(&b);
+	assert_int_equal(count_heard(clients, N), PARTS * size_of_batch(&b));
+	fixture_read_us = 0; // no time passes: there is no other bound
+	fixture_turn(&b);
+	assert_int_equal(count_heard(clients, N), N);
+	for (unsigned i = 0; i < N; i++) {
+		client_close(&clients[i]);
+	}
+	fixture_fini(&b);
+}
+
+// Few members, but more bytes than a batch: others need not wait for all of them.
+static void a_large_message_is_bulk_and_its_batches_are_small(void **state)
+{
+	(void)state;
+	enum {
+		LEN = 30000,
+		PART = STREAM_BULK_BATCH_BYTES / LEN + 1,
+		N = 2 * PART
+	};
+	static struct client clients[N];
+	static char body[LEN + 1];
+	struct fixture b;
+	fixture_init(&b);
+	open_large_room(&b, clients, N);
+	(void)snprintf(body, sizeof(body), "{\"text\":\"%0*d\"}", LEN - 11, 0);
+	fixture_read_us = STREAM_BULK_US;
+	say_delivery_of(&b, "large", 1, 1, "picture", 0, bytes_str(body));
+	fixture_deliver(&b);
+	assert_int_equal(count_heard(clients, N), size_of_batch(&b) > 1 ? PART : 1);
+	while (!TAILQ_EMPTY(bulk_list(&b))) {
+		fixture_turn(&b);
+	}
+	assert_int_equal(count_heard(clients, N), N);
+	for (unsigned i = 0; i < N; i++) {
 		client_close(&clients[i]);
 	}
 	fixture_fini(&b);
@@ -1082,6 +1155,8 @@ int main(void)
 		cmocka_unit_test(a_slow_member_ends_in_the_middle_of_a_delivery),
 		cmocka_unit_test(a_large_room_does_not_keep_other_rooms_waiting),
 		cmocka_unit_test(no_turn_waits_while_bulk_is_left),
+		cmocka_unit_test(a_turn_sends_bulk_until_its_time_is_over),
+		cmocka_unit_test(a_large_message_is_bulk_and_its_batches_are_small),
 		cmocka_unit_test(a_kicked_client_reads_why),
 		cmocka_unit_test(answers_for_a_client_that_is_gone_find_nobody),
 		cmocka_unit_test(a_new_session_gets_a_snapshot_and_the_questions_again),
