@@ -9,9 +9,8 @@ Orders come as JSON lines on standard input, and some are answered on standard o
 
   {"do": "run", "rate": N}               act, N times a second in all
   {"do": "talk", "rate": N}              the same, but all that they do is to publish
-  {"do": "slow", "count": N, "seconds": S, "room": R, "flood": F}
-                                         N clients do not read, and if F, R is flooded
-  {"do": "wake"}                         those who do not read do so again
+  {"do": "slow", "count": N, "seconds": S, "room": R}   N clients do not read, and R is flooded
+  {"do": "wake"}                         they read again, and nothing is flooded
   {"do": "drop", "share": X}             this part of all clients breaks off
   {"do": "quiet", "within": S}           stop acting; answers {"quiet": ""} when all is answered,
                                          joined and delivered, else what is missing
@@ -526,19 +525,19 @@ class Fleet:
         self.rate = rate
         self.deed = self.talk
 
-    def do_slow(self, count, seconds, room, flood=True):
+    def do_slow(self, count, seconds, room):
         sluggish = [c for c in self.clients if c.sluggish and room in c.home]
         for client in self.rng.sample(sluggish, min(count, len(sluggish))):
             client.pause(True)
             self.wakes.append((time.monotonic() + seconds, client))
-        if flood:
-            senders = [c for c in self.clients if room in c.home and not c.sluggish]
-            self.floods.append((time.monotonic() + seconds / 2, room, self.rng.choice(senders)))
+        senders = [c for c in self.clients if room in c.home and not c.sluggish]
+        self.floods.append((time.monotonic() + seconds / 2, room, self.rng.choice(senders)))
 
     def do_wake(self):
         for _, client in self.wakes:
             client.pause(False)
         self.wakes = []
+        self.floods = []
 
     def do_drop(self, share):
         for client in self.rng.sample(self.clients, int(len(self.clients) * share)):
