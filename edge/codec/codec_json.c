@@ -26,60 +26,11 @@
 #include "common/json_loose.h"
 #include "common/json_scan.h"
 #include "proto/names.h"
+#include "proto/policy/message_fields.h"
 
 enum {
 	ID_MAX = 64,
 	NAMES_MAX = 16, // compared in place; an object with more takes the slow way
-};
-
-enum field {
-	FIELD_TYPE,
-	FIELD_ID,
-	FIELD_ROOM,
-	FIELD_KEY,
-	FIELD_ECHO,
-	FIELD_EPHEMERAL,
-	FIELD_FROM,
-	FIELD_USER,
-	FIELD_USERNAME,
-	FIELD_SEQ,
-	FIELD_EPOCH,
-	FIELD_TIMESTAMP,
-	FIELD_TO,
-	FIELD_SINCE,
-	FIELD_PRESENCE,
-	FIELD_BEFORE,
-	FIELD_LIMIT,
-	FIELD_TOKEN,
-	FIELD_COUNT,
-};
-
-#define NAME(text) text, sizeof(text) - 1
-
-// Names that mean something in some message. In a publish those that travel are the sender's own.
-static const struct {
-	const char *name;
-	size_t len;
-	bool travels;
-} fields[FIELD_COUNT] = {
-	[FIELD_TYPE] = { NAME("type"), false },
-	[FIELD_ID] = { NAME("id"), false },
-	[FIELD_ROOM] = { NAME("room"), false },
-	[FIELD_KEY] = { NAME("key"), false },
-	[FIELD_ECHO] = { NAME("echo"), false },
-	[FIELD_EPHEMERAL] = { NAME("ephemeral"), false },
-	[FIELD_FROM] = { NAME("from"), false },
-	[FIELD_USER] = { NAME("user"), false },
-	[FIELD_USERNAME] = { NAME("username"), false },
-	[FIELD_SEQ] = { NAME("seq"), false },
-	[FIELD_EPOCH] = { NAME("epoch"), false },
-	[FIELD_TIMESTAMP] = { NAME("timestamp"), false },
-	[FIELD_TO] = { NAME("to"), true },
-	[FIELD_SINCE] = { NAME("since"), true },
-	[FIELD_PRESENCE] = { NAME("presence"), true },
-	[FIELD_BEFORE] = { NAME("before"), true },
-	[FIELD_LIMIT] = { NAME("limit"), true },
-	[FIELD_TOKEN] = { NAME("token"), true },
 };
 
 struct slot {
@@ -119,16 +70,6 @@ static void names_add(struct names *names, struct bytes name)
 static bool names_unique(const struct names *names, struct bytes object)
 {
 	return !names->repeated && (names->n <= NAMES_MAX || json_names_unique(object));
-}
-
-static enum field field_find(struct bytes name)
-{
-	for (enum field f = 0; f < FIELD_COUNT; f++) {
-		if (bytes_equal(name, bytes_make(fields[f].name, fields[f].len))) {
-			return f;
-		}
-	}
-	return FIELD_COUNT;
 }
 
 static void parts_init(struct parts *p, struct bytes message, struct buf *scratch)
@@ -176,7 +117,7 @@ static struct bytes body_finish(struct parts *p)
 	return bytes_make(body, p->body_len);
 }
 
-static void note_field(struct parts *p, enum field f, const struct json_member *member)
+static void note_field(struct parts *p, enum message_field f, const struct json_member *member)
 {
 	struct slot *slot = &p->slots[f];
 	if (slot->raw.len > 0) {
@@ -198,7 +139,7 @@ static bool has_nul(struct bytes raw, struct bytes text)
 static void take_member(struct parts *p, const struct json_member *member)
 {
 	struct bytes name = json_string_decode(member->raw_name, p->scratch);
-	enum field f = field_find(name);
+	enum message_field f = message_field_find(name);
 	p->nul_in_name |= has_nul(member->raw_name, name);
 	if (f == FIELD_COUNT) {
 		names_add(&p->own, name);
@@ -206,7 +147,7 @@ static void take_member(struct parts *p, const struct json_member *member)
 		return;
 	}
 	note_field(p, f, member);
-	if (fields[f].travels) {
+	if (message_field_travels(f)) {
 		size_t start = p->body_len;
 		body_add(p, member);
 		if (f == FIELD_TO) {
@@ -223,7 +164,8 @@ static void salvage_id(struct parts *p, struct bytes message, size_t decoded)
 	struct slot *slot = &p->slots[FIELD_ID];
 	p->scratch->len = decoded;
 	*slot = (struct slot){ 0 };
-	if (!json_loose_find(message, fields[FIELD_ID].name, p->scratch, &slot->raw, &slot->kind)) {
+	if (!json_loose_find(message, message_field_name(FIELD_ID), p->scratch, &slot->raw,
+		    &slot->kind)) {
 		*slot = (struct slot){ 0 };
 	}
 }
@@ -245,13 +187,13 @@ static bool take_message(struct parts *p, struct bytes message)
 	return more == 0 && !p->nul_in_name && names_unique(&p->own, message);
 }
 
-static bool has(const struct parts *p, enum field f)
+static bool has(const struct parts *p, enum message_field f)
 {
 	return p->slots[f].raw.len > 0;
 }
 
 // A string of 1 to `max` bytes. Each string is decoded at most once; see the top.
-static bool take_string(const struct parts *p, enum field f, size_t max, struct bytes *text)
+static bool take_string(const struct parts *p, enum message_field f, size_t max, struct bytes *text)
 {
 	const struct slot *slot = &p->slots[f];
 	if (slot->kind != JSON_STRING) {
@@ -262,7 +204,7 @@ static bool take_string(const struct parts *p, enum field f, size_t max, struct 
 }
 
 // A boolean or absent.
-static bool take_bool(const struct parts *p, enum field f, bool *value)
+static bool take_bool(const struct parts *p, enum message_field f, bool *value)
 {
 	if (!has(p, f)) {
 		return true;

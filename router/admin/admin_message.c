@@ -10,20 +10,7 @@
 #include "common/json_scan.h"
 #include "common/utf8.h"
 #include "proto/names.h"
-
-// Consumed, or ours to set.
-static const char *const dropped[] = { "type", "id", "key", "echo", "ephemeral", "from", "user",
-	"username", "room", "seq", "epoch", "timestamp" };
-
-static bool travels(struct bytes name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(dropped); i++) {
-		if (bytes_equal_str(name, dropped[i])) {
-			return false;
-		}
-	}
-	return true;
-}
+#include "proto/policy/message_fields.h"
 
 static size_t put(struct buf *body, size_t at, struct bytes text)
 {
@@ -31,18 +18,15 @@ static size_t put(struct buf *body, size_t at, struct bytes text)
 	return at + text.len;
 }
 
-static const char *take(struct admin_message *message, struct bytes name,
+static const char *take(struct admin_message *message, enum message_field field,
 	const struct json_member *member, struct buf *scratch)
 {
-	if (bytes_has_nul(name)) {
-		return "a name holds U+0000";
-	}
-	if (bytes_equal_str(name, "type")) {
+	if (field == FIELD_TYPE) {
 		if (member->kind != JSON_STRING) {
 			return "type is not a string";
 		}
 		message->type = json_string_decode(member->raw_value, scratch);
-	} else if (bytes_equal_str(name, "ephemeral")) {
+	} else if (field == FIELD_EPHEMERAL) {
 		if (member->kind != JSON_BOOL) {
 			return "ephemeral is neither true nor false";
 		}
@@ -89,11 +73,15 @@ const char *admin_message_parse(struct bytes text, struct bytes type, struct buf
 	json_scan_init(&scan, text);
 	while ((more = json_scan_next(&scan, &member)) > 0) {
 		struct bytes name = json_string_decode(member.raw_name, scratch);
-		const char *why = take(message, name, &member, scratch);
+		enum message_field field = message_field_find(name);
+		if (bytes_has_nul(name)) {
+			return "a name holds U+0000";
+		}
+		const char *why = take(message, field, &member, scratch);
 		if (why != NULL) {
 			return why;
 		}
-		if (travels(name)) {
+		if (message_field_travels(field)) {
 			body_len = put(scratch, body_len, member.raw_name);
 			body_len = put(scratch, body_len, bytes_str(":"));
 			body_len = put(scratch, body_len, member.raw_value);
