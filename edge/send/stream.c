@@ -272,7 +272,7 @@ void stream_group_flush_bulk(struct stream_group *g)
 	if (TAILQ_EMPTY(&g->bulk)) {
 		return;
 	}
-	uint64_t until_ns = clock_mono_ns() + STREAM_BULK_US * NS_PER_US;
+	uint64_t until_ns = clock_mono_ns() + (uint64_t)STREAM_BULK_US * NS_PER_US;
 	do {
 		flush_front(g, &g->bulk, STREAM_BULK_BATCH, STREAM_BULK_BATCH_BYTES);
 	} while (!TAILQ_EMPTY(&g->bulk) && clock_mono_ns() < until_ns);

@@ -1,6 +1,6 @@
-// What does not travel is either consumed on the way or set by the gateway, and a client must not be able to
-// say it in the gateway's place. The rest means something in other messages than a publish only, where it is
-// the sender's own.
+// What does not travel is either consumed on the way or set by the gateway, and a client must not
+// be able to say it in the gateway's place. The rest means something in other messages than a
+// publish only, where it is the sender's own.
 
 #include "proto/policy/message_fields.h"
 

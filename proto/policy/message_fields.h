@@ -1,5 +1,5 @@
-// The names that mean something in a client's message, and which of them travel on when it is published
-// (client protocol, section 3). All other fields are the sender's own, and travel.
+// The names that mean something in a client's message, and which of them travel on when it is
+// published (client protocol, section 3). All other fields are the sender's own, and travel.
 #pragma once
 
 #include <stdbool.h>
