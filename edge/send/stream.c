@@ -267,17 +267,28 @@ void stream_group_flush_dirty(struct stream_group *g)
 	}
 }
 
+// The time for bulk in a turn of which the rest took so long.
+static uint64_t bulk_ns(uint64_t rest_ns)
+{
+	const uint64_t min_ns = (uint64_t)STREAM_BULK_US * NS_PER_US;
+	return rest_ns > min_ns ? rest_ns : min_ns;
+}
+
 void stream_group_flush_bulk(struct stream_group *g)
 {
+	uint64_t last_end_ns = g->bulk_end_ns;
+	g->bulk_end_ns = 0;
 	if (TAILQ_EMPTY(&g->bulk)) {
 		return;
 	}
-	uint64_t until_ns = clock_mono_ns() + (uint64_t)STREAM_BULK_US * NS_PER_US;
+	uint64_t now_ns = clock_mono_ns();
+	uint64_t until_ns = now_ns + bulk_ns(last_end_ns > 0 ? now_ns - last_end_ns : 0);
 	do {
 		flush_front(g, &g->bulk, STREAM_BULK_BATCH, STREAM_BULK_BATCH_BYTES);
 	} while (!TAILQ_EMPTY(&g->bulk) && clock_mono_ns() < until_ns);
 	if (!TAILQ_EMPTY(&g->bulk)) {
 		sched_yield(); // clients that share this core with the edge are to read meanwhile
+		g->bulk_end_ns = clock_mono_ns(); // after what the others took
 	}
 }
 

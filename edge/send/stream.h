@@ -31,7 +31,9 @@ enum {
 	STREAM_BULK_MIN = 256, // what goes to more streams is bulk; or is more than a batch
 	STREAM_BULK_BATCH = 32, // streams
 	STREAM_BULK_BATCH_BYTES = 256 * 1024,
-	STREAM_BULK_US = 100, // then no further batch is begun
+	// Then no further batch is begun; or after as long as the rest of the turn took, if that is
+	// longer: a worker that is busy with others gives bulk half of its time.
+	STREAM_BULK_US = 100,
 };
 
 // Called by the loop, or within stream_flush() and the flushes of a group. on_flushed() and
@@ -72,6 +74,7 @@ struct stream_group {
 	struct send_batch *batch; // owned; NULL: one by one
 	struct stream_list dirty;
 	struct stream_list bulk;
+	uint64_t bulk_end_ns; // monotonic; when the last turn left some of it; 0: none is left
 	struct queued queued;
 	struct counter *queue_bytes; // borrowed; waiting in all streams
 	struct counter *bytes_out; // borrowed
@@ -83,7 +86,8 @@ void stream_group_init(struct stream_group *g, struct loop *loop, const struct s
 void stream_group_fini(struct stream_group *g);
 // Flushes all streams of the dirty list.
 void stream_group_flush_dirty(struct stream_group *g);
-// Flushes a part of the bulk list, from its front.
+// Flushes a part of the bulk list, from its front. For each turn to call once, also if it is empty.
+// If some is left, the next turn should not wait.
 void stream_group_flush_bulk(struct stream_group *g);
 
 // Embedded, zeroed before. Takes over `fd`.

@@ -735,6 +735,44 @@ static void a_turn_sends_bulk_until_its_time_is_over(void **state)
 	fixture_fini(&b);
 }
 
+// Or a worker that is busy with other things would send next to nothing of it.
+static void bulk_has_as_much_time_as_the_rest_of_a_turn(void **state)
+{
+	(void)state;
+	enum {
+		PARTS = 3,
+		N = STREAM_BULK_MIN + STREAM_BULK_BATCH
+	};
+	static struct client clients[N];
+	struct fixture b;
+	fixture_init(&b);
+	open_large_room(&b, clients, N);
+	fixture_read_us = STREAM_BULK_US;
+	say_delivery(&b, "large", 1, 1, "to-many", 0);
+	fixture_deliver(&b);
+	assert_int_equal(count_heard(clients, N), size_of_batch(&b));
+	fixture_passed_us += (uint64_t)(PARTS - 1) * STREAM_BULK_US;
+	fixture_turn(&b);
+	assert_int_equal(count_heard(clients, N), (1 + PARTS) * size_of_batch(&b));
+	fixture_turn(&b); // of which the rest was short again
+	assert_int_equal(count_heard(clients, N), (2 + PARTS) * size_of_batch(&b));
+	while (!TAILQ_EMPTY(bulk_list(&b))) {
+		fixture_turn(&b);
+	}
+	// What passes until there is bulk again is no turn's.
+	fixture_passed_us += (uint64_t)(PARTS - 1) * STREAM_BULK_US;
+	say_delivery(&b, "large", 1, 2, "again", 0);
+	for (unsigned i = 0; i < N; i++) {
+		client_expect(&clients[i], "to-many");
+	}
+	fixture_deliver(&b);
+	assert_int_equal(count_heard(clients, N), size_of_batch(&b));
+	for (unsigned i = 0; i < N; i++) {
+		client_close(&clients[i]);
+	}
+	fixture_fini(&b);
+}
+
 // Few members, but more bytes than a batch: others need not wait for all of them.
 static void a_large_message_is_bulk_and_its_batches_are_small(void **state)
 {
@@ -1156,6 +1194,7 @@ int main(void)
 		cmocka_unit_test(a_large_room_does_not_keep_other_rooms_waiting),
 		cmocka_unit_test(no_turn_waits_while_bulk_is_left),
 		cmocka_unit_test(a_turn_sends_bulk_until_its_time_is_over),
+		cmocka_unit_test(bulk_has_as_much_time_as_the_rest_of_a_turn),
 		cmocka_unit_test(a_large_message_is_bulk_and_its_batches_are_small),
 		cmocka_unit_test(a_kicked_client_reads_why),
 		cmocka_unit_test(answers_for_a_client_that_is_gone_find_nobody),
