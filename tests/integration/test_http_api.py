@@ -228,7 +228,8 @@ class Asking(ApiTestCase):
         self.assertEqual(admin.ask("DELETE", "/v1/users/leaver/connections")[1], {"closed": 2})
         for client in clients:
             client.expect_close(4004, "revoked")
-        self.assertEqual(admin.ask("DELETE", "/v1/users/leaver/connections")[1], {"closed": 0})
+        wait_until(lambda: admin.ask("DELETE", "/v1/users/leaver/connections")[1] == {"closed": 0},
+                   "the edges have told that they are gone")
 
     def test_weirctl_shows_the_connection(self):
         self.backend(user="shown").publish(self.room, {"type": "chat"})

@@ -107,7 +107,7 @@ class CommandLine(OptionsTestCase):
                     self.refused_router(f".*{option.replace('_', '-')}", **{option: value})
 
     def test_what_is_not_built_yet_is_said(self):
-        for option, value in (("demo", True), ("recorder_bytes", "1MiB")):
+        for option, value in (("recorder_bytes", "1MiB"),):
             with self.subTest(option=option):
                 self.refused_edge(f"{option.replace('_', '-')}: .*not available yet",
                                   **{option: value})
