@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/ascii.h"
 #include "edge/client/api_parts.h"
 #include "edge/client/clients.h"
 #include "edge/client/conn_command.h"
@@ -11,6 +12,10 @@
 
 enum {
 	ROOMS_MAX = 100, // of one stream
+};
+
+enum {
+	SEQ_DIGITS_MAX = 16
 };
 
 struct since {
@@ -23,18 +28,8 @@ struct since {
 static bool take_place(struct bytes text, struct since *since)
 {
 	struct bytes digits;
-	if (!bytes_cut(text, ':', &since->epoch, &digits) || since->epoch.len == 0 ||
-		digits.len == 0 || digits.len > 16) {
-		return false;
-	}
-	since->seq = 0;
-	for (size_t i = 0; i < digits.len; i++) {
-		if (digits.data[i] < '0' || digits.data[i] > '9') {
-			return false;
-		}
-		since->seq = since->seq * 10 + (digits.data[i] - '0');
-	}
-	return true;
+	return bytes_cut(text, ':', &since->epoch, &digits) && since->epoch.len > 0 &&
+		digits.len <= SEQ_DIGITS_MAX && ascii_uint(digits, &since->seq);
 }
 
 // The place of `room` in ROOM=EPOCH:SEQ,...

@@ -9,8 +9,8 @@
 #include "edge/client/sse.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "common/ascii.h"
 #include "common/json_scan.h"
 #include "common/mem.h"
 #include "common/random.h"
@@ -48,17 +48,12 @@ static struct place place_of(struct bytes json, struct buf *scratch)
 
 static void append_escaped(struct buf *out, struct bytes name)
 {
-	static const char digits[] = "0123456789ABCDEF";
 	for (size_t i = 0; i < name.len; i++) {
 		uint8_t byte = name.data[i];
-		bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-			(byte >= '0' && byte <= '9') || strchr("-._~", byte) != NULL;
-		if (plain && byte != '\0') {
+		if (ascii_is_alnum(byte) || ascii_is_one_of(byte, "-._~")) {
 			buf_append_byte(out, byte);
 		} else {
-			buf_append_byte(out, '%');
-			buf_append_byte(out, (uint8_t)digits[byte >> 4]);
-			buf_append_byte(out, (uint8_t)digits[byte & 15]);
+			buf_printf(out, "%%%02X", byte);
 		}
 	}
 }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "common/ascii.h"
 #include "edge/http/http_upgrade.h"
 
 enum {
@@ -163,17 +164,8 @@ int api_query_uint(struct bytes query, const char *name, uint64_t *value)
 	struct buf scratch = { 0 };
 	struct bytes text;
 	int found = api_query_find(query, name, NULL, &scratch, &text);
-	if (found == 1) {
-		*value = 0;
-		for (size_t i = 0; i < text.len; i++) {
-			bool digit = text.data[i] >= '0' && text.data[i] <= '9';
-			if (!digit || *value > (UINT64_C(1) << 53) / 10) {
-				found = -1;
-				break;
-			}
-			*value = *value * 10 + (text.data[i] - '0');
-		}
-		found = text.len == 0 ? -1 : found;
+	if (found == 1 && (!ascii_uint(text, value) || *value >> 53 != 0)) {
+		found = -1;
 	}
 	buf_fini(&scratch);
 	return found;

@@ -95,7 +95,7 @@ void edge_metrics_add(struct edge_metrics *into, const struct edge_metrics *from
 	histogram_merge(&into->api_seconds, &from->api_seconds);
 }
 
-// The last one is for a status that is in none of the others.
+// The last one, 0, is for a status that is in none of the others.
 static const int api_statuses[API_STATUSES] = { 200, 204, 400, 401, 403, 404, 405, 408, 411, 413,
 	414, 415, 422, 429, 431, 503, 505 };
 
