@@ -7,10 +7,13 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "common/random.h"
+#include "common/siphash.h"
 
 void api_rates_init(struct api_rates *rates)
 {
 	pthread_mutex_init(&rates->lock, NULL);
+	random_fill(rates->hash_key, sizeof(rates->hash_key));
 	rates->places = xcalloc(API_RATES_MAX, sizeof(rates->places[0]));
 }
 
@@ -23,11 +26,7 @@ void api_rates_fini(struct api_rates *rates)
 bool api_rates_take(struct api_rates *rates, struct bytes user, const struct conf_rate *limit,
 	uint64_t now_ms)
 {
-	uint64_t hash =
-		14695981039346656037U; // FNV-1a: users have signed tokens, none is made to collide
-	for (size_t i = 0; i < user.len; i++) {
-		hash = (hash ^ user.data[i]) * 1099511628211U;
-	}
+	uint64_t hash = siphash24(rates->hash_key, user.data, user.len);
 	pthread_mutex_lock(&rates->lock);
 	struct api_rate *place = &rates->places[hash % API_RATES_MAX];
 	if (place->user != hash) {

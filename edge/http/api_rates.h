@@ -18,6 +18,7 @@ enum {
 
 struct api_rates {
 	pthread_mutex_t lock;
+	uint64_t hash_key[2];
 	struct api_rate {
 		uint64_t user; // hash of its name
 		struct rate rate;
