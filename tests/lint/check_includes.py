@@ -47,7 +47,7 @@ MAY_INCLUDE["tests"] = set(MAY_INCLUDE)
 ONLY_INCLUDERS = {
     "event2/": {"common/loop.c", "common/loop.h"},
     "jansson.h": {
-        "edge/auth/auth.c",
+        "edge/auth/claims.c",
         "edge/auth/jws.c",
         "edge/auth/jws_key.c",
         "edge/auth/jws_pkey.c",
