@@ -27,24 +27,36 @@ struct auth {
 	struct claims_rules rules;
 };
 
+static const struct {
+	const char *text;
+	const char *cause;
+} results[] = {
+	[AUTH_OK] = { "valid", "" },
+	[AUTH_MALFORMED] = { "malformed", "malformed" },
+	[AUTH_TOO_LONG] = { "too long", "too_long" },
+	[AUTH_ALGORITHM] = { "algorithm not accepted", "wrong_algorithm" },
+	[AUTH_KEY] = { "unknown kid", "unknown_kid" },
+	[AUTH_SIGNATURE] = { "signature does not match", "bad_signature" },
+	[AUTH_NO_EXP] = { "no exp", "no_exp" },
+	[AUTH_CLAIMS] = { "claim missing or of the wrong type", "bad_claim" },
+	[AUTH_ISSUER] = { "wrong issuer", "wrong_issuer" },
+	[AUTH_AUDIENCE] = { "wrong audience", "wrong_audience" },
+	[AUTH_SUBJECT] = { "no usable user", "bad_claim" },
+	[AUTH_EXPIRED] = { "expired", "expired" },
+	[AUTH_NOT_YET] = { "not valid yet", "not_yet" },
+	[AUTH_LIFETIME] = { "lifetime too long", "bad_claim" },
+};
+
 const char *auth_result_text(enum auth_result result)
 {
-	static const char *const texts[] = {
-		[AUTH_OK] = "valid",
-		[AUTH_MALFORMED] = "malformed",
-		[AUTH_ALGORITHM] = "algorithm not accepted",
-		[AUTH_KEY] = "unknown kid",
-		[AUTH_SIGNATURE] = "signature does not match",
-		[AUTH_CLAIMS] = "claim missing or of the wrong type",
-		[AUTH_ISSUER] = "wrong issuer",
-		[AUTH_AUDIENCE] = "wrong audience",
-		[AUTH_SUBJECT] = "no usable user",
-		[AUTH_EXPIRED] = "expired",
-		[AUTH_NOT_YET] = "not valid yet",
-		[AUTH_LIFETIME] = "lifetime too long",
-	};
-	CHECK((size_t)result < ARRAY_LEN(texts));
-	return texts[result];
+	CHECK((size_t)result < ARRAY_LEN(results));
+	return results[result].text;
+}
+
+const char *auth_result_cause(enum auth_result result)
+{
+	CHECK((size_t)result < ARRAY_LEN(results));
+	return results[result].cause;
 }
 
 static int load_key(struct auth *auth, const char *spec, struct fault *fault)
@@ -96,7 +108,7 @@ void auth_free(struct auth *auth)
 
 static enum auth_result check_signature(const struct auth *auth, const struct jws *jws)
 {
-	static const enum auth_result results[] = {
+	static const enum auth_result matches[] = {
 		[JWS_SIGNED] = AUTH_OK,
 		[JWS_FORGED] = AUTH_SIGNATURE,
 		[JWS_OTHER_KID] = AUTH_KEY,
@@ -107,27 +119,38 @@ static enum auth_result check_signature(const struct auth *auth, const struct jw
 		enum jws_match match = jws_check(jws, auth->keys.items[i]);
 		best = match < best ? match : best;
 	}
-	return results[best];
+	return matches[best];
+}
+
+static void set_claim(const char **claim, const char *name)
+{
+	if (claim != NULL) {
+		*claim = name;
+	}
 }
 
 enum auth_result auth_verify(const struct auth *auth, struct bytes token, int64_t now_ms,
-	struct identity *id)
+	struct identity *id, const char **claim)
 {
+	const char *last = NULL;
 	*id = (struct identity){ 0 };
 	struct jws jws;
 	if (!jws_parse(&jws, token)) {
-		return AUTH_MALFORMED;
+		set_claim(claim, NULL);
+		return token.len > AUTH_TOKEN_MAX ? AUTH_TOO_LONG : AUTH_MALFORMED;
 	}
-	enum auth_result result = claims_check(&auth->rules, jws.payload, now_ms);
+	enum auth_result result = claims_check(&auth->rules, jws.payload, now_ms, &last);
 	if (result == AUTH_OK) {
+		last = NULL;
 		result = check_signature(auth, &jws);
 	}
 	if (result == AUTH_OK) {
-		result = claims_read(&auth->rules, jws.payload, id);
+		result = claims_read(&auth->rules, jws.payload, id, &last);
 	}
 	if (result != AUTH_OK) {
 		identity_fini(id);
 	}
+	set_claim(claim, last);
 	jws_fini(&jws);
 	return result;
 }

@@ -34,11 +34,13 @@ enum {
 
 enum auth_result {
 	AUTH_OK = 0,
-	AUTH_MALFORMED, // not three base64url segments, too long, not JSON objects, duplicate names
+	AUTH_MALFORMED, // not three base64url segments, not JSON objects, duplicate names
+	AUTH_TOO_LONG, // more than AUTH_TOKEN_MAX bytes
 	AUTH_ALGORITHM, // alg is not exactly that of a key, or `crit`, b64 or typ asks for more
 	AUTH_KEY, // unknown kid
 	AUTH_SIGNATURE,
-	AUTH_CLAIMS, // missing or wrongly typed: exp, nbf, iat, jti, username, roles, weir
+	AUTH_NO_EXP,
+	AUTH_CLAIMS, // wrongly typed: exp, nbf, iat, jti, username, roles, weir; iat missing
 	AUTH_ISSUER,
 	AUTH_AUDIENCE,
 	AUTH_SUBJECT, // neither sub nor userId names a user
@@ -48,6 +50,9 @@ enum auth_result {
 };
 // What is wrong with the token, in a few constant words: "expired".
 const char *auth_result_text(enum auth_result result);
+// The same as one word of the closed set that clients and the log get: "expired". Claims that are
+// there and cannot be used are all "bad_claim". Of AUTH_OK: "".
+const char *auth_result_cause(enum auth_result result);
 
 struct auth_options {
 	const char *const *keys; // n_keys of "ALG:FILE" or "ALG:kid=FILE"
@@ -79,7 +84,8 @@ struct auth *auth_new(const struct auth_options *options, struct fault *fault);
 void auth_free(struct auth *auth);
 
 // Checks `token` at `now_ms` (Unix milliseconds). On AUTH_OK the caller owns what `id` holds
-// (identity_fini). On anything else `id` is zeroed.
+// (identity_fini). On anything else `id` is zeroed, and `*claim` (unless `claim` is NULL) is the name
+// of the claim at fault, NULL if it is none: borrowed from `auth`.
 MUST_CHECK enum auth_result auth_verify(const struct auth *auth, struct bytes token, int64_t now_ms,
-	struct identity *id);
+	struct identity *id, const char **claim);
 void identity_fini(struct identity *id);

@@ -72,30 +72,61 @@ static bool read_date(const json_t *payload, const char *name, int64_t *seconds)
 	return claim == NULL;
 }
 
-static enum auth_result check_times(const struct claims_rules *rules, const json_t *payload,
-	int64_t now_ms)
+struct dates {
+	int64_t exp, nbf, iat;
+};
+
+static bool read_dates(const json_t *payload, struct dates *dates, const char **claim)
 {
-	int64_t exp;
-	int64_t nbf;
-	int64_t iat;
-	if (!read_date(payload, "exp", &exp) || !read_date(payload, "nbf", &nbf) ||
-		!read_date(payload, "iat", &iat) || exp == NO_DATE) {
-		return AUTH_CLAIMS;
+	const struct {
+		const char *name;
+		int64_t *seconds;
+	} rows[] = { { "exp", &dates->exp }, { "nbf", &dates->nbf }, { "iat", &dates->iat } };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		*claim = rows[i].name;
+		if (!read_date(payload, rows[i].name, rows[i].seconds)) {
+			return false;
+		}
 	}
-	// No sum overflows: 2^53 seconds and a time of this age are below 2^63 milliseconds.
-	if (now_ms - rules->leeway_ms >= exp * 1000) {
-		return AUTH_EXPIRED;
-	}
-	if (nbf * 1000 > now_ms + rules->leeway_ms || iat * 1000 > now_ms + rules->leeway_ms) {
-		return AUTH_NOT_YET;
-	}
+	return true;
+}
+
+static enum auth_result check_lifetime(const struct claims_rules *rules, const struct dates *dates,
+	const char **claim)
+{
 	if (rules->max_lifetime_ms == 0) {
 		return AUTH_OK;
 	}
-	if (iat == NO_DATE) {
+	*claim = "iat";
+	if (dates->iat == NO_DATE) {
 		return AUTH_CLAIMS;
 	}
-	return (exp - iat) * 1000 <= rules->max_lifetime_ms ? AUTH_OK : AUTH_LIFETIME;
+	*claim = "exp";
+	bool good = (dates->exp - dates->iat) * 1000 <= rules->max_lifetime_ms;
+	return good ? AUTH_OK : AUTH_LIFETIME;
+}
+
+static enum auth_result check_times(const struct claims_rules *rules, const json_t *payload,
+	int64_t now_ms, const char **claim)
+{
+	struct dates dates;
+	if (!read_dates(payload, &dates, claim)) {
+		return AUTH_CLAIMS;
+	}
+	*claim = "exp";
+	if (dates.exp == NO_DATE) {
+		return AUTH_NO_EXP;
+	}
+	// No sum overflows: 2^53 seconds and a time of this age are below 2^63 milliseconds.
+	if (now_ms - rules->leeway_ms >= dates.exp * 1000) {
+		return AUTH_EXPIRED;
+	}
+	int64_t latest_ms = now_ms + rules->leeway_ms;
+	if (dates.nbf * 1000 > latest_ms || dates.iat * 1000 > latest_ms) {
+		*claim = dates.nbf * 1000 > latest_ms ? "nbf" : "iat";
+		return AUTH_NOT_YET;
+	}
+	return check_lifetime(rules, &dates, claim);
 }
 
 static bool string_is(const json_t *value, const char *text)
@@ -120,17 +151,18 @@ static bool is_for(const json_t *aud, const char *audience)
 	return found;
 }
 
-// What may refuse a token before anyone has looked at its signature.
 enum auth_result claims_check(const struct claims_rules *rules, const struct json_t *payload,
-	int64_t now_ms)
+	int64_t now_ms, const char **claim)
 {
+	*claim = "iss";
 	if (rules->issuer != NULL && !string_is(json_object_get(payload, "iss"), rules->issuer)) {
 		return AUTH_ISSUER;
 	}
+	*claim = "aud";
 	if (rules->audience != NULL && !is_for(json_object_get(payload, "aud"), rules->audience)) {
 		return AUTH_AUDIENCE;
 	}
-	return check_times(rules, payload, now_ms);
+	return check_times(rules, payload, now_ms, claim);
 }
 
 static bool text_is_good(struct bytes text, size_t max)
@@ -165,14 +197,13 @@ static bool read_text(const json_t *claim, size_t max, char **text)
 	return true;
 }
 
-static bool read_names(const json_t *payload, struct identity *id)
+static bool read_username(const json_t *payload, struct identity *id)
 {
 	const json_t *username = json_object_get(payload, "username");
 	if (string_is(username, "")) {
 		username = NULL; // what a program sends that has no name to send
 	}
-	return read_text(username, AUTH_USERNAME_MAX, &id->username) &&
-		read_text(json_object_get(payload, "jti"), AUTH_JTI_MAX, &id->jti);
+	return read_text(username, AUTH_USERNAME_MAX, &id->username);
 }
 
 static bool read_roles(const struct claims_rules *rules, const json_t *payload, struct identity *id)
@@ -235,15 +266,31 @@ static bool read_rights(const json_t *payload, struct identity *id)
 }
 
 enum auth_result claims_read(const struct claims_rules *rules, const struct json_t *payload,
-	struct identity *id)
+	struct identity *id, const char **claim)
 {
-	int64_t iat;
-	if (!read_date(payload, "exp", &id->expires_s) || !read_date(payload, "iat", &iat) ||
-		!read_names(payload, id) || !read_roles(rules, payload, id) ||
-		!read_rights(payload, id)) {
+	struct dates dates;
+	if (!read_dates(payload, &dates, claim)) {
 		return AUTH_CLAIMS;
 	}
-	id->issued_s = iat != NO_DATE ? iat : 0;
+	id->expires_s = dates.exp;
+	id->issued_s = dates.iat != NO_DATE ? dates.iat : 0;
+	*claim = "username";
+	if (!read_username(payload, id)) {
+		return AUTH_CLAIMS;
+	}
+	*claim = "jti";
+	if (!read_text(json_object_get(payload, "jti"), AUTH_JTI_MAX, &id->jti)) {
+		return AUTH_CLAIMS;
+	}
+	*claim = "roles";
+	if (!read_roles(rules, payload, id)) {
+		return AUTH_CLAIMS;
+	}
+	*claim = "weir";
+	if (!read_rights(payload, id)) {
+		return AUTH_CLAIMS;
+	}
+	*claim = "sub";
 	id->user = read_user(payload);
 	return id->user != NULL ? AUTH_OK : AUTH_SUBJECT;
 }

@@ -260,7 +260,7 @@ static bool identify(struct conn *c, struct bytes token)
 	if (is_known(c, token)) {
 		return true;
 	}
-	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &fresh);
+	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &fresh, NULL);
 	if (result != AUTH_OK) {
 		api_problem(c, 401, "invalid_token", auth_result_text(result), "");
 		return false;

@@ -282,7 +282,7 @@ static void run_auth(struct conn *c, const struct command *command)
 	if (auth != NULL) {
 		struct identity fresh;
 		enum auth_result result =
-			auth_verify(auth, command->token, clock_wall_ms(), &fresh);
+			auth_verify(auth, command->token, clock_wall_ms(), &fresh, NULL);
 		if (result != AUTH_OK) {
 			conn_close(c, CLOSE_INVALID_TOKEN);
 			return;

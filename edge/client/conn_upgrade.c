@@ -144,7 +144,7 @@ static enum close_reason identify(struct conn *c, struct bytes token)
 	if (token.len == 0) {
 		return CLOSE_MISSING_TOKEN;
 	}
-	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &c->identity);
+	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &c->identity, NULL);
 	if (result != AUTH_OK) {
 		char address[NET_IP_TEXT_MAX];
 		log_debug("token_refused", LOG_BYTES("address", conn_address(c, address)),

@@ -372,7 +372,7 @@ static struct auth *auth_of_edge(const struct edge_conf *conf, const struct conf
 static int check_print(const struct edge_conf *conf, const struct auth *auth, struct bytes token)
 {
 	struct identity id;
-	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &id);
+	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &id, NULL);
 	if (result != AUTH_OK) {
 		return complain(REFUSED, "token: %s", auth_result_text(result));
 	}

@@ -120,7 +120,7 @@ static bool verify(struct bytes token)
 	struct identity id;
 	uint8_t *copy = xmemdup(token.data, token.len);
 	bool accepted =
-		auth_verify(edge_auth(), bytes_make(copy, token.len), NOW_MS, &id) == AUTH_OK;
+		auth_verify(edge_auth(), bytes_make(copy, token.len), NOW_MS, &id, NULL) == AUTH_OK;
 	if (accepted) {
 		CHECK(token.len <= AUTH_TOKEN_MAX);
 		check_identity(&id);

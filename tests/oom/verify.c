@@ -164,7 +164,7 @@ static int verify(const struct auth *auth, const struct sample *sample, const ch
 	struct identity id;
 	int64_t live = oom_live_blocks();
 	oom_arm(nth, for_good);
-	enum auth_result result = auth_verify(auth, bytes_str(token), NOW_MS, &id);
+	enum auth_result result = auth_verify(auth, bytes_str(token), NOW_MS, &id, NULL);
 	(void)oom_disarm();
 	bool whole = result != AUTH_OK || is_whole(&id);
 	identity_fini(&id);
@@ -225,7 +225,7 @@ static uint64_t count_allocations(const struct auth *auth, const struct sample *
 	for (int i = 0; i < WARM_UPS; i++) {
 		struct identity id;
 		oom_arm(0, false);
-		enum auth_result result = auth_verify(auth, bytes_str(token), NOW_MS, &id);
+		enum auth_result result = auth_verify(auth, bytes_str(token), NOW_MS, &id, NULL);
 		n = oom_disarm();
 		CHECK((result == AUTH_OK) == sample->good);
 		identity_fini(&id);

@@ -11,6 +11,7 @@
 #define NOW_MS  (NOW_S * INT64_C(1000))
 #define FOREVER "\"exp\":1800000000"
 #define HEADER  "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
+#define OURS    "\"iss\":\"us\",\"aud\":\"weir\","
 #define X10     "xxxxxxxxxx"
 #define X60     X10 X10 X10 X10 X10 X10
 #define X120    X60 X60
@@ -54,14 +55,14 @@ static struct auth *auth_of(struct auth_options options)
 }
 
 // What a token of key A with these claims is found to be; `id` may be NULL.
-static enum auth_result verify(const struct auth *auth, const char *claims, int64_t now_ms,
-	struct identity *id)
+static enum auth_result verify_why(const struct auth *auth, const char *claims, int64_t now_ms,
+	struct identity *id, const char **claim)
 {
 	char *payload = xasprintf("{%s}", claims);
 	char *token = token_make("HS256", bytes_str(key_a), HEADER, payload);
 	struct identity own;
 	memset(&own, 0xee, sizeof(own));
-	enum auth_result result = auth_verify(auth, bytes_str(token), now_ms, &own);
+	enum auth_result result = auth_verify(auth, bytes_str(token), now_ms, &own, claim);
 	if (result != AUTH_OK) {
 		assert_memory_equal(&own, &(struct identity){ 0 }, sizeof(own));
 	}
@@ -73,6 +74,12 @@ static enum auth_result verify(const struct auth *auth, const char *claims, int6
 	free(token);
 	free(payload);
 	return result;
+}
+
+static enum auth_result verify(const struct auth *auth, const char *claims, int64_t now_ms,
+	struct identity *id)
+{
+	return verify_why(auth, claims, now_ms, id, NULL);
 }
 
 struct claims_row {
@@ -89,6 +96,40 @@ static void check_rows(const struct auth *auth, const struct claims_row *rows, s
 				auth_result_text(rows[i].result));
 		}
 	}
+}
+
+static void names_the_cause_and_the_claim_at_fault(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *claims;
+		const char *cause;
+		const char *claim; // NULL: none
+	} rows[] = {
+		{ OURS "\"sub\":1", "no_exp", "exp" },
+		{ OURS "\"sub\":1,\"exp\":\"soon\"", "bad_claim", "exp" },
+		{ OURS "\"sub\":1,\"exp\":1700000000", "expired", "exp" },
+		{ OURS "\"sub\":1,\"nbf\":1700000001," FOREVER, "not_yet", "nbf" },
+		{ OURS "\"sub\":1,\"iat\":1700000001," FOREVER, "not_yet", "iat" },
+		{ OURS "\"sub\":1,\"iat\":\"x\"," FOREVER, "bad_claim", "iat" },
+		{ "\"sub\":1,\"iss\":\"no\"," FOREVER, "wrong_issuer", "iss" },
+		{ "\"sub\":1,\"iss\":\"us\"," FOREVER, "wrong_audience", "aud" },
+		{ OURS FOREVER, "bad_claim", "sub" },
+		{ "\"sub\":\"\"," OURS FOREVER, "bad_claim", "sub" },
+		{ "\"roles\":1," OURS FOREVER, "bad_claim", "roles" },
+		{ "\"jti\":1," OURS FOREVER, "bad_claim", "jti" },
+		{ "\"weir\":1," OURS FOREVER, "bad_claim", "weir" },
+		{ "\"sub\":1,\"sub\":2," FOREVER, "malformed", NULL },
+	};
+	struct auth *auth = auth_of((struct auth_options){ .issuer = "us", .audience = "weir" });
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *claim = "none";
+		enum auth_result result = verify_why(auth, rows[i].claims, NOW_MS, NULL, &claim);
+		assert_string_equal(auth_result_cause(result), rows[i].cause);
+		assert_string_equal(claim != NULL ? claim : "none",
+			rows[i].claim != NULL ? rows[i].claim : "none");
+	}
+	auth_free(auth);
 }
 
 static void reads_who_a_client_is(void **state)
@@ -223,7 +264,7 @@ static void refuses_claims_of_the_wrong_type(void **state)
 		{ "\"sub\":1,\"exp\":1800000000.5", AUTH_OK },
 		{ "\"sub\":1,\"exp\":1.8e9", AUTH_OK },
 		{ "\"sub\":1,\"exp\":9007199254740991", AUTH_OK },
-		{ "\"sub\":1", AUTH_CLAIMS },
+		{ "\"sub\":1", AUTH_NO_EXP },
 		{ "\"sub\":1,\"exp\":\"1800000000\"", AUTH_CLAIMS },
 		{ "\"sub\":1,\"exp\":null", AUTH_CLAIMS },
 		{ "\"sub\":1,\"exp\":true", AUTH_CLAIMS },
@@ -495,7 +536,7 @@ static void picks_the_key_by_algorithm_and_kid(void **state)
 		char *token = token_make(rows[i].alg, bytes_str(rows[i].key), rows[i].header,
 			"{\"sub\":1," FOREVER "}");
 		struct identity id;
-		enum auth_result result = auth_verify(auth, bytes_str(token), NOW_MS, &id);
+		enum auth_result result = auth_verify(auth, bytes_str(token), NOW_MS, &id, NULL);
 		if (result != rows[i].result) {
 			fail_msg("row %zu %s: %s", i, rows[i].header, auth_result_text(result));
 		}
@@ -527,7 +568,7 @@ static void refuses_unsigned_tokens_however_they_are_spelt(void **state)
 			char *p = token_encode(bytes_str("{\"sub\":1," FOREVER "}"));
 			char *token = xasprintf("%s.%s%s", h, p, tails[j]);
 			struct identity id;
-			assert_int_not_equal(auth_verify(auth, bytes_str(token), NOW_MS, &id),
+			assert_int_not_equal(auth_verify(auth, bytes_str(token), NOW_MS, &id, NULL),
 				AUTH_OK);
 			free(token);
 			free(p);
@@ -548,15 +589,16 @@ static void refuses_every_flipped_bit_of_a_token(void **state)
 		char *byte = &token[i / 8];
 		char was = *byte;
 		*byte = (char)(was ^ 1 << i % 8);
-		if (auth_verify(auth, bytes_make(token, len), NOW_MS, &id) == AUTH_OK) {
+		if (auth_verify(auth, bytes_make(token, len), NOW_MS, &id, NULL) == AUTH_OK) {
 			fail_msg("byte %zu bit %zu", i / 8, i % 8);
 		}
 		*byte = was;
 	}
 	for (size_t i = 0; i < len; i++) {
-		assert_int_not_equal(auth_verify(auth, bytes_make(token, i), NOW_MS, &id), AUTH_OK);
+		assert_int_not_equal(auth_verify(auth, bytes_make(token, i), NOW_MS, &id, NULL),
+			AUTH_OK);
 	}
-	assert_int_equal(auth_verify(auth, bytes_make(token, len), NOW_MS, &id), AUTH_OK);
+	assert_int_equal(auth_verify(auth, bytes_make(token, len), NOW_MS, &id, NULL), AUTH_OK);
 	identity_fini(&id);
 	free(token);
 	auth_free(auth);
@@ -579,7 +621,8 @@ static void refuses_before_the_signature_what_needs_none(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char *token = token_make("HS256", bytes_str(key_b), HEADER, rows[i].payload);
 		struct identity id;
-		assert_int_equal(auth_verify(auth, bytes_str(token), NOW_MS, &id), rows[i].result);
+		assert_int_equal(auth_verify(auth, bytes_str(token), NOW_MS, &id, NULL),
+			rows[i].result);
 		free(token);
 	}
 	auth_free(auth);
@@ -633,6 +676,7 @@ static void has_a_text_for_each_result(void **state)
 {
 	(void)state;
 	for (int i = AUTH_OK; i <= AUTH_LIFETIME; i++) {
+		assert_true(i == AUTH_OK || auth_result_cause((enum auth_result)i)[0] != '\0');
 		assert_non_null(auth_result_text((enum auth_result)i));
 	}
 }
@@ -642,6 +686,7 @@ int main(void)
 	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_who_a_client_is),
+		cmocka_unit_test(names_the_cause_and_the_claim_at_fault),
 		cmocka_unit_test(finds_the_user_in_sub_or_userid),
 		cmocka_unit_test(holds_times_to_the_millisecond),
 		cmocka_unit_test(refuses_claims_of_the_wrong_type),
