@@ -193,6 +193,7 @@ static void line_add_value(struct line *line, const struct log_field *field)
 		line_add_str(line, digits);
 		break;
 	case LOG_KIND_END:
+	case LOG_KIND_NONE:
 		break;
 	}
 }
@@ -226,7 +227,9 @@ static void line_make(struct line *line, enum log_level level, const char *event
 	line_add_str(line, json ? "\"" : "");
 	CHECK(!line->full);
 	for (; fields->kind != LOG_KIND_END && !line->full; fields++) {
-		line_add_field(line, fields);
+		if (fields->kind != LOG_KIND_NONE) {
+			line_add_field(line, fields);
+		}
 	}
 	line->limit = LINE_SIZE;
 	line->full = false;
@@ -484,7 +487,8 @@ bool log_limit_pass(struct log_limit *limit, uint64_t now_ms, uint32_t *suppress
 		atomic_compare_exchange_strong(&limit->window_ms, &window_ms, now_ms)) {
 		atomic_store_explicit(&limit->used, 0, memory_order_relaxed);
 	}
-	if (atomic_fetch_add_explicit(&limit->used, 1, memory_order_relaxed) < LOG_LIMIT_PER_S) {
+	uint32_t per_s = limit->per_s > 0 ? limit->per_s : LOG_LIMIT_PER_S;
+	if (atomic_fetch_add_explicit(&limit->used, 1, memory_order_relaxed) < per_s) {
 		*suppressed = atomic_exchange_explicit(&limit->suppressed, 0, memory_order_relaxed);
 		return true;
 	}

@@ -25,6 +25,7 @@ enum log_format {
 
 enum log_kind {
 	LOG_KIND_END,
+	LOG_KIND_NONE, // no field
 	LOG_KIND_BYTES,
 	LOG_KIND_UINT,
 	LOG_KIND_INT,
@@ -44,6 +45,26 @@ struct log_field {
 #define LOG_UINT(k, v)  { .key = (k), .kind = LOG_KIND_UINT, .number = (uint64_t)(v) }
 #define LOG_INT(k, v)   { .key = (k), .kind = LOG_KIND_INT, .number = (uint64_t)(int64_t)(v) }
 // clang-format on
+
+// No field at all if the text is empty.
+static inline struct log_field log_unless_empty(const char *key, struct bytes text)
+{
+	return (struct log_field){
+		.key = key,
+		.kind = text.len > 0 ? LOG_KIND_BYTES : LOG_KIND_NONE,
+		.text = text,
+	};
+}
+
+// The same for a count that is 0.
+static inline struct log_field log_unless_zero(const char *key, uint64_t number)
+{
+	return (struct log_field){
+		.key = key,
+		.kind = number > 0 ? LOG_KIND_UINT : LOG_KIND_NONE,
+		.number = number,
+	};
+}
 
 // Starts the writer thread; lines go to `fd`. Call before other threads start. Lines logged before
 // are written directly, as are those after log_stop().
@@ -74,10 +95,11 @@ void log_raw(const char *line);
 #define log_info(event, ...)  LOG_AT(LOG_INFO, event, __VA_ARGS__)
 #define log_debug(event, ...) LOG_AT(LOG_DEBUG, event, __VA_ARGS__)
 
-// For what a stranger can trigger: lets through `LOG_LIMIT_PER_S` lines a second per call site and
-// says how many it swallowed when it speaks again. Embed one, zeroed, static at the call site's
-// owner or in the object; threads may share it.
+// For what an unauthenticated peer can trigger: lets through `per_s` lines a second per call site,
+// and gives the number of those left out with the next one. Embed one, zeroed but for `per_s`, in
+// the object that logs; threads may share it.
 struct log_limit {
+	uint32_t per_s; // 0: LOG_LIMIT_PER_S
 	_Atomic uint64_t window_ms;
 	_Atomic uint32_t used;
 	_Atomic uint32_t suppressed;
