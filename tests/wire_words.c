@@ -7,6 +7,7 @@
 
 #include "common/http_head.h"
 #include "common/mem.h"
+#include "edge/auth/auth.h"
 #include "edge/codec/close_reason.h"
 #include "edge/codec/codec.h"
 #include "proto/reasons.h"
@@ -15,9 +16,16 @@ static void print_closes(void)
 {
 	for (unsigned i = CLOSE_NONE + 1; i < CLOSE_REASON_COUNT; i++) {
 		uint8_t payload[CLOSE_PAYLOAD_MAX];
-		size_t len = close_reason_payload((enum close_reason)i, payload);
+		size_t len = close_reason_payload((enum close_reason)i, NULL, payload);
 		printf("close %u %.*s\n", close_reason_rule((enum close_reason)i)->code,
 			(int)len - 2, (const char *)payload + 2);
+	}
+}
+
+static void print_causes(void)
+{
+	for (int i = AUTH_OK + 1; i <= AUTH_LIFETIME; i++) {
+		printf("cause %s\n", auth_result_cause((enum auth_result)i));
 	}
 }
 
@@ -107,6 +115,7 @@ static void print_event(enum event_kind kind, enum outcome outcome)
 int main(void)
 {
 	print_closes();
+	print_causes();
 	print_statuses();
 	print_errors();
 	print_reasons();

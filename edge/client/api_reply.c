@@ -260,13 +260,16 @@ static bool identify(struct conn *c, struct bytes token)
 	if (is_known(c, token)) {
 		return true;
 	}
-	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &fresh, NULL);
+	const char *claim;
+	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &fresh, &claim);
 	if (result != AUTH_OK) {
+		conn_log_token_refused(c, auth_result_cause(result), claim);
 		api_problem(c, 401, "invalid_token", auth_result_text(result), "");
 		return false;
 	}
 	if (revoked_has(&turn_of(c)->edge->revoked, &fresh)) {
 		identity_fini(&fresh);
+		conn_log_token_refused(c, close_reason_rule(CLOSE_REVOKED)->name, NULL);
 		api_problem(c, 401, "revoked", "The token is revoked", "");
 		return false;
 	}

@@ -298,6 +298,7 @@ void conn_enter_open(struct conn *c)
 	c->ping_ms = turn_client_ms(t) + conf_of(c)->heartbeat_interval_ms;
 	counter_add(&t->metrics.connections, 1);
 	atomic_fetch_add_explicit(&t->edge->n_open, 1, memory_order_relaxed);
+	conn_log_opened(c);
 }
 
 // Counts and tells the end of an open connection, once.
@@ -313,8 +314,7 @@ static void leave_open(struct conn *c)
 	counter_sub(&m->connections, 1);
 	atomic_fetch_sub_explicit(&t->edge->n_open, 1, memory_order_relaxed);
 	histogram_observe_ns(&m->duration, (turn_client_ms(t) - c->opened_ms) * 1000000U);
-	bool ours = c->reason == CLOSE_SLOW_CONSUMER || c->reason == CLOSE_INTERNAL;
-	conn_log(c, ours ? LOG_INFO : LOG_DEBUG, "closed");
+	conn_log_closed(c);
 }
 
 // Ends an open connection with a Close frame of this payload.
@@ -334,6 +334,13 @@ static void close_open(struct conn *c, enum close_reason reason, struct bytes pa
 	conn_set_state(c, CONN_CLOSING);
 }
 
+static void close_with_cause(struct conn *c, enum close_reason reason, const char *cause)
+{
+	uint8_t payload[CLOSE_PAYLOAD_MAX];
+	size_t len = close_reason_payload(reason, cause, payload);
+	close_open(c, reason, bytes_make(payload, len));
+}
+
 void conn_close(struct conn *c, enum close_reason reason)
 {
 	const struct close_rule *rule = close_reason_rule(reason);
@@ -348,9 +355,14 @@ void conn_close(struct conn *c, enum close_reason reason)
 		}
 		conn_destroy(c);
 	} else if (conn_is_open(c)) {
-		uint8_t payload[CLOSE_PAYLOAD_MAX];
-		size_t len = close_reason_payload(reason, payload);
-		close_open(c, reason, bytes_make(payload, len));
+		close_with_cause(c, reason, NULL);
+	}
+}
+
+void conn_close_for_token(struct conn *c, const char *cause)
+{
+	if (conn_is_open(c)) {
+		close_with_cause(c, CLOSE_INVALID_TOKEN, cause);
 	}
 }
 

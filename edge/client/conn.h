@@ -135,6 +135,9 @@ void conn_start_tls(struct conn *c, struct tls_stream *tls);
 // Ends the connection for `reason`, in whatever state it is; once it is ending, further calls
 // change nothing, except that reasons without a close code cut it off at once.
 void conn_close(struct conn *c, enum close_reason reason);
+// Ends an open connection because its token was refused for `cause`, a word of
+// auth_result_cause().
+void conn_close_for_token(struct conn *c, const char *cause);
 static inline bool conn_is_open(const struct conn *c)
 {
 	return c->state == CONN_OPEN;

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "edge/client/clients.h"
+#include "edge/client/conn_parts.h"
 #include "edge/codec/codec_json.h"
 #include "edge/state/settings.h"
 #include "proto/names.h"
@@ -276,25 +277,42 @@ static void take_identity(struct conn *c, const struct identity *identity)
 	conn_rearm(c);
 }
 
+static void refuse_token(struct conn *c, const char *cause, const char *claim)
+{
+	conn_log_token_refused(c, cause, claim);
+	conn_close_for_token(c, cause);
+}
+
+// True, and the caller owns `fresh`, if the token is good for the user that is connected; else the
+// connection is closed.
+static bool check_renewal(struct conn *c, struct bytes token, struct identity *fresh)
+{
+	const char *claim;
+	enum auth_result result =
+		auth_verify(turn_of(c)->settings->auth, token, clock_wall_ms(), fresh, &claim);
+	if (result != AUTH_OK) {
+		refuse_token(c, auth_result_cause(result), claim);
+		return false;
+	}
+	if (strcmp(fresh->user, c->identity.user) != 0) {
+		identity_fini(fresh);
+		refuse_token(c, "bad_claim", "sub");
+		return false;
+	}
+	if (revoked_has(&turn_of(c)->edge->revoked, fresh)) {
+		identity_fini(fresh);
+		conn_log_token_refused(c, close_reason_rule(CLOSE_REVOKED)->name, NULL);
+		conn_close(c, CLOSE_REVOKED);
+		return false;
+	}
+	return true;
+}
+
 static void run_auth(struct conn *c, const struct command *command)
 {
-	const struct auth *auth = turn_of(c)->settings->auth;
-	if (auth != NULL) {
+	if (turn_of(c)->settings->auth != NULL) {
 		struct identity fresh;
-		enum auth_result result =
-			auth_verify(auth, command->token, clock_wall_ms(), &fresh, NULL);
-		if (result != AUTH_OK) {
-			conn_close(c, CLOSE_INVALID_TOKEN);
-			return;
-		}
-		if (strcmp(fresh.user, c->identity.user) != 0) {
-			identity_fini(&fresh);
-			conn_close(c, CLOSE_INVALID_TOKEN);
-			return;
-		}
-		if (revoked_has(&turn_of(c)->edge->revoked, &fresh)) {
-			identity_fini(&fresh);
-			conn_close(c, CLOSE_REVOKED);
+		if (!check_renewal(c, command->token, &fresh)) {
 			return;
 		}
 		take_identity(c, &fresh);

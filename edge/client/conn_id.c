@@ -33,13 +33,3 @@ struct rights_subject conn_subject(const struct conn *c)
 		.rights = c->identity.rights,
 	};
 }
-
-void conn_log(const struct conn *c, enum log_level level, const char *event)
-{
-	char id[CLIENT_ID_MAX];
-	char address[NET_IP_TEXT_MAX];
-	LOG_AT(level, event, LOG_BYTES("conn", conn_client_id(c, id)),
-		LOG_BYTES("address", conn_address(c, address)), LOG_STR("user", c->identity.user),
-		LOG_STR("reason", close_reason_rule((enum close_reason)c->reason)->name),
-		LOG_UINT("queued", c->stream.out.bytes));
-}

@@ -1,9 +1,9 @@
 // What the files of a connection share: conn.c tells its life, conn_upgrade.c how it begins,
-// conn_stream.c what its stream tells it.
+// conn_stream.c what its stream tells it,
+// conn_log.c what the log says of it.
 #pragma once
 
 #include "common/bytes.h"
-#include "common/log.h"
 #include "edge/client/conn.h"
 
 enum {
@@ -26,5 +26,12 @@ void conn_step_ending(struct conn *c);
 void conn_push_pong(struct conn *c);
 // Queues bytes that are no frame.
 void conn_push_raw(struct conn *c, struct bytes bytes);
-// One line about the connection.
-void conn_log(const struct conn *c, enum log_level level, const char *event);
+
+// What the log says about it. Lines that anybody on the network can cause come at a rate, and say
+// how many before them were left out.
+void conn_log_opened(const struct conn *c);
+void conn_log_closed(const struct conn *c);
+// A request that became no WebSocket; `origin` is the request's, empty if it named none.
+void conn_log_refused(const struct conn *c, int status, const char *why, struct bytes origin);
+// A token: `cause` is a word of ours, `claim` the claim at fault, NULL if there is none.
+void conn_log_token_refused(const struct conn *c, const char *cause, const char *claim);

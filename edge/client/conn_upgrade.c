@@ -39,13 +39,11 @@ static void answer_http(struct conn *c, struct bytes response)
 	conn_set_state(c, CONN_LINGER);
 }
 
-static void refuse_http(struct conn *c, int status, const char *why)
+static void refuse_http(struct conn *c, int status, const char *why, struct bytes origin)
 {
 	struct turn *t = turn_of(c);
-	char address[NET_IP_TEXT_MAX];
 	counter_add(&t->metrics.handshakes[handshake_result_of(status)], 1);
-	log_debug("handshake_refused", LOG_BYTES("address", conn_address(c, address)),
-		LOG_INT("status", status), LOG_STR("reason", why));
+	conn_log_refused(c, status, why, origin);
 	buf_reset(&t->out, TURN_KEEP);
 	http_refuse(&t->out, status, why, RETRY_AFTER_S);
 	answer_http(c, buf_bytes(&t->out));
@@ -55,6 +53,7 @@ void conn_on_abandoned(struct conn *c, enum close_reason reason)
 {
 	struct edge_metrics *m = &turn_of(c)->metrics;
 	bool late = reason == CLOSE_HANDSHAKE_TIMEOUT;
+	const struct bytes none = { 0 };
 	c->reason = (uint8_t)reason;
 	if (reason == CLOSE_PEER_GONE) {
 		counter_add(&m->handshakes[HANDSHAKE_PEER_GONE], 1);
@@ -68,9 +67,9 @@ void conn_on_abandoned(struct conn *c, enum close_reason reason)
 		conn_destroy(c);
 	} else if (late) {
 		counter_add(&m->closes[reason], 1);
-		refuse_http(c, 408, "the request did not arrive in time");
+		refuse_http(c, 408, "the request did not arrive in time", none);
 	} else {
-		refuse_http(c, 503, close_reason_rule(reason)->name);
+		refuse_http(c, 503, close_reason_rule(reason)->name, none);
 	}
 }
 
@@ -131,27 +130,48 @@ static void accept_upgrade(struct conn *c, const struct upgrade_request *request
 	conn_set_state(c, CONN_OPEN);
 }
 
-// Who the client is; CLOSE_NONE, or why it may not stay.
-static enum close_reason identify(struct conn *c, struct bytes token)
+struct verdict {
+	enum close_reason reason; // CLOSE_NONE: it may stay
+	const char *cause; // more about an invalid token
+	const char *claim; // the one at fault, NULL: none
+};
+
+// Who the client is, or why it may not stay.
+static struct verdict identify(struct conn *c, struct bytes token)
 {
 	const struct auth *auth = turn_of(c)->settings->auth;
+	struct verdict verdict = { .reason = CLOSE_NONE };
 	if (auth == NULL) {
 		char id[CLIENT_ID_MAX];
 		struct bytes user = conn_client_id(c, id);
 		c->identity.user = xstrndup(user.data, user.len);
-		return CLOSE_NONE;
+		return verdict;
 	}
 	if (token.len == 0) {
-		return CLOSE_MISSING_TOKEN;
+		verdict.reason = CLOSE_MISSING_TOKEN;
+		return verdict;
 	}
-	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &c->identity, NULL);
+	enum auth_result result =
+		auth_verify(auth, token, clock_wall_ms(), &c->identity, &verdict.claim);
 	if (result != AUTH_OK) {
-		char address[NET_IP_TEXT_MAX];
-		log_debug("token_refused", LOG_BYTES("address", conn_address(c, address)),
-			LOG_STR("reason", auth_result_text(result)));
-		return CLOSE_INVALID_TOKEN;
+		verdict.reason = CLOSE_INVALID_TOKEN;
+		verdict.cause = auth_result_cause(result);
+	} else if (revoked_has(&turn_of(c)->edge->revoked, &c->identity)) {
+		verdict.reason = CLOSE_REVOKED;
 	}
-	return revoked_has(&turn_of(c)->edge->revoked, &c->identity) ? CLOSE_REVOKED : CLOSE_NONE;
+	return verdict;
+}
+
+static void refuse_identity(struct conn *c, const struct verdict *verdict)
+{
+	const char *name = close_reason_rule(verdict->reason)->name;
+	bool invalid = verdict->reason == CLOSE_INVALID_TOKEN;
+	conn_log_token_refused(c, invalid ? verdict->cause : name, verdict->claim);
+	if (invalid) {
+		conn_close_for_token(c, verdict->cause);
+	} else {
+		conn_close(c, verdict->reason);
+	}
 }
 
 static void send_connected(struct conn *c)
@@ -184,30 +204,36 @@ static void enter_open(struct conn *c, bool autojoin)
 		client_autojoin(c);
 	}
 	conn_rearm(c);
-	conn_log(c, LOG_DEBUG, "opened");
 }
 
-static bool is_admitted(struct conn *c)
+static bool is_admitted(struct conn *c, struct bytes origin)
 {
 	if (c->admission == ADMISSION_OK) {
 		return true;
 	}
 	bool fast = c->admission == ADMISSION_TOO_FAST;
 	refuse_http(c, fast ? 429 : 503,
-		fast ? "too fast from one address" : "too many from one address");
+		fast ? "too fast from one address" : "too many from one address", origin);
 	return false;
+}
+
+static struct bytes origin_of(const struct http_head *head)
+{
+	struct bytes origin = { 0 };
+	return http_head_find(head, "origin", &origin) > 0 ? origin : bytes_make(NULL, 0);
 }
 
 // `by_tls`: so the client came to the proxy before us.
 static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tls)
 {
 	struct turn *t = turn_of(c);
-	if (!is_admitted(c)) {
+	struct bytes origin = origin_of(head);
+	if (!is_admitted(c, origin)) {
 		return;
 	}
 	const char *why = edge_refusal(t->edge, t->settings, t->mono_ms);
 	if (why != NULL) {
-		refuse_http(c, 503, why);
+		refuse_http(c, 503, why, origin);
 		return;
 	}
 	struct upgrade_request request;
@@ -216,22 +242,22 @@ static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tl
 	policy.tls = c->stream.tls != NULL || by_tls;
 	int status = http_upgrade_check(head, &policy, &request, &t->decoded);
 	if (status != 101) {
-		refuse_http(c, status, request.why);
+		refuse_http(c, status, request.why, origin);
 		return;
 	}
 	accept_upgrade(c, &request);
-	enum close_reason reason = identify(c, request.token);
+	struct verdict verdict = identify(c, request.token);
 	static const enum handshake_result results[CLOSE_REASON_COUNT] = {
 		[CLOSE_NONE] = HANDSHAKE_OK,
 		[CLOSE_MISSING_TOKEN] = HANDSHAKE_MISSING_TOKEN,
 		[CLOSE_INVALID_TOKEN] = HANDSHAKE_INVALID_TOKEN,
 		[CLOSE_REVOKED] = HANDSHAKE_REVOKED,
 	};
-	counter_add(&t->metrics.handshakes[results[reason]], 1);
-	if (reason == CLOSE_NONE) {
+	counter_add(&t->metrics.handshakes[results[verdict.reason]], 1);
+	if (verdict.reason == CLOSE_NONE) {
 		enter_open(c, request.autojoin);
 	} else {
-		conn_close(c, reason);
+		refuse_identity(c, &verdict);
 	}
 }
 
@@ -271,14 +297,14 @@ size_t conn_on_request(struct conn *c, uint8_t *data, size_t len)
 		return 0;
 	}
 	if (status != 0) {
-		refuse_http(c, status, http_status_text(status));
+		refuse_http(c, status, http_status_text(status), bytes_make(NULL, 0));
 		return len;
 	}
 	const struct trusted_proxies *trusted = &turn_of(c)->edge->trusted;
 	bool by_tls = client_came_by_tls(trusted, c->address, &head);
 	take_address(c, client_addr_find(trusted, c->address, &head));
 	if (api_path_is(head.path)) {
-		if (is_admitted(c)) {
+		if (is_admitted(c, origin_of(&head))) {
 			api_begin(c);
 		}
 		return c->state == CONN_API ? 0 : len; // the request is read again there

@@ -139,7 +139,7 @@ void sse_push_close(struct conn *c, enum close_reason reason)
 {
 	const struct close_rule *rule = close_reason_rule(reason);
 	uint8_t payload[CLOSE_PAYLOAD_MAX];
-	size_t len = close_reason_payload(reason, payload);
+	size_t len = close_reason_payload(reason, NULL, payload);
 	struct buf out = { 0 };
 	if (rule->reconnect && rule->after_max_ms > 0) {
 		uint32_t spread = rule->after_max_ms - rule->after_min_ms;

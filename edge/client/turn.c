@@ -11,7 +11,8 @@
 #include "edge/ws/ws_deflate.h"
 
 enum {
-	STALL_MS = 1000
+	STALL_MS = 1000,
+	CONNECTION_LINES_PER_S = 50, // of a worker, about who comes and goes
 };
 
 static void init_compression(struct turn *t)
@@ -40,6 +41,7 @@ void turn_init(struct turn *t, struct edge *edge, unsigned index, struct loop *l
 	t->conn_ops = conn_ops;
 	t->next_number = index + 1;
 	t->mono_ms = clock_mono_ms();
+	t->connection_log.per_s = CONNECTION_LINES_PER_S;
 	edge_metrics_init(&t->metrics, codec_type_count(&edge->codec));
 	conn_table_init(&t->conns, (uint8_t)index);
 	TAILQ_INIT(&t->deferred);

@@ -65,6 +65,9 @@ struct turn {
 	struct frame *event_of; // owned reference; the last frame made an event, and the event
 	struct frame *event;
 	struct log_limit proxy_log;
+	struct log_limit refusal_log;
+	struct log_limit token_log;
+	struct log_limit connection_log; // of who comes and goes
 	uint64_t next_number;
 	unsigned tls_steps; // taken in this turn
 };

@@ -61,7 +61,8 @@ enum close_reason close_reason_of_failure(unsigned code)
 	return CLOSE_PROTOCOL_ERROR;
 }
 
-size_t close_reason_payload(enum close_reason reason, uint8_t out[CLOSE_PAYLOAD_MAX])
+size_t close_reason_payload(enum close_reason reason, const char *cause,
+	uint8_t out[CLOSE_PAYLOAD_MAX])
 {
 	const struct close_rule *rule = close_reason_rule(reason);
 	char after[40] = "";
@@ -69,12 +70,16 @@ size_t close_reason_payload(enum close_reason reason, uint8_t out[CLOSE_PAYLOAD_
 		snprintf(after, sizeof(after), ",\"after\":[%u,%u]", rule->after_min_ms,
 			rule->after_max_ms);
 	}
+	char more[40] = "";
+	if (cause != NULL) {
+		snprintf(more, sizeof(more), ",\"cause\":\"%s\"", cause);
+	}
 	out[0] = (uint8_t)(rule->code >> 8);
 	out[1] = (uint8_t)(rule->code & 0xff);
 	size_t room = CLOSE_PAYLOAD_MAX - 2;
 	char text[CLOSE_PAYLOAD_MAX];
-	int len = snprintf(text, sizeof(text), "{\"reason\":\"%s\",\"reconnect\":%s%s}", rule->name,
-		rule->reconnect ? "true" : "false", after);
+	int len = snprintf(text, sizeof(text), "{\"reason\":\"%s\",\"reconnect\":%s%s%s}",
+		rule->name, rule->reconnect ? "true" : "false", after, more);
 	CHECK(len > 0 && (size_t)len <= room);
 	memcpy(out + 2, text, (size_t)len);
 	return 2 + (size_t)len;

@@ -50,6 +50,7 @@ enum close_reason close_reason_of_failure(unsigned code);
 enum {
 	CLOSE_PAYLOAD_MAX = 125
 };
-// The payload of the Close frame: the code and the reason as JSON (at most 123 bytes). Returns its
-// length.
-size_t close_reason_payload(enum close_reason reason, uint8_t out[CLOSE_PAYLOAD_MAX]);
+// The payload of the Close frame: the code and the reason as JSON (at most 123 bytes). `cause`: a
+// word that says more, NULL: none. Returns its length.
+size_t close_reason_payload(enum close_reason reason, const char *cause,
+	uint8_t out[CLOSE_PAYLOAD_MAX]);

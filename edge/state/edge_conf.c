@@ -207,6 +207,9 @@ static const struct conf_option options[] = {
 	{ "demo", CONF_BOOL, FIELD(demo), RELOADABLE, .help = "serve a chat page at /demo" },
 	{ "log-level", CONF_ENUM, FIELD(log_level), RELOADABLE, .def = "info",
 		.choices = log_level_choices, .help = "least important line that is logged" },
+	{ "log-connections", CONF_BOOL, FIELD(log_connections), RELOADABLE, .def = "yes",
+		.help = "log when clients connect and disconnect; at most 50 lines a second and "
+			"thread" },
 	{ "log-format", CONF_ENUM, FIELD(log_format), .choices = log_format_choices,
 		.help = "of log lines" },
 };

@@ -79,6 +79,7 @@ struct edge_conf {
 	uint64_t recorder_bytes;
 	bool demo;
 	int log_level; // enum log_level
+	bool log_connections;
 	int log_format; // enum log_format
 };
 

@@ -84,6 +84,10 @@ class ClientPage(PageTestCase):
                 sent.append((int(code), said["reason"], tuple(said.get("after", ()))))
         self.assert_same(told, sent)
 
+    def test_causes(self):
+        told = re.findall(r"^\| `(\w+)` \|", section(self.page, "Closing"), re.MULTILINE)
+        self.assert_same(told, set(self.sent["cause"]))
+
     def test_statuses(self):
         self.assert_same({*statuses(self.page), *statuses("proto/http.md")}, self.sent["status"])
 

@@ -81,7 +81,7 @@ class Edge(TestCase):
         self.assertEqual(refusal["code"], "limit")
         mark = self.edge.mark()
         self.connect(JWT_KEY)
-        self.edge.wait_for_line(" debug opened", after=mark)
+        self.edge.wait_for_line(" info opened", after=mark)
 
     def test_what_needs_a_restart_is_named_and_left_as_it_is(self):
         self.write_options(self.old_line, "max-message = 64", "lobby = hall")

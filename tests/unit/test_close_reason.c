@@ -7,7 +7,7 @@
 
 static struct bytes text_of(enum close_reason reason, uint8_t payload[CLOSE_PAYLOAD_MAX])
 {
-	size_t len = close_reason_payload(reason, payload);
+	size_t len = close_reason_payload(reason, NULL, payload);
 	return bytes_make(payload + 2, len - 2);
 }
 
@@ -33,6 +33,15 @@ static void the_text_says_after_only_if_the_client_may_return(void **state)
 	assert_int_equal(payload[0] << 8 | payload[1], 4008);
 	assert_bytes_equal(text_of(CLOSE_REVOKED, payload),
 		"{\"reason\":\"revoked\",\"reconnect\":false}");
+}
+
+static void a_cause_is_part_of_the_text(void **state)
+{
+	(void)state;
+	uint8_t payload[CLOSE_PAYLOAD_MAX];
+	size_t len = close_reason_payload(CLOSE_INVALID_TOKEN, "wrong_algorithm", payload);
+	assert_bytes_equal(bytes_make(payload + 2, len - 2),
+		"{\"reason\":\"invalid_token\",\"reconnect\":false,\"cause\":\"wrong_algorithm\"}");
 }
 
 static void every_code_may_be_sent_and_no_two_rows_share_one(void **state)
@@ -84,6 +93,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_text_is_valid_json_that_fits_a_close_frame),
 		cmocka_unit_test(the_text_says_after_only_if_the_client_may_return),
+		cmocka_unit_test(a_cause_is_part_of_the_text),
 		cmocka_unit_test(every_code_may_be_sent_and_no_two_rows_share_one),
 		cmocka_unit_test(names_find_their_reason),
 		cmocka_unit_test(failures_of_the_stream_have_their_own_reason),
