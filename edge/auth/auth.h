@@ -84,8 +84,8 @@ struct auth *auth_new(const struct auth_options *options, struct fault *fault);
 void auth_free(struct auth *auth);
 
 // Checks `token` at `now_ms` (Unix milliseconds). On AUTH_OK the caller owns what `id` holds
-// (identity_fini). On anything else `id` is zeroed, and `*claim` (unless `claim` is NULL) is the name
-// of the claim at fault, NULL if it is none: borrowed from `auth`.
+// (identity_fini). On anything else `id` is zeroed, and `*claim` (unless `claim` is NULL) is the
+// name of the claim at fault, NULL if it is none: borrowed from `auth`.
 MUST_CHECK enum auth_result auth_verify(const struct auth *auth, struct bytes token, int64_t now_ms,
 	struct identity *id, const char **claim);
 void identity_fini(struct identity *id);

@@ -1,6 +1,6 @@
 // Claims, on a typed parse. libjwt 1.10 checks no claim at all and reads a wrongly typed one as
-// absent or 0, which for `nbf` and `aud` would mean "passes"; so every check is here, and a claim of
-// the wrong type refuses the token.
+// absent or 0, which for `nbf` and `aud` would mean "passes"; so every check is here, and a claim
+// of the wrong type refuses the token.
 //
 // This file knows no key, no signature and no clock; auth.c decides what is asked when.
 #include "edge/auth/claims.h"

@@ -21,8 +21,8 @@ struct claims_rules {
 void claims_rules_init(struct claims_rules *rules, const struct auth_options *options);
 void claims_rules_fini(struct claims_rules *rules);
 
-// What may refuse a token before its signature is looked at: issuer, audience and times. `*claim` is
-// the name of the last claim looked at, so of the one that refuses; it lives as long as `rules`.
+// What may refuse a token before its signature is looked at: issuer, audience and times. `*claim`
+// is the name of the last claim looked at, so of the one that refuses; it lives as long as `rules`.
 MUST_CHECK enum auth_result claims_check(const struct claims_rules *rules,
 	const struct json_t *payload, int64_t now_ms, const char **claim);
 // Who it is, into the zeroed `id`, which the caller releases whatever the result is.

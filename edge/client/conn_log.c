@@ -1,8 +1,8 @@
 // What the log says about a connection: who came and went, and who was refused why.
 //
 // Each of these lines can be caused by anybody who reaches the port, so each kind has a limit, and
-// the next line of that kind says how many were left out. A token is never part of one: what refused
-// it is a word of a closed set and the name of a claim.
+// the next line of that kind says how many were left out. A token is never part of one: what
+// refused it is a word of a closed set and the name of a claim.
 
 #include "common/log.h"
 #include "edge/client/conn_parts.h"
