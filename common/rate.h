@@ -28,3 +28,12 @@ static inline bool rate_take(struct rate *rate, uint64_t per_s, uint64_t burst, 
 	rate->paid_until_us = until;
 	return true;
 }
+
+// How long until rate_take() of the same would pass, at least 1; after it did not.
+static inline uint64_t rate_after_ms(const struct rate *rate, uint64_t per_s, uint64_t burst,
+	uint64_t n, uint64_t now_ms)
+{
+	uint64_t ahead_us = rate->paid_until_us - now_ms * 1000;
+	uint64_t spare_us = n < burst ? (burst - n) * 1000000 / per_s : 0;
+	return ahead_us > spare_us ? (ahead_us - spare_us + 999) / 1000 : 1;
+}

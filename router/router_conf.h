@@ -41,7 +41,9 @@ struct router_conf {
 	uint64_t max_members_per_room;
 	struct conf_bound max_connections_per_user; // beyond it: enum router_beyond
 	struct conf_rate rate_user;
+	struct conf_rate rate_user_bytes;
 	struct conf_rate rate_fanout;
+	struct conf_rate rate_fanout_bytes;
 	uint64_t presence_events_max;
 	uint64_t presence_linger_ms;
 	struct conf_list room_slow_policy;

@@ -254,9 +254,16 @@ static void on_refused(struct clients *cl, struct uplink *up, const Weir__Link__
 	struct conn *c = find_conn(cl, m->client);
 	enum client_error error = error_of(m->code);
 	if (entry != NULL && c != NULL && entry->kind != REQUEST_AUTOJOIN && error != ERROR_NONE) {
-		conn_send_error(c, error,
-			error == ERROR_UNAVAILABLE ? OUTCOME_NONE : OUTCOME_NOT_SAID,
-			entry_id(entry), entry_room(entry));
+		conn_send_refusal(c,
+			&(struct client_event){
+				.error = error,
+				.outcome = error == ERROR_UNAVAILABLE ? OUTCOME_NONE
+								      : OUTCOME_NOT_SAID,
+				.id = entry_id(entry),
+				.room = entry_room(entry),
+				.limit = pb_bytes(m->limit),
+				.after_ms = m->after_ms,
+			});
 	}
 	settle(cl, up, entry);
 }

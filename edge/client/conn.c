@@ -216,15 +216,21 @@ void conn_send_event(struct conn *c, const struct client_event *event)
 void conn_send_error(struct conn *c, enum client_error error, enum outcome outcome, struct bytes id,
 	struct bytes room)
 {
-	counter_add(&turn_of(c)->metrics.rejected[error], 1);
-	conn_send_event(c,
+	conn_send_refusal(c,
 		&(struct client_event){
-			.kind = EVENT_ERROR,
 			.error = error,
 			.outcome = outcome,
 			.id = id,
 			.room = room,
 		});
+}
+
+void conn_send_refusal(struct conn *c, const struct client_event *refusal)
+{
+	struct client_event event = *refusal;
+	event.kind = EVENT_ERROR;
+	counter_add(&turn_of(c)->metrics.rejected[event.error], 1);
+	conn_send_event(c, &event);
 }
 
 void conn_push_pong(struct conn *c)

@@ -160,6 +160,9 @@ void conn_send_event(struct conn *c, const struct client_event *event);
 void conn_send_error(struct conn *c, enum client_error error, enum outcome outcome, struct bytes id,
 	struct bytes room);
 
+// The same of an `error` event that says more. `refusal->kind` is set here.
+void conn_send_refusal(struct conn *c, const struct client_event *refusal);
+
 // How a connection's stream tells it what happens; for stream_group_init().
 extern const struct stream_ops conn_stream_ops;
 

@@ -119,6 +119,8 @@ struct client_event {
 	uint64_t from_seq, to_seq; // EVENT_GAP
 	enum client_error error;
 	enum outcome outcome;
+	struct bytes limit; // EVENT_ERROR: the option that was exceeded; empty: leave out
+	uint64_t after_ms; // EVENT_ERROR: 0: leave out
 	const char *const *roles; // EVENT_CONNECTED
 	size_t n_roles;
 	uint64_t heartbeat_interval_s, heartbeat_timeout_s;

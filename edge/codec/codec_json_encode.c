@@ -272,6 +272,10 @@ static void encode_error(struct buf *out, const struct client_event *event)
 	put_id_if_any(out, event->id);
 	put_string_if_any(out, "room", event->room);
 	put_string_if_any(out, "outcome", bytes_str(outcomes[event->outcome]));
+	put_string_if_any(out, "limit", event->limit);
+	if (event->after_ms > 0) {
+		put_uint(out, "after", event->after_ms);
+	}
 }
 
 static void encode_disconnected(struct buf *out, const struct client_event *event)

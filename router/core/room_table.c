@@ -62,6 +62,7 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 	};
 	map_init(&t->rooms, room_key);
 	map_init(&t->users, user_key);
+	budget_memory_init(&t->budgets);
 	LIST_INIT(&t->edges);
 	LIST_INIT(&t->retired);
 	TAILQ_INIT(&t->idle);
@@ -101,6 +102,7 @@ void room_table_fini(struct room_table *t)
 	}
 	map_fini(&t->rooms);
 	map_fini(&t->users);
+	budget_memory_fini(&t->budgets);
 	while (t->slabs != NULL) {
 		struct membership_slab *slab = t->slabs;
 		t->slabs = slab->next;
@@ -163,6 +165,7 @@ static struct table_user *user_open(struct room_table *t, struct bytes name)
 	user = xcalloc(1, sizeof(*user) + name.len + 1);
 	memcpy(user->name, name.data, name.len);
 	user->name_len = (uint16_t)name.len;
+	user->budget = budget_memory_take(&t->budgets, name);
 	LIST_INIT(&user->clients);
 	map_insert(&t->users, &user->node);
 	return user;
@@ -255,6 +258,7 @@ void room_table_client_remove(struct room_table *t, struct table_client *client,
 	struct table_user *user = client->user;
 	user->n_clients--;
 	if (user->n_clients == 0) {
+		budget_memory_keep(&t->budgets, user_name(user), &user->budget, now_ms);
 		map_remove(&t->users, &user->node);
 		free(user);
 	}

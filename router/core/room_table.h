@@ -19,8 +19,8 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/map.h"
-#include "common/rate.h"
 #include "proto/policy/rights.h"
+#include "router/core/budget.h"
 #include "router/core/store.h"
 
 struct table_edge;
@@ -51,8 +51,7 @@ struct table_user {
 	uint32_t n_clients;
 	uint64_t n_memberships; // of all its clients
 	uint64_t seen; // scratch of room_table_first_sight()
-	struct rate messages; // the caller's
-	struct rate fanout; // the caller's
+	struct budget budget; // the caller's
 	uint16_t name_len;
 	char name[]; // NUL-terminated
 };
@@ -145,6 +144,7 @@ struct room_table {
 	uint32_t n_edges;
 	uint64_t n_members; // memberships in all
 	uint64_t n_clients;
+	struct budget_memory budgets; // of users without a client
 	uint64_t next_epoch;
 	uint64_t sight; // see room_table_first_sight()
 	uint64_t max_rooms; // 0: no limit

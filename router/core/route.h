@@ -15,6 +15,7 @@
 #include "proto/policy/revocations.h"
 #include "proto/policy/rights.h"
 #include "router/core/absence.h"
+#include "router/core/budget.h"
 #include "router/core/dedup.h"
 #include "router/core/room_table.h"
 #include "router/core/settling.h"
@@ -25,8 +26,7 @@ struct route_options {
 	uint64_t max_members_per_room; // 0: no limit
 	uint64_t max_connections_per_user; // 0: no limit
 	bool newest_wins; // beyond it the oldest goes, not the one that comes
-	struct conf_rate rate_user; // messages of a user, all connections together
-	struct conf_rate rate_fanout; // connections that a user's messages reach
+	struct budget_limits budgets; // of each user, all connections together
 	uint64_t presence_linger_ms; // after which it is told that a user has gone
 	uint64_t presence_events_max; // larger rooms announce nobody; 0: no limit
 	uint64_t history_age_ms; // messages, and a room's epoch and seq, are kept; 0: for ever
@@ -60,6 +60,7 @@ struct route {
 	route_append_fn *append;
 	void *arg;
 	struct buf element; // scratch: what is being appended
+	struct budget_excess excess; // of the last REFUSAL_RATE_LIMITED
 };
 
 void route_init(struct route *r, const struct route_options *options, route_append_fn *append,

@@ -11,6 +11,10 @@
 #include "router/core/route_out.h"
 #include "router/core/route_parts.h"
 
+enum {
+	DELIVERY_OVERHEAD = 192, // bytes of a message to a receiver, besides its texts
+};
+
 static void send_published(const struct route_request *rq, const struct route_result *result)
 {
 	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
@@ -123,14 +127,29 @@ static void keep(struct route *r, struct table_room *room, const struct route_me
 	}
 }
 
+// As a receiver gets it, about.
+static uint64_t size_of(const struct route_message *m)
+{
+	return DELIVERY_OVERHEAD + m->room.len + m->type.len + m->body.len;
+}
+
 // What reaches more connections than its user may ever save up for passes when nothing was used.
-static bool within_rates(const struct route *r, struct table_user *user, uint64_t reached,
+static bool within_budget(struct route *r, const struct route_message *m, uint64_t reached,
 	uint64_t now_ms)
 {
-	const struct conf_rate *messages = &r->options.rate_user;
-	const struct conf_rate *fanout = &r->options.rate_fanout;
-	return rate_take(&user->messages, messages->per_s, messages->burst, 1, now_ms) &&
-		rate_take(&user->fanout, fanout->per_s, fanout->burst, reached, now_ms);
+	const uint64_t costs[BUDGET_COUNT] = {
+		[BUDGET_MESSAGES] = 1,
+		[BUDGET_BYTES] = size_of(m),
+		[BUDGET_DELIVERIES] = reached,
+		[BUDGET_FANOUT_BYTES] = size_of(m) * reached,
+	};
+	for (unsigned kind = 0; kind < BUDGET_COUNT; kind++) {
+		if (!budget_take(&m->from->user->budget, &r->options.budgets, m->from->admin, kind,
+			    costs[kind], now_ms, &r->excess)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 enum refusal route_publish(struct route *r, const struct route_message *message, uint64_t now_ms,
@@ -143,8 +162,7 @@ enum refusal route_publish(struct route *r, const struct route_message *message,
 	if (room == NULL) {
 		return REFUSAL_LIMIT;
 	}
-	if (message->from != NULL &&
-		!within_rates(r, message->from->user, room->n_members, now_ms)) {
+	if (message->from != NULL && !within_budget(r, message, room->n_members, now_ms)) {
 		return REFUSAL_RATE_LIMITED;
 	}
 	if (room->last_ms < wall_ms) {
@@ -248,7 +266,7 @@ int route_on_broadcast(struct route_request *rq, const link_item *item)
 		route_refuse(rq, REFUSAL_FORBIDDEN);
 		return 0;
 	}
-	if (!within_rates(rq->r, rq->client->user, rq->r->table.n_clients, rq->now_ms)) {
+	if (!within_budget(rq->r, &message, rq->r->table.n_clients, rq->now_ms)) {
 		route_refuse(rq, REFUSAL_RATE_LIMITED);
 		return 0;
 	}

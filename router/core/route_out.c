@@ -36,6 +36,11 @@ void route_refuse(const struct route_request *rq, enum refusal code)
 	refused.client = rq->client->handle;
 	refused.req = rq->req;
 	refused.code = code;
+	if (code == REFUSAL_RATE_LIMITED) {
+		const struct budget_excess *excess = &rq->r->excess;
+		refused.limit = pb_data(bytes_str(excess->limit));
+		refused.after_ms = excess->after_ms;
+	}
 	route_send(rq->r, rq->edge, &LINK_ITEM(REFUSED, refused, &refused));
 }
 

@@ -698,7 +698,9 @@ static void lets_the_newest_connection_of_a_user_win(void **state)
 static void limits_what_a_user_publishes_over_all_connections(void **state)
 {
 	(void)state;
-	const struct route_options options = { .rate_user = { .per_s = 1, .burst = 2 } };
+	const struct route_options options = {
+		.budgets.rates[BUDGET_MESSAGES] = { .per_s = 1, .burst = 2 },
+	};
 	struct rig rig;
 	rig_init(&rig, &options);
 	client_up(&rig, EDGE_A, 1, "ann");
@@ -721,7 +723,9 @@ static void limits_what_a_user_publishes_over_all_connections(void **state)
 static void limits_how_many_connections_a_user_reaches(void **state)
 {
 	(void)state;
-	const struct route_options options = { .rate_fanout = { .per_s = 2, .burst = 2 } };
+	const struct route_options options = {
+		.budgets.rates[BUDGET_DELIVERIES] = { .per_s = 2, .burst = 2 },
+	};
 	struct rig rig;
 	rig_init(&rig, &options);
 	client_up(&rig, EDGE_A, 1, "ann");

@@ -34,6 +34,10 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(c.max_members_per_room, 0);
 	assert_int_equal(c.max_connections_per_user.n, 0);
 	assert_int_equal(c.rate_user.per_s, 0);
+	assert_int_equal(c.rate_user_bytes.per_s, 400 << 10);
+	assert_int_equal(c.rate_user_bytes.burst, 640 << 10);
+	assert_int_equal(c.rate_fanout_bytes.per_s, 64 << 20);
+	assert_int_equal(c.rate_fanout_bytes.burst, 128 << 20);
 	assert_int_equal(c.rate_fanout.per_s, 1000000);
 	assert_int_equal(c.rate_fanout.burst, 1000000);
 	assert_int_equal(c.presence_events_max, 1000);
