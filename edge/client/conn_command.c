@@ -20,6 +20,7 @@
 enum {
 	BAD_MESSAGES_MAX = 20, // in a row
 	RATE_REFUSALS_MAX = 100, // in a row
+	ADMIN_FACTOR = 16, // as of the router's limits for a user
 };
 
 static bool may(const struct conn *c, enum right right, struct bytes room)
@@ -342,19 +343,51 @@ void conn_run_command(struct conn *c, const struct command *command)
 	runners[command->kind](c, command);
 }
 
-static bool within_rates(struct conn *c, size_t len)
+// What a message was too much for, and until when.
+struct excess {
+	const char *limit; // the option
+	uint64_t after_ms;
+};
+
+// Takes `n` units, or says in `*excess` why not.
+static bool take(const struct conn *c, struct rate *rate, const struct conf_rate *limit,
+	const char *name, uint64_t n, struct excess *excess)
 {
-	const struct edge_conf *conf = &turn_of(c)->settings->conf;
 	uint64_t now = turn_client_ms(turn_of(c));
-	return rate_take(&c->account.message_rate, conf->rate_messages.per_s,
-		       conf->rate_messages.burst, 1, now) &&
-		rate_take(&c->account.byte_rate, conf->rate_bytes.per_s, conf->rate_bytes.burst,
-			len, now);
+	if (rate_take(rate, limit->per_s, limit->burst, n, now)) {
+		return true;
+	}
+	excess->limit = name;
+	excess->after_ms = rate_after_ms(rate, limit->per_s, limit->burst, n, now);
+	return false;
 }
 
-static void refuse_for_rate(struct conn *c, const struct command *command)
+static bool within_rates(struct conn *c, size_t len, struct excess *excess)
 {
-	refuse(c, command, ERROR_RATE_LIMITED);
+	const struct edge_conf *conf = &turn_of(c)->settings->conf;
+	bool admin = c->identity.admin;
+	const struct conf_rate *messages = admin ? &conf->rate_admin : &conf->rate_messages;
+	struct conf_rate bytes = conf->rate_bytes;
+	if (admin) {
+		bytes.per_s *= ADMIN_FACTOR;
+		bytes.burst *= ADMIN_FACTOR;
+	}
+	return take(c, &c->account.message_rate, messages, admin ? "rate-admin" : "rate-messages",
+		       1, excess) &&
+		take(c, &c->account.byte_rate, &bytes, "rate-bytes", len, excess);
+}
+
+static void refuse_for_rate(struct conn *c, const struct command *command,
+	const struct excess *excess)
+{
+	conn_send_refusal(c,
+		&(struct client_event){
+			.error = ERROR_RATE_LIMITED,
+			.id = command->id,
+			.room = command->room,
+			.limit = bytes_str(excess->limit),
+			.after_ms = excess->after_ms,
+		});
 	if (++c->n_rate_refusals >= RATE_REFUSALS_MAX) {
 		conn_close(c, CLOSE_RATE_LIMITED);
 	}
@@ -375,8 +408,9 @@ void conn_command(struct conn *c, struct bytes message)
 	struct command command = { 0 };
 	enum client_error error = codec_json.decode(options, message, &t->decoded, &command);
 	counter_add(&t->metrics.received[codec_type_index(options, command.type)], 1);
-	if (!within_rates(c, message.len)) {
-		refuse_for_rate(c, &command);
+	struct excess excess;
+	if (!within_rates(c, message.len, &excess)) {
+		refuse_for_rate(c, &command, &excess);
 		return;
 	}
 	c->n_rate_refusals = 0;

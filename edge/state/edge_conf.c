@@ -164,8 +164,11 @@ static const struct conf_option options[] = {
 		.help = "requests of the HTTP API of a user on this edge; 0: any" },
 	{ "rate-messages", CONF_RATE, FIELD(rate_messages), RELOADABLE, .def = "50/s burst 100",
 		.help = "messages of a connection in a time; 0: any" },
-	{ "rate-bytes", CONF_RATE, FIELD(rate_bytes), RELOADABLE,
-		.help = "bytes of a connection in a time, one message always; 0: any" },
+	{ "rate-admin", CONF_RATE, FIELD(rate_admin), RELOADABLE, .def = "1000/s burst 2000",
+		.help = "rate-messages of connections whose role is admin-role; 0: any" },
+	{ "rate-bytes", CONF_RATE, FIELD(rate_bytes), RELOADABLE, .def = "256KiB/s burst 512KiB",
+		.help = "bytes of a connection in a time (an admin: 16 times), one message always; "
+			"0: any" },
 	{ "queue-limit", CONF_SIZE, FIELD(queue_limit), RELOADABLE, .def = "1048576", .min = 1,
 		.help = "bytes that may wait for a connection; beyond it is closed as slow" },
 	{ "queue-total", CONF_SIZE, FIELD(queue_total), RELOADABLE,

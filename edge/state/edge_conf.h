@@ -58,6 +58,7 @@ struct edge_conf {
 	uint64_t max_rooms_per_connection;
 	struct conf_rate api_rate;
 	struct conf_rate rate_messages;
+	struct conf_rate rate_admin;
 	struct conf_rate rate_bytes;
 	uint64_t queue_limit; // never 0
 	uint64_t queue_total;

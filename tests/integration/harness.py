@@ -60,10 +60,19 @@ def wait_until(condition, what, timeout=DEADLINE_S):
         time.sleep(0.01)
 
 
+# What protects everybody from one user would be in the way of tests that are in a hurry.
+WITHOUT_LIMITS = {
+    "router": {"rate_user_bytes": "0", "rate_fanout_bytes": "0"},
+    "edge": {"rate_messages": "0", "rate_admin": "0", "rate_bytes": "0"},
+}
+
+
 def option_words(options):
-    """{"link_timeout": "2s", "jwt_key": [..], "demo": True} as command line words."""
+    """{"link_timeout": "2s", "jwt_key": [..], "demo": True} as command line words; None: not given."""
     words = []
     for name, value in options.items():
+        if value is None:
+            continue
         option = "--" + name.replace("_", "-")
         for one in value if isinstance(value, list) else [value]:
             words += [option] if one is True else [option, str(one)]
@@ -282,6 +291,7 @@ class Cluster:
             "link_key_file": self.write("link.key", LINK_KEY),
             "admin": f"ipc://{self.folder}/admin.sock",
             "ops_listen": "127.0.0.1:0",
+            **WITHOUT_LIMITS["router"],
             **(router or {}),
         }
         # Of an ipc:// URL, which nobody can write who does not know the folder.
@@ -291,7 +301,7 @@ class Cluster:
             "ops_listen": "127.0.0.1:0",
             "link_key_file": os.path.join(self.folder, "link.key"),
             "jwt_key": ["HS256:" + self.write("jwt.key", JWT_KEY)],
-            "rate_messages": "0",
+            **WITHOUT_LIMITS["edge"],
             **(edge or {}),
         }
         try:

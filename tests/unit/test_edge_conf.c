@@ -40,6 +40,10 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(c.max_rooms_per_connection, 100);
 	assert_int_equal(c.rate_messages.per_s, 50);
 	assert_int_equal(c.rate_messages.burst, 100);
+	assert_int_equal(c.rate_admin.per_s, 1000);
+	assert_int_equal(c.rate_admin.burst, 2000);
+	assert_int_equal(c.rate_bytes.per_s, 256 << 10);
+	assert_int_equal(c.rate_bytes.burst, 512 << 10);
 	assert_int_equal(c.queue_limit, 1048576);
 	assert_int_equal(c.slow_timeout_ms, 30000);
 	assert_int_equal(c.heartbeat_interval_ms, 30000);
