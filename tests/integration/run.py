@@ -18,6 +18,7 @@ import unittest
 from xml.etree import ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ATTACKS = os.path.join(os.path.dirname(HERE), "attacks")
 QUICK_S = 1.5  # classes that expect to take longer are not for --quick
 CLASS_TIMEOUT_S = 180 * float(os.environ.get("TEST_SLOW", "1"))
 
@@ -31,8 +32,8 @@ def flatten(suite):
 
 
 def discover():
-    suite = unittest.defaultTestLoader.discover(HERE, "test_*.py", HERE)
-    return list(flatten(suite))
+    return [test for folder in (HERE, ATTACKS)
+            for test in flatten(unittest.TestLoader().discover(folder, "test_*.py", folder))]
 
 
 def class_name(test):

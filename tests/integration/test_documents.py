@@ -10,7 +10,7 @@ import urllib.request
 from harness import EDGE_BIN, ROOT, ROUTER_BIN, ClusterTestCase, metrics_of
 
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
-CASES = range(1, 144)
+CASES = range(1, 145)
 
 
 def read(name):
@@ -60,7 +60,9 @@ def names_a_test(reference):
     if file.startswith("unit/"):
         path, definition = f"tests/unit/test_{file[5:]}.c", f"static void {name}(void **state)"
     else:
-        path, definition = f"tests/integration/test_{file}.py", f"    def test_{name}(self)"
+        folder, _, file = file.rpartition("/")
+        path = f"tests/{folder or 'integration'}/test_{file}.py"
+        definition = f"    def test_{name}(self)"
     return os.path.exists(os.path.join(ROOT, path)) and definition in read(path)
 
 
