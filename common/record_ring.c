@@ -89,6 +89,13 @@ void *record_ring_add(struct record_ring *ring, size_t len)
 	return head + 1;
 }
 
+struct bytes record_ring_oldest(const struct record_ring *ring)
+{
+	CHECK(!is_empty(ring));
+	const struct head *head = head_at(ring, ring->oldest);
+	return bytes_make(head + 1, head->size - sizeof(*head));
+}
+
 void record_ring_walk(const struct record_ring *ring, struct record_cursor *cursor)
 {
 	*cursor = (struct record_cursor){

@@ -42,6 +42,9 @@ void record_ring_walk(const struct record_ring *ring, struct record_cursor *curs
 MUST_CHECK bool record_ring_older(const struct record_ring *ring, struct record_cursor *cursor,
 	struct bytes *record);
 
+// The oldest record, borrowed until one is added. There must be one.
+struct bytes record_ring_oldest(const struct record_ring *ring);
+
 // Bytes that it holds: all of them from the start.
 static inline size_t record_ring_size(const struct record_ring *ring)
 {

@@ -175,6 +175,7 @@ static struct route_options route_options_of(const struct router_conf *conf)
 		.history_bytes = conf->history_bytes,
 		.history_total = conf->history_total,
 		.dedup_total = conf->dedup_total,
+		.recorder_bytes = conf->recorder_bytes,
 	};
 }
 

@@ -18,6 +18,7 @@
 enum {
 	MESSAGE_DEFAULT = 102400, // max-message of an edge that does not set it
 	LINK_TIMEOUT_MIN_MS = 200,
+	RECORDER_MAX = 1 << 30,
 };
 
 static const char *const store_fsync_choices[] = { "never", "commit", NULL };
@@ -141,8 +142,8 @@ static const struct conf_option options[] = {
 	{ "room-slow-policy", CONF_LIST, FIELD(room_slow_policy), NOT_YET,
 		.check = check_slow_policy,
 		.help = "PATTERN=disconnect, drop-oldest or conflate for slow receivers" },
-	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), NOT_YET,
-		.help = "memory for what weirctl explain can tell" },
+	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), .def = "16MiB", .max = RECORDER_MAX,
+		.help = "memory for what weirctl explain can tell; 0: none" },
 	{ "link-timeout", CONF_DURATION, FIELD(link_timeout_ms), .def = "6s",
 		.min = LINK_TIMEOUT_MIN_MS, .help = "silence after which an edge is forgotten" },
 	{ "log-level", CONF_ENUM, FIELD(log_level), RELOADABLE, .def = "info",

@@ -173,6 +173,7 @@ void admin_run(const struct admin_context *ctx, const struct admin_request *requ
 	struct admin_reply *reply)
 {
 	const struct bytes *argv = request->argv;
+	route_tell_time(ctx->route, request->wall_ms);
 	size_t argc = request->argc;
 	struct admin_call call = {
 		.ctx = ctx,

@@ -88,6 +88,7 @@ struct table_edge {
 	uint32_t n_clients;
 	uint32_t n_rooms; // rooms with a member here
 	uint64_t n_memberships;
+	uint32_t number; // the caller's: under which records name it
 	bool going; // retired: nothing is to be sent to it
 	uint64_t token_life_ms; // tokens are good for no longer after they were issued; 0: any
 	bool draining; // it says that it sends its clients away

@@ -53,6 +53,7 @@ void route_init(struct route *r, const struct route_options *options, route_appe
 	revocations_init(&r->revocations);
 	settling_init(&r->settling);
 	absences_init(&r->absences);
+	recorder_init(&r->recorder, options->recorder_bytes);
 }
 
 void route_set_options(struct route *r, const struct route_options *options)
@@ -72,6 +73,7 @@ void route_fini(struct route *r)
 	revocations_fini(&r->revocations);
 	settling_fini(&r->settling);
 	absences_fini(&r->absences);
+	recorder_fini(&r->recorder);
 	buf_fini(&r->element);
 }
 
@@ -82,6 +84,7 @@ void route_fini(struct route *r)
 struct item_row {
 	size_t client; // offset of the client's handle in the message; 0: none
 	size_t req; // and of the request's number
+	size_t room; // and of the room it is about; 0: of none
 	bool is_request; // asked for a client: see route_must_wait()
 	int (*run)(struct route_request *rq, const link_item *item);
 };
@@ -91,13 +94,15 @@ struct item_row {
 #define OF_EDGE(KIND, fn)     [ITEM(KIND)] = { .run = (fn) }
 #define OF_CLIENT(KIND, Message, fn)                                                               \
 	[ITEM(KIND)] = { .client = FIELD(Message, client), .run = (fn) }
-#define REQUEST(KIND, Message, fn)                                                                 \
+#define REQUEST(KIND, Message, fn, room_at)                                                        \
 	[ITEM(KIND)] = {                                                                           \
 		.client = FIELD(Message, client),                                                  \
 		.req = FIELD(Message, req),                                                        \
+		.room = (room_at),                                                                 \
 		.is_request = true,                                                                \
 		.run = (fn),                                                                       \
 	}
+#define IN_ROOM(KIND, Message, fn) REQUEST(KIND, Message, fn, FIELD(Message, room))
 
 static const struct item_row rows[] = {
 	OF_EDGE(CLIENT_UP, route_on_client_up),
@@ -107,13 +112,13 @@ static const struct item_row rows[] = {
 	OF_CLIENT(CLIENT_DOWN, ClientDown, route_on_client_down),
 	OF_CLIENT(CLIENT_STATS, ClientStats, route_on_client_stats),
 	OF_CLIENT(REJOIN, Rejoin, route_on_rejoin),
-	REQUEST(JOIN, Join, route_on_join),
-	REQUEST(LEAVE, Leave, route_on_leave),
-	REQUEST(PUBLISH, Publish, route_on_publish),
-	REQUEST(BROADCAST, Broadcast, route_on_broadcast),
-	REQUEST(PRESENCE_REQUEST, PresenceRequest, route_on_presence),
-	REQUEST(HISTORY_REQUEST, HistoryRequest, route_on_history),
-	REQUEST(DISCONNECT, Disconnect, route_on_disconnect),
+	IN_ROOM(JOIN, Join, route_on_join),
+	IN_ROOM(LEAVE, Leave, route_on_leave),
+	IN_ROOM(PUBLISH, Publish, route_on_publish),
+	IN_ROOM(PRESENCE_REQUEST, PresenceRequest, route_on_presence),
+	IN_ROOM(HISTORY_REQUEST, HistoryRequest, route_on_history),
+	REQUEST(BROADCAST, Broadcast, route_on_broadcast, 0),
+	REQUEST(DISCONNECT, Disconnect, route_on_disconnect, 0),
 };
 
 static uint64_t field_at(const link_item *item, size_t offset)
@@ -131,6 +136,7 @@ static bool find_client(struct route_request *rq, const struct item_row *row, co
 	uint64_t handle)
 {
 	rq->req = field_at(item, row->req);
+	rq->room_at = row->room;
 	rq->client = room_table_client_find(rq->edge, handle);
 	return rq->client != NULL;
 }
@@ -143,7 +149,12 @@ bool route_must_wait(const struct route *r, const struct table_edge *edge)
 int route_item(struct route *r, struct table_edge *edge, const link_item *item, uint64_t now_ms,
 	int64_t wall_ms)
 {
-	struct route_request rq = { .r = r, .edge = edge, .now_ms = now_ms, .wall_ms = wall_ms };
+	struct route_request rq = { .r = r,
+		.edge = edge,
+		.item = item,
+		.now_ms = now_ms,
+		.wall_ms = wall_ms };
+	r->recorder.wall_ms = wall_ms;
 	if (item->kind_case == WEIR__LINK__V1__ITEM__KIND__NOT_SET) {
 		counter_add(&r->counters.unknown, 1);
 		return ROUTE_DONE;

@@ -17,6 +17,7 @@
 #include "router/core/absence.h"
 #include "router/core/budget.h"
 #include "router/core/dedup.h"
+#include "router/core/recorder.h"
 #include "router/core/room_table.h"
 #include "router/core/settling.h"
 #include "router/core/store.h"
@@ -34,6 +35,7 @@ struct route_options {
 	uint64_t history_bytes; // per room
 	uint64_t history_total; // bytes of all rooms; 0: no limit
 	uint64_t dedup_total; // bytes of idempotency keys; 0: no limit
+	uint64_t recorder_bytes; // of what happened of late, from the start on; 0: nothing is kept
 };
 
 // Takes one element of a BATCH for `edge` (see link_item_append()); copies it, the span is reused.
@@ -57,6 +59,7 @@ struct route {
 	struct absences absences;
 	struct revocations revocations;
 	struct settling settling; // after a restart
+	struct recorder recorder;
 	route_append_fn *append;
 	void *arg;
 	struct buf element; // scratch: what is being appended
@@ -73,6 +76,11 @@ void route_set_options(struct route *r, const struct route_options *options);
 // policy (from HELLO) are copied. `n_workers` of it will tell their places; 0: it did not say.
 struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
 	const struct rights_policy *policy, uint32_t n_workers);
+// What happens from now on happens at that time; items bring their own.
+static inline void route_tell_time(struct route *r, int64_t wall_ms)
+{
+	r->recorder.wall_ms = wall_ms;
+}
 // The session is over: nothing is sent to the edge any more, and neither `edge` nor its link are
 // used again. Its clients are members until route_purge() lets them leave.
 void route_edge_down(struct route *r, struct table_edge *edge);
@@ -130,6 +138,7 @@ struct route_message {
 	struct bytes body;
 	const struct table_client *from; // NULL: no client's (weirctl)
 	struct bytes key; // of idempotency; empty: none
+	struct bytes trace; // what its sender calls it; empty: nothing
 	bool no_echo;
 	bool ephemeral;
 };

@@ -24,15 +24,27 @@ struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
 {
 	struct table_edge *edge = room_table_edge_add(&r->table, name, policy, link);
 	edge->snapshots_due = n_workers;
+	edge->number = recorder_edge(&r->recorder, name);
+	recorder_add(&r->recorder,
+		&(struct record){ .kind = RECORD_EDGE_UP, .edge = edge->number });
 	return edge;
+}
+
+static void record_client(struct route *r, enum record_kind kind, const struct table_client *client)
+{
+	const struct record record = record_of_client(kind, client);
+	if (!client->no_sender) {
+		recorder_add(&r->recorder, &record);
+	}
 }
 
 static void client_gone(struct route *r, struct table_client *client, uint64_t now_ms)
 {
 	struct membership *m;
 	while ((m = LIST_FIRST(&client->rooms)) != NULL) {
-		route_leave(r, m, now_ms);
+		route_leave(r, m, CAUSE_CLOSED, now_ms);
 	}
+	record_client(r, RECORD_DISCONNECTED, client);
 	room_table_client_remove(&r->table, client, now_ms);
 }
 
@@ -40,6 +52,12 @@ void route_edge_down(struct route *r, struct table_edge *edge)
 {
 	room_table_edge_retire(&r->table, edge);
 	edge->link = NULL;
+	recorder_add(&r->recorder,
+		&(struct record){
+			.kind = RECORD_EDGE_DOWN,
+			.edge = edge->number,
+			.count = edge->n_clients,
+		});
 }
 
 static void purge_step(struct route *r, struct table_edge *edge, uint64_t now_ms)
@@ -47,7 +65,7 @@ static void purge_step(struct route *r, struct table_edge *edge, uint64_t now_ms
 	struct table_client *client = LIST_FIRST(&edge->list);
 	struct membership *m = client != NULL ? LIST_FIRST(&client->rooms) : NULL;
 	if (m != NULL) {
-		route_leave(r, m, now_ms);
+		route_leave(r, m, CAUSE_EDGE_LOST, now_ms);
 	} else if (client != NULL) {
 		room_table_client_remove(&r->table, client, now_ms);
 	} else {
@@ -117,7 +135,7 @@ static void leave_forbidden_rooms(const struct route_request *rq)
 		struct membership *next = LIST_NEXT(m, in_client);
 		if (!route_may(rq->client, RIGHT_JOIN, room_name(m->room))) {
 			route_send_left(rq, room_name(m->room), LEFT_FORBIDDEN);
-			route_leave(rq->r, m, rq->now_ms);
+			route_leave(rq->r, m, CAUSE_FORBIDDEN, rq->now_ms);
 		} else if (m->presence &&
 			!route_may(rq->client, RIGHT_PRESENCE, room_name(m->room))) {
 			membership_set_presence(m, false);
@@ -144,6 +162,18 @@ static uint64_t count_connections(const struct table_user *user, struct table_cl
 	return n;
 }
 
+static void record_overload(const struct route_request *rq, struct bytes user)
+{
+	recorder_add(&rq->r->recorder,
+		&(struct record){
+			.kind = RECORD_KICKED,
+			.edge = rq->edge->number,
+			.user = user,
+			.client = pb_bytes(rq->item->client_up->id),
+			.detail = bytes_str("overloaded"),
+		});
+}
+
 // One more connection of that user comes. False if it has been told to go; it is not known then,
 // and what it still says is ignored.
 static bool make_room(struct route_request *rq, uint64_t handle, struct bytes name)
@@ -157,11 +187,12 @@ static bool make_room(struct route_request *rq, uint64_t handle, struct bytes na
 	}
 	if (!options->newest_wins) {
 		counter_add(&rq->r->counters.rejected[REFUSAL_LIMIT], 1);
+		record_overload(rq, name);
 		route_kick_handle(rq->r, rq->edge, handle, bytes_str("overloaded"));
 		return false;
 	}
 	oldest->replaced = true;
-	route_kick_handle(rq->r, oldest->edge, oldest->handle, bytes_str("replaced"));
+	route_kick(rq->r, oldest, bytes_str("replaced"));
 	return true;
 }
 
@@ -205,6 +236,7 @@ int route_on_client_up(struct route_request *rq, const link_item *item)
 	facts.roles = roles;
 	if (known == NULL) {
 		known = room_table_client_add(&rq->r->table, rq->edge, &facts);
+		record_client(rq->r, RECORD_CONNECTED, known);
 	} else {
 		room_table_client_update(known, &facts);
 		rq->client = known;
@@ -230,6 +262,14 @@ int route_on_client_stats(struct route_request *rq, const link_item *item)
 
 int route_on_edge_state(struct route_request *rq, const link_item *item)
 {
+	if (rq->edge->draining != (item->edge_state->draining != 0)) {
+		recorder_add(&rq->r->recorder,
+			&(struct record){
+				.kind = RECORD_DRAINING,
+				.edge = rq->edge->number,
+				.count = item->edge_state->draining != 0,
+			});
+	}
 	rq->edge->draining = item->edge_state->draining;
 	return 0;
 }

@@ -133,6 +133,19 @@ static uint64_t size_of(const struct route_message *m)
 	return DELIVERY_OVERHEAD + m->room.len + m->type.len + m->body.len;
 }
 
+static void record_message(struct route *r, const struct table_room *room,
+	const struct route_message *message, uint32_t reached)
+{
+	recorder_add_message(&r->recorder,
+		&(struct record_message){
+			.room = room,
+			.from = message->from,
+			.trace = message->trace,
+			.reached = reached,
+			.no_echo = message->no_echo,
+		});
+}
+
 // What reaches more connections than its user may ever save up for passes when nothing was used.
 static bool within_budget(struct route *r, const struct route_message *m, uint64_t reached,
 	uint64_t now_ms)
@@ -182,8 +195,13 @@ enum refusal route_publish(struct route *r, const struct route_message *message,
 	}
 	room_table_count_message(&r->table, room, now_ms);
 	counter_add(&r->counters.published, 1);
+	uint32_t reached = 0;
 	if (room->n_members > 0) {
-		counter_add(&r->counters.deliveries, deliver(r, room, message, result));
+		reached = deliver(r, room, message, result);
+		counter_add(&r->counters.deliveries, reached);
+	}
+	if (!message->ephemeral) {
+		record_message(r, room, message, reached);
 	}
 	return REFUSAL_NONE;
 }

@@ -29,9 +29,39 @@ void route_send(struct route *r, struct table_edge *edge, const link_item *item)
 	route_append_encoded(r, edge);
 }
 
+static struct bytes asked_of(const struct route_request *rq)
+{
+	static const char *const words[] = {
+		[WEIR__LINK__V1__ITEM__KIND_JOIN] = "join",
+		[WEIR__LINK__V1__ITEM__KIND_LEAVE] = "leave",
+		[WEIR__LINK__V1__ITEM__KIND_PUBLISH] = "publish",
+		[WEIR__LINK__V1__ITEM__KIND_BROADCAST] = "broadcast",
+		[WEIR__LINK__V1__ITEM__KIND_PRESENCE_REQUEST] = "presence",
+		[WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST] = "history",
+		[WEIR__LINK__V1__ITEM__KIND_DISCONNECT] = "disconnect",
+	};
+	size_t kind = (size_t)rq->item->kind_case;
+	return bytes_str(kind < ARRAY_LEN(words) ? words[kind] : NULL);
+}
+
+static void record_refusal(const struct route_request *rq, enum refusal code)
+{
+	struct record record = record_of_client(RECORD_REFUSED, rq->client);
+	if (rq->room_at > 0) {
+		ProtobufCBinaryData room;
+		memcpy(&room, (const char *)(const void *)rq->item->join + rq->room_at,
+			sizeof(room));
+		record.room = pb_bytes(room);
+	}
+	record.reason = (uint8_t)code;
+	record.detail = asked_of(rq);
+	recorder_add(&rq->r->recorder, &record);
+}
+
 void route_refuse(const struct route_request *rq, enum refusal code)
 {
 	counter_add(&rq->r->counters.rejected[code], 1);
+	record_refusal(rq, code);
 	Weir__Link__V1__Refused refused = WEIR__LINK__V1__REFUSED__INIT;
 	refused.client = rq->client->handle;
 	refused.req = rq->req;
@@ -65,6 +95,9 @@ void route_kick_handle(struct route *r, struct table_edge *edge, uint64_t handle
 
 void route_kick(struct route *r, const struct table_client *client, struct bytes reason)
 {
+	struct record record = record_of_client(RECORD_KICKED, client);
+	record.detail = reason;
+	recorder_add(&r->recorder, &record);
 	route_kick_handle(r, client->edge, client->handle, reason);
 }
 

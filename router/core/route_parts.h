@@ -12,13 +12,15 @@ struct route_request {
 	struct table_edge *edge;
 	struct table_client *client;
 	uint64_t req;
+	const link_item *item;
+	size_t room_at; // where the message names its room; 0: nowhere
 	uint64_t now_ms;
 	int64_t wall_ms;
 };
 
 bool route_may(const struct table_client *client, enum right right, struct bytes room);
 // Ends a membership and tells the room, if the user has no other in it.
-void route_leave(struct route *r, struct membership *m, uint64_t now_ms);
+void route_leave(struct route *r, struct membership *m, enum record_cause cause, uint64_t now_ms);
 
 // Tells rooms of users who went and did not come back in time.
 void route_tell_gone(struct route *r, uint64_t now_ms);

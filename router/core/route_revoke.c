@@ -123,6 +123,15 @@ static bool take(struct route *r, const struct revocation *rev, size_t max,
 		*closed =
 			rev->user.len > 0 ? close_of_user(r, rev->user) : close_of_jti(r, rev->jti);
 	}
+	if (result == REVOCATIONS_NEWS) {
+		recorder_add(&r->recorder,
+			&(struct record){
+				.kind = RECORD_REVOKED,
+				.user = rev->user,
+				.detail = rev->jti,
+				.count = (uint32_t)*closed,
+			});
+	}
 	return result != REVOCATIONS_FULL;
 }
 

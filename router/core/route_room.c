@@ -124,6 +124,16 @@ static void send_gap(struct route *r, struct table_edge *edge, const struct tabl
 	gap.from = missed->from;
 	gap.to = missed->to;
 	gap.reason = pb_data(bytes_str(gap_reason_name(reason)));
+	recorder_add(&r->recorder,
+		&(struct record){
+			.kind = RECORD_GAP,
+			.edge = edge->number,
+			.room = room_name(room),
+			.epoch = room->epoch,
+			.from = missed->from,
+			.seq = missed->to,
+			.detail = bytes_str(gap_reason_name(reason)),
+		});
 	route_send(r, edge, &LINK_ITEM(GAP, gap, &gap));
 }
 
@@ -195,11 +205,14 @@ void route_tell_gone(struct route *r, uint64_t now_ms)
 	}
 }
 
-void route_leave(struct route *r, struct membership *m, uint64_t now_ms)
+void route_leave(struct route *r, struct membership *m, enum record_cause cause, uint64_t now_ms)
 {
 	struct table_room *room = m->room;
 	const struct table_client *client = m->client;
 	uint32_t n_members = room->n_members;
+	struct record record = record_of_room(RECORD_LEFT, client, room);
+	record.reason = (uint8_t)cause;
+	recorder_add(&r->recorder, &record);
 	if (room_table_leave(&r->table, m, now_ms)) {
 		user_went(r, room, client, n_members, now_ms);
 	}
@@ -255,6 +268,16 @@ static enum refusal try_join(const struct route_request *rq, struct bytes room, 
 	return result == ROOM_JOINED || result == ROOM_ALREADY_IN ? REFUSAL_NONE : REFUSAL_LIMIT;
 }
 
+static void record_join(const struct route_request *rq, const Weir__Link__V1__Join *join,
+	const struct table_room *room, enum recovery recovery)
+{
+	struct record record = record_of_room(RECORD_JOINED, rq->client, room);
+	record.reason = (uint8_t)recovery;
+	record.from = join->has_since ? join->since_seq + 1 : 0;
+	record.count = recovery == RECOVERY_COMPLETE ? (uint32_t)(room->seq - join->since_seq) : 0;
+	recorder_add(&rq->r->recorder, &record);
+}
+
 int route_on_join(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__Join *join = item->join;
@@ -271,6 +294,7 @@ int route_on_join(struct route_request *rq, const link_item *item)
 		list_messages(&list, room, join->since_seq + 1, room->seq);
 	}
 	send_joined(rq, joining.membership, recovery, room->seq, &list);
+	record_join(rq, join, room, recovery);
 	free(list.items);
 	if (joining.user_came) {
 		user_came(rq->r, joining.room, rq->client);
@@ -302,6 +326,17 @@ static uint64_t seq_before_kept(const struct table_room *room)
 	return first > 0 ? first - 1 : room->seq;
 }
 
+static void record_rejoin(const struct route_request *rq, const struct table_room *room,
+	uint64_t seen, bool same)
+{
+	if (!same || seen < room->seq) {
+		struct record record = record_of_room(RECORD_REJOINED, rq->client, room);
+		record.from = seen + 1;
+		record.reason = same ? RECORD_NOT_ASKED : RECORD_NOT_RECOVERED;
+		recorder_add(&rq->r->recorder, &record);
+	}
+}
+
 // The client was a member before this session and has seen the room up to (epoch, seq).
 static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 {
@@ -323,6 +358,7 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 		const struct message_list none = { 0 };
 		send_joined(rq, joining.membership, RECOVERY_IMPOSSIBLE, seen, &none);
 	}
+	record_rejoin(rq, room, seen, same);
 	// Another worker may be further behind: what came live before it has said so would be a
 	// hole to its members.
 	if (seen < room->seq || rq->edge->snapshots_due > 0) {
@@ -362,6 +398,19 @@ static void skip_trimmed(struct route *r, const struct table_room *room, struct 
 	}
 }
 
+static void record_replay(struct route *r, const struct table_room *room,
+	const struct room_edge *re)
+{
+	recorder_add(&r->recorder,
+		&(struct record){
+			.kind = RECORD_REPLAYED,
+			.edge = re->edge->number,
+			.room = room_name(room),
+			.epoch = room->epoch,
+			.seq = room->seq,
+		});
+}
+
 // Replays a room to an edge until `*left` bytes are used up. True when what is live may follow.
 static bool replay_room(struct route *r, struct table_room *room, struct room_edge *re,
 	size_t *left, uint64_t now_ms)
@@ -380,6 +429,7 @@ static bool replay_room(struct route *r, struct table_room *room, struct room_ed
 		return false;
 	}
 	re->replay_from = 0;
+	record_replay(r, room, re);
 	return true;
 }
 
@@ -470,7 +520,7 @@ int route_on_leave(struct route_request *rq, const link_item *item)
 		return 0;
 	}
 	route_send_left(rq, name, LEFT_UNSAID);
-	route_leave(rq->r, m, rq->now_ms);
+	route_leave(rq->r, m, CAUSE_ASKED, rq->now_ms);
 	return 0;
 }
 

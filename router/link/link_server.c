@@ -346,6 +346,7 @@ static bool purge(struct link_server *server)
 static void end_session(struct link_server *server, struct edge_link *edge)
 {
 	if (edge->table != NULL) {
+		route_tell_time(server->route, clock_wall_ms());
 		route_edge_down(server->route, edge->table);
 		edge->table = NULL;
 		(void)purge(server);
@@ -561,6 +562,7 @@ static struct edge_link *add_edge(struct link_server *server, const Weir__Link__
 static void begin_session(struct link_server *server, struct edge_link *edge,
 	const Weir__Link__V1__Hello *hello, const struct rights_policy *policy)
 {
+	route_tell_time(server->route, clock_wall_ms());
 	edge->table =
 		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
 	route_tell_revocations(server->route, edge->table);
@@ -913,6 +915,7 @@ static void on_tick(void *arg)
 		forgive_silence(server, now_ms);
 	}
 	server->tick_ms = now_ms;
+	route_tell_time(server->route, clock_wall_ms());
 	watch_peers(server, now_ms);
 	watch_edges(server, now_ms);
 	watch_settling(server, now_ms);

@@ -197,6 +197,7 @@ static void with_router(void (*operate)(unsigned n), unsigned n)
 		.history_messages = 100,
 		.history_bytes = 262144,
 		.history_age_ms = 300000,
+		.recorder_bytes = 1 << 20,
 	};
 	struct rights_policy policy = { .defaults = rights_new(), .lobby = bytes_str("lobby") };
 	CHECK(rights_add(policy.defaults, RIGHT_ALL, bytes_str("*")));

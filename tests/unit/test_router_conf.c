@@ -57,7 +57,6 @@ static void refuses_what_is_not_built(void **state)
 		"store=file:/var/lib/weir",
 		"store-fsync=commit",
 		"room-slow-policy=news-*=drop-oldest",
-		"recorder-bytes=1MiB",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char arg[64];
