@@ -383,7 +383,7 @@ static int run(struct router *router)
 	}
 	notify_open(&router->notify);
 	router->loop = loop_new();
-	route_init(&router->route, &options, link_server_append, NULL);
+	route_init(&router->route, &options, NULL, NULL);
 	int result = serve(router);
 	process_end_within(END_MAX_MS, result);
 	ops_http_free(router->ops);

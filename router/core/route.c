@@ -65,6 +65,12 @@ void route_set_options(struct route *r, const struct route_options *options)
 	r->dedup.total_bytes = options->dedup_total;
 }
 
+void route_set_sink(struct route *r, route_append_fn *append, void *arg)
+{
+	r->append = append;
+	r->arg = arg;
+}
+
 void route_fini(struct route *r)
 {
 	room_table_fini(&r->table);

@@ -66,8 +66,10 @@ struct route {
 	struct budget_excess excess; // of the last REFUSAL_RATE_LIMITED
 };
 
+// A NULL `append` is set by route_set_sink() before the first item.
 void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
 	void *arg);
+void route_set_sink(struct route *r, route_append_fn *append, void *arg);
 void route_fini(struct route *r);
 // Other limits from now on. What is kept beyond them goes with the next message of its room.
 void route_set_options(struct route *r, const struct route_options *options);

@@ -22,7 +22,6 @@
 #include "router/link/link_server.h"
 
 #include <endian.h>
-#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -38,7 +37,7 @@
 #include "common/random.h"
 #include "proto/link/link_aio.h"
 #include "proto/link/link_socket.h"
-#include "proto/link_items.h"
+#include "router/link/backpressure.h"
 #include "router/link/edge_hello.h"
 #include "router/link/ingress.h"
 #include "router/link/link_keys.h"
@@ -57,9 +56,6 @@ enum {
 	SWEEP_EVERY_MS = 1000,
 	PURGE_MS = 2, // a turn, of taking lost edges out of the tables
 	PURGE_STEPS = 64, // between two looks at the clock
-	REPLAY_STEP = 256 << 10, // bytes a turn and edge, of what its members have missed
-	REPLAY_QUEUE_MAX =
-		256 << 10, // bytes waiting for an edge, below which the next step follows
 };
 
 struct peer {
@@ -82,6 +78,7 @@ struct link_server {
 	struct link_server_options options;
 	struct loop *loop;
 	struct route *route;
+	struct backpressure flow;
 	struct ingress *ingress;
 	struct loop_timer tick;
 	struct loop_timer purge;
@@ -98,14 +95,9 @@ struct link_server {
 	LIST_HEAD(, edge_link) edges;
 	uint64_t next_peer;
 	unsigned n_strangers;
-	struct edge_link *routing; // the edge whose BATCH is being routed
 	bool holding; // edges are asked to send nothing new
-	struct link_arena arena;
 	struct log_limit refusal_log;
-	struct histogram route_seconds;
 };
-
-static const double route_bounds[] = { 10e-6, 50e-6, 100e-6, 500e-6, 1e-3, 5e-3, 25e-3, 100e-3 };
 
 static struct bytes peer_key(const struct map_node *node)
 {
@@ -389,38 +381,6 @@ static void flush_edge(struct link_server *server, struct edge_link *edge)
 	}
 }
 
-// ---- items
-
-// Routes the items of `*batch` until one has fed an edge that is behind, or has to wait; what is
-// left stays there. An item can ask for far more than its own size (history), so a whole batch is
-// too long a step.
-static bool route_batch(struct link_server *server, struct edge_link *edge, struct bytes *batch)
-{
-	uint64_t begun_ns = clock_mono_ns();
-	int64_t wall_ms = clock_wall_ms();
-	struct bytes rest = *batch;
-	struct bytes packed;
-	int result = 0;
-	server->routing = edge;
-	while (!edge->blocked && (result = link_batch_next(&rest, &packed)) > 0) {
-		const link_item *item = link_item_unpack(&server->arena, packed);
-		result = item == NULL
-			? -EPROTO
-			: route_item(server->route, edge->table, item, begun_ns / 1000000, wall_ms);
-		if (result < 0) {
-			break;
-		}
-		if (result == ROUTE_LATER) {
-			edge->blocked = true;
-			break;
-		}
-		*batch = rest;
-	}
-	server->routing = NULL;
-	histogram_observe_ns(&server->route_seconds, clock_mono_ns() - begun_ns);
-	return result >= 0;
-}
-
 // No honest edge says this, so nothing it said before is worth keeping.
 static void malformed(struct link_server *server, struct edge_link *edge)
 {
@@ -433,52 +393,17 @@ static void malformed(struct link_server *server, struct edge_link *edge)
 	}
 }
 
-// What blocked the edge lasts: somebody is behind, or its requests have to wait.
-static bool is_blocked(const struct link_server *server, const struct edge_link *edge,
-	uint64_t now_ms)
-{
-	return edge->blocked_by != NULL ? edge_link_is_behind(edge->blocked_by, true, now_ms)
-					: route_must_wait(server->route, edge->table);
-}
-
-// Routes what was parked, if what it waited for has happened.
-static void release(struct link_server *server, struct edge_link *edge, uint64_t now_ms)
-{
-	struct bytes batch;
-	if (!edge->blocked || is_blocked(server, edge, now_ms)) {
-		return;
-	}
-	edge->blocked = false;
-	edge->blocked_by = NULL;
-	while (!edge->blocked && edge_link_parked(edge, &batch)) {
-		size_t len = batch.len;
-		if (!route_batch(server, edge, &batch)) {
-			malformed(server, edge);
-			return;
-		}
-		edge_link_unpark(edge, len - batch.len);
-	}
-}
-
-// Sends on of what the edge has missed, when most of what went before has left: a replay is not to
-// make an edge lag, nor to delay for long what is live in its other rooms.
-static void replay(struct link_server *server, struct edge_link *edge, uint64_t now_ms)
-{
-	if (edge->table != NULL && edge->conn != NULL && !edge->lagged &&
-		route_has_replays(edge->table) && edge_link_queue_bytes(edge) < REPLAY_QUEUE_MAX) {
-		route_replay(server->route, edge->table, REPLAY_STEP, now_ms);
-	}
-}
-
 static void flush_edges(struct link_server *server)
 {
 	struct edge_link *edge;
 	uint64_t now_ms = clock_mono_ms();
 	LIST_FOREACH (edge, &server->edges, in_server) {
-		replay(server, edge, now_ms);
+		backpressure_replay(&server->flow, edge, now_ms);
 	}
 	LIST_FOREACH (edge, &server->edges, in_server) {
-		release(server, edge, now_ms);
+		if (!backpressure_release(&server->flow, edge, now_ms)) {
+			malformed(server, edge);
+		}
 	}
 	LIST_FOREACH (edge, &server->edges, in_server) {
 		edge_link_consume(edge);
@@ -486,20 +411,6 @@ static void flush_edges(struct link_server *server)
 			flush_edge(server, edge);
 		}
 		edge_link_tell_ack(edge, false);
-	}
-}
-
-// Back-pressure is decided here, where it is known who feeds whom: what comes next from the edge
-// whose BATCH is being routed waits until the edge that is behind has caught up.
-void link_server_append(void *arg, struct table_edge *table, struct bytes element)
-{
-	struct link_server *server = arg;
-	struct edge_link *edge = table->link;
-	edge->touched = true;
-	edge_link_append(edge, element);
-	if (server->routing != NULL && edge_link_is_behind(edge, false, clock_mono_ms())) {
-		server->routing->blocked = true;
-		server->routing->blocked_by = edge;
 	}
 }
 
@@ -729,11 +640,7 @@ static bool on_batch(struct link_server *server, struct edge_link *edge,
 	if (result != 0) {
 		return result > 0; // a repeat is fine
 	}
-	struct bytes batch = frame->body;
-	if (!edge->blocked && !route_batch(server, edge, &batch)) {
-		return false;
-	}
-	return batch.len == 0 || edge_link_park(edge, batch);
+	return backpressure_route(&server->flow, edge, frame->body);
 }
 
 static void on_pong(struct edge_link *edge, struct bytes body)
@@ -977,7 +884,7 @@ static void free_listener(struct link_server *server)
 static void free_server(struct link_server *server)
 {
 	ingress_free(server->ingress);
-	link_arena_fini(&server->arena);
+	backpressure_fini(&server->flow);
 	map_fini(&server->peers);
 	free(server->url);
 	free(server);
@@ -990,11 +897,10 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 	server->options = *options;
 	server->loop = loop;
 	server->route = route;
-	route->arg = server; // its sink is link_server_append(); each needs the other first
+	backpressure_init(&server->flow, route);
 	server->started_ms = clock_mono_ms();
 	server->tick_ms = server->started_ms;
 	map_init(&server->peers, peer_key);
-	histogram_init(&server->route_seconds, route_bounds, ARRAY_LEN(route_bounds));
 	server->ingress = ingress_new(loop, on_ingress, server);
 	server->accept_aio = link_aio_new(on_accept, server);
 	server->accept_delay = link_aio_new(on_accept_delay, server);
@@ -1079,5 +985,5 @@ struct edge_link *link_server_next(struct link_server *server, struct edge_link 
 
 const struct histogram *link_server_route_seconds(const struct link_server *server)
 {
-	return &server->route_seconds;
+	return &server->flow.route_seconds;
 }

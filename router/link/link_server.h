@@ -24,7 +24,8 @@ struct link_server_options {
 	uint64_t link_timeout_ms;
 };
 
-// Listens and serves in `loop`, the routing thread's. Options are borrowed. NULL and `*why` (static
+// Listens and serves in `loop`, the routing thread's; it is `route`'s sink from then on. Options and
+// `route` are borrowed. NULL and `*why` (static
 // or errno text) if the address cannot be bound.
 struct link_server *link_server_new(struct loop *loop, const struct link_server_options *options,
 	struct route *route, const char **why);
@@ -38,9 +39,6 @@ void link_server_free(struct link_server *server);
 
 // The URL that is bound, port 0 replaced. Borrowed.
 const char *link_server_url(const struct link_server *server);
-
-// route's sink; link_server_new() puts itself in as its argument.
-void link_server_append(void *arg, struct table_edge *edge, struct bytes element);
 
 // How long BATCHes took to route. Borrowed.
 const struct histogram *link_server_route_seconds(const struct link_server *server);

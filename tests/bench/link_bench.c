@@ -73,7 +73,7 @@ static void run_router(int url_fd)
 		.link_timeout_ms = 6000,
 	};
 	const char *why = NULL;
-	route_init(&route, &route_options, link_server_append, NULL);
+	route_init(&route, &route_options, NULL, NULL);
 	struct link_server *server = link_server_new(loop, &options, &route, &why);
 	CHECK(server != NULL);
 	dprintf(url_fd, "%s", link_server_url(server));
