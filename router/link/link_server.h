@@ -24,9 +24,8 @@ struct link_server_options {
 	uint64_t link_timeout_ms;
 };
 
-// Listens and serves in `loop`, the routing thread's; it is `route`'s sink from then on. Options and
-// `route` are borrowed. NULL and `*why` (static
-// or errno text) if the address cannot be bound.
+// Listens and serves in `loop`, the routing thread's; it is `route`'s sink from then on. Options
+// and `route` are borrowed. NULL and `*why` (static or errno text) if the address cannot be bound.
 struct link_server *link_server_new(struct loop *loop, const struct link_server_options *options,
 	struct route *route, const char **why);
 // Asks all edges, also those that come, to send nothing new; or no longer.

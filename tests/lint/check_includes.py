@@ -67,7 +67,7 @@ ONLY_INCLUDERS = {
         "proto/link/link_transport_nng.c",
         "proto/link/link_transport_polled.c",
         "router/admin/admin_server.c",
-        "router/link/link_server.c",
+        "router/link/peer.c",
         "router/ctl/weirctl.c",
     },
     "openssl/": {
