@@ -6,8 +6,8 @@
 //
 // What it keeps to: a token leaves this file only as `request->token`, never in an answer or in a
 // text for the log. Two places that name different tokens are refused, because a proxy that looks
-// at one and we at the other would disagree about who is connected. Origins are compared as whole
-// strings; suffixes and patterns are where others have let "good.com.evil.com" in.
+// at one and we at the other would disagree about who is connected. What is an
+// allowed origin is origin.c's.
 //
 // Answers to refusals always close. A body behind a failed upgrade, or a request pipelined after
 // it, would else be read as the next request by somebody. An offer of an extension that is not
@@ -22,6 +22,7 @@
 
 #include "common/ascii.h"
 #include "common/mem.h"
+#include "edge/http/origin.h"
 
 enum {
 	KEY_LEN = 16, // decoded
@@ -164,8 +165,7 @@ static bool origin_is_own(const struct upgrade *u, struct bytes origin)
 bool http_origin_is_listed(const struct upgrade_policy *policy, struct bytes origin)
 {
 	for (size_t i = 0; i < policy->n_allowed_origins; i++) {
-		const char *allowed = policy->allowed_origins[i];
-		if (strcmp(allowed, "*") == 0 || bytes_equal_str(origin, allowed)) {
+		if (origin_entry_matches(policy->allowed_origins[i], origin)) {
 			return true;
 		}
 	}

@@ -27,7 +27,7 @@ struct upgrade_request {
 };
 
 struct upgrade_policy {
-	const char *const *allowed_origins; // n_allowed_origins exact origins; "*" allows all
+	const char *const *allowed_origins; // n_allowed_origins, see origin.h
 	size_t n_allowed_origins;
 	bool tls; // the scheme of "same host" is https
 	struct ws_offer_policy compression;

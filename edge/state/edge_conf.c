@@ -15,6 +15,7 @@
 #include "common/conf/conf_check.h"
 #include "common/mem.h"
 #include "edge/http/client_addr.h"
+#include "edge/http/origin.h"
 #include "edge/uplink/router_link.h"
 #include "proto/link_hello.h"
 #include "proto/names.h"
@@ -55,20 +56,6 @@ static const char *check_room(const char *value)
 static const char *check_type(const char *value)
 {
 	return strlen(value) > TYPE_NAME_MAX ? "longer than a type may be (64 bytes)" : NULL;
-}
-
-// "null", "*", or scheme://host[:port], which is how a browser writes an origin: a path or a slash
-// at the end would never match.
-static const char *check_origin(const char *value)
-{
-	if (strcmp(value, "null") == 0 || strcmp(value, "*") == 0) {
-		return NULL;
-	}
-	const char *host = strstr(value, "://");
-	if (host == NULL || host == value || host[3] == '\0' || strpbrk(host + 3, "/?# ") != NULL) {
-		return "not an origin (scheme://host or scheme://host:port, without a path)";
-	}
-	return NULL;
 }
 
 static const char *check_right(const char *value)
@@ -142,8 +129,11 @@ static const struct conf_option options[] = {
 		.help = "room that all join; empty: none" },
 	{ "lobby-publish", CONF_ENUM, FIELD(lobby_publish), .choices = lobby_publish_choices,
 		.help = "who may publish to the lobby" },
-	{ "allowed-origins", CONF_LIST, FIELD(allowed_origins), RELOADABLE, .check = check_origin,
-		.help = "origins beside the own one whose pages may connect, scheme://host" },
+	{ "allowed-origins", CONF_LIST, FIELD(allowed_origins), RELOADABLE,
+		.check = origin_entry_check,
+		.help = "other origins whose pages may connect: scheme://host[:port], port * for "
+			"any; "
+			"null; * for all" },
 	{ "message-types", CONF_LIST, FIELD(message_types), .check = check_type,
 		.help = "the only types that may be published; empty: all" },
 	{ "ephemeral-types", CONF_LIST, FIELD(ephemeral_types), .def = "typing",

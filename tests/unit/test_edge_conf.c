@@ -145,6 +145,9 @@ static void refuses_values_of_the_wrong_form(void **state)
 		{ "--allowed-origins=example.org",
 			"allowed-origins: not an origin (scheme://host or scheme://host:port, "
 			"without a path)" },
+		{ "--allowed-origins=https://example.org:443",
+			"allowed-origins: can never match: browsers leave the default port of a "
+			"scheme out" },
 		{ "--max-message=0", "max-message: \"0\" is too small, at least 64" },
 		{ "--max-message=524289", "max-message: \"524289\" is too large, at most 512KiB" },
 		{ "--queue-limit=0", "queue-limit: \"0\" is too small, at least 1" },
@@ -189,6 +192,7 @@ static void takes_values_of_the_right_form(void **state)
 		"--default-rights=join=news-*",
 		"--allowed-origins=null",
 		"--allowed-origins=*",
+		"--allowed-origins=http://localhost:*",
 		"--allowed-origins=https://example.org:8443",
 		"--lobby=",
 		"--admin-role=",
