@@ -1,6 +1,6 @@
 // Entries are compared as whole strings, but for the port `*`. Patterns of hosts were rejected:
-// with them others have let "good.com.evil.com" in, and a list of names is as easily written. A port
-// is different, since who runs a page on another port of a host runs something on that host.
+// with them others have let "good.com.evil.com" in, and a list of names is as easily written. A
+// port is different, since who runs a page on another port of a host runs something on that host.
 //
 // What a browser never sends refuses to start. An operator who writes "https://example.org/" would
 // else learn from his users that nobody gets in.

@@ -4,7 +4,9 @@ import http.server
 import json
 import os
 import queue
+import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -18,6 +20,20 @@ PAGES = os.path.join(ROOT, "tests", "client")
 START_S = 30
 STARTS = 3
 NEXT_S = 1  # a page that asks for work waits so long
+
+
+def reserve_port_pair():
+    """A port that is free, as is the next one."""
+    for _ in range(100):
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            try:
+                two.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no two free ports")
 
 
 class PageServer:
@@ -133,8 +149,8 @@ class FirefoxBrowser(Browser):
         return ["firefox-esr", "--headless", "--no-remote", "--profile", profile, url]
 
 
-class BrowserTests:
-    """What each browser is put through."""
+class BrowserTestCase:
+    """A page that connects as alice and as bob, and what it reports."""
 
     def setUp(self):
         super().setUp()
@@ -144,7 +160,9 @@ class BrowserTests:
     def open_page(self, cluster, **parameters):
         words = {name: f"ws://127.0.0.1:{edge.address[1]}/?token={cluster.token(name)}"
                  for name, edge in zip(("alice", "bob"), cluster.edges)}
-        words.update(parameters)
+        self.load_pages(**{**words, **parameters})
+
+    def load_pages(self, **words):
         self.load(self.page, "&".join(f"{name}={quote(value, safe='')}"
                                       for name, value in words.items()))
 
@@ -160,6 +178,10 @@ class BrowserTests:
 
     def messages(self, seen, name):
         return [r["message"] for r in seen if r["name"] == name and r["event"] == "message"]
+
+
+class BrowserTests(BrowserTestCase):
+    """What each browser is put through."""
 
     def test_a_page_talks_through_two_edges(self):
         cluster = self.start_cluster(edges=2, edge={"allowed_origins": [self.page.origin]})
@@ -195,6 +217,11 @@ class BrowserTests:
         self.assertEqual(closed["code"], 4001)
         self.assertEqual(json.loads(closed["reason"])["reason"], "missing_token")
 
+    def test_a_page_on_any_port_gets_in_if_the_option_says_so(self):
+        cluster = self.start_cluster(edges=2, edge={"allowed_origins": ["http://127.0.0.1:*"]})
+        self.open_page(cluster)
+        self.assertEqual(self.until("bob", "close")[-1]["code"], 1000)
+
     def test_a_page_of_another_origin_does_not_get_in(self):
         cluster = self.start_cluster(edges=2)
         self.open_page(cluster)
@@ -209,6 +236,36 @@ class Chromium(ChromiumBrowser, BrowserTests, TestCase):
 
 class Firefox(FirefoxBrowser, BrowserTests, TestCase):
     expected_seconds = 15
+
+
+class Quickstart(ChromiumBrowser, BrowserTestCase, TestCase):
+    """What deploy/quickstart prints, followed from a page on another port, as a developer has it."""
+    expected_seconds = 15
+
+    def start_quickstart(self):
+        """The URLs of its two edges, with a token each."""
+        port = reserve_port_pair()
+        popen = subprocess.Popen([os.path.join(ROOT, "deploy", "quickstart"), "--port", str(port)],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(popen.stdout.close)
+        self.addCleanup(popen.wait)
+        self.addCleanup(popen.terminate)
+        text = ""
+        for line in popen.stdout:
+            text += line
+            if "Ctrl-C stops everything" in line:
+                break
+        tokens = re.findall(r"/demo#token=([\w.-]+)", text)
+        self.assertEqual(len(tokens), 2, text)
+        return [f"ws://localhost:{port + i}?token={token}" for i, token in enumerate(tokens)]
+
+    def test_a_page_on_another_port_talks_through_both_edges(self):
+        alice, bob = self.start_quickstart()
+        self.load_pages(alice=alice, bob=bob)
+        seen = self.until("bob", "close")
+        self.assertEqual(seen[-1]["code"], 1000)
+        self.assertEqual(len([m for m in self.messages(seen, "bob") if m["type"] == "chat"]), 2)
 
 
 if __name__ == "__main__":
