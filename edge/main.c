@@ -233,13 +233,15 @@ static void start_links(struct program *p)
 		struct router_link_options options = {
 			.url = conf->router.items[i],
 			.tls = edge->link_tls[i],
-			.key = buf_bytes(&edge->link_key),
-			.name = conf->name,
-			.boot = p->boot,
-			.policy = &edge->policy,
-			.siblings = &edge->siblings[i],
-			.token_life_ms = edge_token_life_ms(edge),
-			.n_workers = edge->n_workers,
+			.hello = {
+				.key = buf_bytes(&edge->link_key),
+				.name = conf->name,
+				.boot = p->boot,
+				.policy = &edge->policy,
+				.siblings = &edge->siblings[i],
+				.token_life_ms = edge_token_life_ms(edge),
+				.n_workers = edge->n_workers,
+			},
 			.io_loop = worker_loop(edge->workers[0]),
 			.queue_limit = conf->publish_queue,
 		};

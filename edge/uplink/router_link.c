@@ -32,7 +32,6 @@
 #include "edge/uplink/router_link.h"
 
 #include <endian.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -44,13 +43,12 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/random.h"
-#include "edge/uplink/siblings.h"
+#include "edge/uplink/link_lanes.h"
+#include "edge/uplink/redial.h"
 #include "edge/uplink/uplink.h"
 #include "proto/link/link_aio.h"
 #include "proto/link/link_conn.h"
-#include "proto/link/link_resume.h"
 #include "proto/link/link_socket.h"
-#include "proto/link_hello.h"
 
 enum {
 	TICK_MS = 50,
@@ -58,14 +56,8 @@ enum {
 	DIAL_LIMIT_MS = 10000, // a name may be slow to resolve; the kernel would try for minutes
 	DIAL_RESUME_LIMIT_MS = 1000, // while the router may still keep the session
 	OPEN_LIMIT_MS = 3000,
-	REDIAL_MIN_MS = 20,
-	REDIAL_MAX_MS = 2000,
-	REDIAL_PLANNED_MS = 50,
-	REDIAL_RESUME_MS = 100, // the same
-	PLANNED_MAX_MS = 60000, // a restart that takes longer is treated as an outage
 	LINK_TIMEOUT_DEFAULT_MS = 6000,
 	GOODBYE_MS = 200,
-	MARK_SEQ_BITS = 44, // a mark is (session << 44 | seq): it rises over sessions
 };
 
 enum state {
@@ -76,91 +68,37 @@ enum state {
 	STATE_ENDING,
 };
 
-// How far a worker has got with what came down.
-struct progress {
-	uint64_t queued; // mark of the last batch that had something for it
-	uint64_t done; // mark of the last one it worked off
-};
-
 struct router_link {
 	struct router_link_options options;
 	const struct router_link_ops *ops;
 	void *arg;
 	struct loop_timer tick;
-	struct loop_timer redial;
+	struct loop_timer redial_timer;
 	struct loop_wake *wake;
 	struct loop_wake *io_wake; // of the loop that reads
 	nng_stream_dialer *dialer;
 	nng_aio *dial_aio;
-	uint64_t redial_ms; // upper bound of the next delay
 
 	pthread_mutex_t lock;
 	enum state state;
 	bool stopping;
-	bool slow_redial; // refused by the router: retrying at once would not help
-	uint64_t planned_until_ms; // monotonic; a restart of the router is expected until then
+	struct redial redial;
 	bool holding; // the router wants no new BATCH for now
 	struct link_conn *conn;
 	bool conn_started; // its loop has heard of it
 	bool conn_ended; // its loop has done with it
 	struct link_nonces nonces;
-	struct link_session session;
-	struct link_lane *lanes; // one a worker
-	struct progress *progress; // one a worker
-	uint64_t n_sessions;
+	struct link_lanes lanes;
 	uint64_t link_timeout_ms;
 	uint64_t opened_ms; // when the connection was made
 	uint64_t heard_ms; // last byte of the session's connections
 	uint64_t ping_ms;
 	struct router_link_status status;
-
-	_Atomic size_t queued_bytes;
 };
 
 static const struct link_conn_ops conn_ops;
 
 // ---- the session (locked)
-
-static void update_queued(struct router_link *link)
-{
-	size_t bytes = 0;
-	for (unsigned i = 0; i < link->options.n_workers; i++) {
-		bytes += link_lane_bytes(&link->lanes[i]);
-	}
-	atomic_store_explicit(&link->queued_bytes, bytes, memory_order_relaxed);
-}
-
-// What is queued as facts is worthless, and nothing is sent before every worker has told what it
-// has.
-static void hold_lanes(struct router_link *link)
-{
-	for (unsigned i = 0; i < link->options.n_workers; i++) {
-		link_lane_hold(&link->lanes[i]);
-	}
-	update_queued(link);
-}
-
-// The router has forgotten us, or will have.
-static void end_session(struct router_link *link)
-{
-	link->session.id = 0;
-	hold_lanes(link);
-}
-
-// Requests wait until every worker's snapshot has gone ahead: one that reached the router between
-// two of them would act on a room of which it does not know all members yet.
-static void pump_lanes(struct router_link *link)
-{
-	uint64_t now_ms = clock_mono_ms();
-	struct link_window *window = &link->session.window;
-	bool going = true;
-	for (unsigned i = 0; i < link->options.n_workers; i++) {
-		going = link_lane_tell(&link->lanes[i], window) && going;
-	}
-	for (unsigned i = 0; i < link->options.n_workers && going; i++) {
-		going = link_lane_pump(&link->lanes[i], window, now_ms);
-	}
-}
 
 // Closes a BATCH with what has gathered, unless a write is under way: then on_drained() will.
 static void pump(struct router_link *link)
@@ -169,10 +107,9 @@ static void pump(struct router_link *link)
 		return;
 	}
 	if (!link->holding) {
-		pump_lanes(link);
+		link_lanes_pump(&link->lanes, clock_mono_ms());
 	}
-	link_window_close(&link->session.window);
-	update_queued(link);
+	link_lanes_close(&link->lanes);
 }
 
 static void pump_and_kick(struct router_link *link)
@@ -183,29 +120,18 @@ static void pump_and_kick(struct router_link *link)
 	}
 }
 
-static void tell_ack(struct router_link *link)
+static void send_ack(struct router_link *link)
 {
-	link_conn_control(link->conn, LINK_ACK, link_window_ack(&link->session.window),
+	link_conn_control(link->conn, LINK_ACK, link_window_ack(&link->lanes.session.window),
 		bytes_make(NULL, 0));
 }
 
-// What every worker has worked off is taken in: acknowledges it when that is due.
-static void advance_consumed(struct router_link *link)
+static void send_urgent_ack(struct router_link *link)
 {
-	uint64_t base = link->n_sessions << MARK_SEQ_BITS;
-	uint64_t next = link->session.window.rx_next;
-	for (unsigned i = 0; i < link->options.n_workers; i++) {
-		const struct progress *p = &link->progress[i];
-		if (p->done < p->queued) {
-			uint64_t worker_next = p->done > base ? p->done - base + 1 : 1;
-			next = worker_next < next ? worker_next : next;
-		}
-	}
 	bool urgent;
-	link_window_consumed(&link->session.window, next);
-	if (link->state == STATE_READY && link_window_owes_ack(&link->session.window, &urgent) &&
-		urgent) {
-		tell_ack(link);
+	if (link->state == STATE_READY &&
+		link_window_owes_ack(&link->lanes.session.window, &urgent) && urgent) {
+		send_ack(link);
 	}
 }
 
@@ -231,93 +157,34 @@ static void log_refusal(const struct router_link *link, const char *why)
 }
 
 // What was refused now will be refused again at once.
-static void refused(struct router_link *link)
+static void refuse_router(struct router_link *link, const char *why)
 {
+	log_refusal(link, why);
 	pthread_mutex_lock(&link->lock);
-	link->slow_redial = true;
+	redial_on_refused(&link->redial);
 	pthread_mutex_unlock(&link->lock);
-}
-
-static void pack_hello(const struct router_link *link, struct buf *out)
-{
-	const struct rights_policy *policy = link->options.policy;
-	size_t n = policy->defaults != NULL ? rights_count(policy->defaults) : 0;
-	Weir__Link__V1__Right *rights = xcalloc(n, sizeof(rights[0]));
-	Weir__Link__V1__Right **refs = xcalloc(n, sizeof(refs[0]));
-	for (size_t i = 0; i < n; i++) {
-		unsigned mask;
-		weir__link__v1__right__init(&rights[i]);
-		rights[i].pattern = pb_data(rights_at(policy->defaults, i, &mask));
-		rights[i].mask = mask;
-		refs[i] = &rights[i];
-	}
-	Weir__Link__V1__Hello hello = WEIR__LINK__V1__HELLO__INIT;
-	hello.major = LINK_MAJOR;
-	hello.minor = LINK_MINOR;
-	hello.name = pb_data(bytes_str(link->options.name));
-	hello.boot = pb_data(bytes_make(link->options.boot, LINK_BOOT_LEN));
-	struct link_offer offer = link_offer_make(&link->session);
-	hello.session = offer.session;
-	hello.down_next = offer.down_next;
-	hello.up_oldest = offer.up_oldest;
-	hello.up_next = offer.up_next;
-	hello.window_bytes = (uint32_t)offer.window_bytes;
-	hello.version = pb_data(bytes_str(WEIR_VERSION));
-	hello.n_default_rights = n;
-	hello.default_rights = refs;
-	hello.lobby = pb_data(policy->lobby);
-	hello.lobby_publish = (uint32_t)policy->lobby_publish;
-	hello.jwt_max_lifetime_ms = link->options.token_life_ms;
-	hello.workers = link->options.n_workers;
-	siblings_fill_hello(link->options.siblings, &hello);
-	uint8_t *at = buf_reserve(out, weir__link__v1__hello__get_packed_size(&hello));
-	out->len += weir__link__v1__hello__pack(&hello, at);
-	free(hello.edges);
-	free(refs);
-	free(rights);
 }
 
 // CHALLENGE: answers with a HELLO.
 static bool on_challenge(struct router_link *link, struct bytes body)
 {
-	Weir__Link__V1__Challenge *challenge =
-		weir__link__v1__challenge__unpack(NULL, body.len, body.data);
-	bool fine = challenge != NULL && challenge->nonce.len == LINK_NONCE_LEN;
-	if (fine && !link_version_fits(challenge->major, challenge->minor)) {
-		log_refusal(link, "version: mixed old and new programs?");
-		fine = false;
-	} else if (fine && !challenge->key_required && link->options.key.len > 0) {
-		log_refusal(link, "bad_key: the router has none");
-		fine = false;
-	}
-	if (fine) {
-		memcpy(link->nonces.router, challenge->nonce.data, LINK_NONCE_LEN);
-		random_fill(link->nonces.edge, LINK_NONCE_LEN);
-		struct buf hello = { 0 };
-		struct buf message = { 0 };
-		pthread_mutex_lock(&link->lock);
-		pack_hello(link, &hello);
-		link_sign(&message, LINK_ROLE_EDGE, link->options.key, &link->nonces,
-			buf_bytes(&hello));
+	struct buf message = { 0 };
+	pthread_mutex_lock(&link->lock);
+	const char *why = router_hello_answer(&link->options.hello, body, &link->lanes.session,
+		&link->nonces, &message);
+	if (why == NULL) {
 		link_conn_control(link->conn, LINK_HELLO, 0, buf_bytes(&message));
-		pthread_mutex_unlock(&link->lock);
-		buf_fini(&hello);
-		buf_fini(&message);
-	} else {
-		refused(link);
 	}
-	if (challenge != NULL) {
-		weir__link__v1__challenge__free_unpacked(challenge, NULL);
+	pthread_mutex_unlock(&link->lock);
+	buf_fini(&message);
+	if (why != NULL) {
+		refuse_router(link, why);
 	}
-	return fine;
+	return why == NULL;
 }
 
 static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__HelloAck *ack)
 {
-	if (!link_version_fits(ack->major, ack->minor)) {
-		log_refusal(link, "version: mixed old and new programs?");
-		return false;
-	}
 	const struct link_answer answer = {
 		.session = ack->session,
 		.resumed = ack->resumed,
@@ -326,18 +193,12 @@ static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__Hel
 		.window_bytes = ack->window_bytes,
 	};
 	pthread_mutex_lock(&link->lock);
-	enum link_follow follow = link_answer_follow(&link->session, &answer);
-	if (follow != LINK_RESUMED) {
-		hold_lanes(link);
-		link->n_sessions++;
-	}
-	uint64_t session = link->n_sessions;
+	enum link_follow follow = link_lanes_follow(&link->lanes, &answer);
+	uint64_t session = link->lanes.n_sessions;
 	if (follow != LINK_BROKEN) {
 		link->link_timeout_ms =
 			ack->link_timeout_ms > 0 ? ack->link_timeout_ms : LINK_TIMEOUT_DEFAULT_MS;
-		link->redial_ms = REDIAL_MIN_MS;
-		link->slow_redial = false;
-		link->planned_until_ms = 0;
+		redial_on_admitted(&link->redial);
 		link->status.up = true;
 		link->status.admitted = true;
 		link->status.down_since_ms = 0;
@@ -358,7 +219,7 @@ static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__Hel
 	if (link->state == STATE_OPENING) {
 		link->state = STATE_READY;
 		link->holding = false;
-		link_conn_attach(link->conn, &link->session.window);
+		link_conn_attach(link->conn, &link->lanes.session.window);
 		pump_and_kick(link);
 	}
 	pthread_mutex_unlock(&link->lock);
@@ -368,31 +229,24 @@ static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__Hel
 // HELLO_ACK: the router has proved itself too.
 static bool on_hello_ack(struct router_link *link, struct bytes packed)
 {
-	struct buf body = { 0 };
-	size_t key_index;
-	bool fine = link_verify(packed, LINK_ROLE_ROUTER, &link->options.key,
-		link->options.key.len > 0 ? 1 : 0, &link->nonces, &key_index, &body);
-	if (!fine) {
-		log_refusal(link, "bad_key: the router does not hold ours");
-		refused(link);
-	} else {
-		Weir__Link__V1__HelloAck *ack =
-			weir__link__v1__hello_ack__unpack(NULL, body.len, body.data);
-		fine = ack != NULL && accept_hello_ack(link, ack);
-		if (ack != NULL) {
-			weir__link__v1__hello_ack__free_unpacked(ack, NULL);
-		}
+	const char *why = NULL;
+	Weir__Link__V1__HelloAck *ack =
+		router_hello_check_ack(&link->options.hello, packed, &link->nonces, &why);
+	if (ack == NULL) {
+		refuse_router(link, why);
+		return false;
 	}
-	buf_fini(&body);
+	bool fine = accept_hello_ack(link, ack);
+	weir__link__v1__hello_ack__free_unpacked(ack, NULL);
 	return fine;
 }
 
 static bool on_batch(struct router_link *link, const struct link_frame *frame)
 {
 	pthread_mutex_lock(&link->lock);
-	int result = link_window_accept(&link->session.window, frame->seq,
-		LINK_HEAD_LEN + frame->body.len);
-	uint64_t mark = link->n_sessions << MARK_SEQ_BITS | frame->seq;
+	uint64_t mark;
+	int result =
+		link_lanes_accept(&link->lanes, frame->seq, LINK_HEAD_LEN + frame->body.len, &mark);
 	pthread_mutex_unlock(&link->lock);
 	if (result != 0) {
 		return result > 0; // a repeat is fine
@@ -403,12 +257,8 @@ static bool on_batch(struct router_link *link, const struct link_frame *frame)
 		return false;
 	}
 	pthread_mutex_lock(&link->lock);
-	for (unsigned i = 0; i < link->options.n_workers; i++) {
-		if ((workers >> i & 1) != 0) {
-			link->progress[i].queued = mark;
-		}
-	}
-	advance_consumed(link);
+	link_lanes_delivered(&link->lanes, mark, workers);
+	send_urgent_ack(link);
 	pthread_mutex_unlock(&link->lock);
 	return true;
 }
@@ -433,10 +283,15 @@ static bool on_goaway(struct router_link *link, struct bytes body)
 	// yet.
 	bool taken = bytes_equal_str(reason, goaway_reason_name(GOAWAY_DUPLICATE_NAME));
 	pthread_mutex_lock(&link->lock);
-	link->slow_redial = !planned && !lagged && !taken;
-	link->planned_until_ms = planned ? clock_mono_ms() + PLANNED_MAX_MS : 0;
+	if (planned) {
+		redial_on_planned(&link->redial, clock_mono_ms());
+	} else if (lagged || taken) {
+		redial_on_retry(&link->redial);
+	} else {
+		redial_on_refused(&link->redial);
+	}
 	if (lagged) {
-		end_session(link);
+		link_lanes_end_session(&link->lanes);
 	}
 	pthread_mutex_unlock(&link->lock);
 	weir__link__v1__goaway__free_unpacked(goaway, NULL);
@@ -450,9 +305,10 @@ static bool on_hold(struct router_link *link, struct bytes body)
 	pthread_mutex_lock(&link->lock);
 	link->holding = fine && body.data[0] != 0;
 	if (link->holding) {
-		uint64_t next = htole64(link->session.window.tx_next);
+		uint64_t next = htole64(link->lanes.session.window.tx_next);
 		fine = link_conn_control(link->conn, LINK_HELD,
-			link_window_ack(&link->session.window), bytes_make(&next, sizeof(next)));
+			link_window_ack(&link->lanes.session.window),
+			bytes_make(&next, sizeof(next)));
 	} else {
 		pump_and_kick(link);
 	}
@@ -463,12 +319,12 @@ static bool on_hold(struct router_link *link, struct bytes body)
 static bool on_ready_frame(struct router_link *link, const struct link_frame *frame)
 {
 	pthread_mutex_lock(&link->lock);
-	bool fine = link_window_acked(&link->session.window, frame->ack) == 0;
+	bool fine = link_window_acked(&link->lanes.session.window, frame->ack) == 0;
 	if (fine && frame->type == LINK_PONG) {
 		link->status.canary_ms = clock_mono_ms();
 	} else if (fine && frame->type == LINK_PING) {
 		fine = link_conn_control(link->conn, LINK_PONG,
-			link_window_ack(&link->session.window), frame->body);
+			link_window_ack(&link->lanes.session.window), frame->body);
 	}
 	if (fine) {
 		pump_and_kick(link);
@@ -601,40 +457,20 @@ static void on_redial(void *arg)
 	pthread_mutex_lock(&link->lock);
 	link->state = STATE_DIALLING;
 	nng_aio_set_timeout(link->dial_aio,
-		link->session.id != 0 ? DIAL_RESUME_LIMIT_MS : DIAL_LIMIT_MS);
+		link->lanes.session.id != 0 ? DIAL_RESUME_LIMIT_MS : DIAL_LIMIT_MS);
 	pthread_mutex_unlock(&link->lock);
 	nng_stream_dialer_dial(link->dialer, link->dial_aio);
 }
 
-// The bound of the next random delay. It doubles to REDIAL_MAX_MS: after an outage many edges do
-// not come back in step. It stays small while clients wait for a router that has announced its
-// restart, and while the session can be resumed: a dial after its end loses what an earlier one had
-// saved.
-static uint64_t redial_bound(struct router_link *link)
-{
-	if (clock_mono_ms() < link->planned_until_ms) {
-		return REDIAL_PLANNED_MS;
-	}
-	if (link->slow_redial) {
-		return REDIAL_MAX_MS;
-	}
-	if (link->session.id != 0) {
-		return REDIAL_RESUME_MS;
-	}
-	uint64_t bound = link->redial_ms;
-	link->redial_ms = 2 * bound < REDIAL_MAX_MS ? 2 * bound : REDIAL_MAX_MS;
-	return bound;
-}
-
 static void schedule_redial(struct router_link *link)
 {
-	uint32_t random;
-	random_fill(&random, sizeof(random));
+	uint32_t chance;
+	random_fill(&chance, sizeof(chance));
 	pthread_mutex_lock(&link->lock);
-	uint64_t bound = redial_bound(link);
-	uint64_t floor = link->slow_redial ? REDIAL_MAX_MS / 2 : 1;
+	uint64_t delay_ms = redial_delay_ms(&link->redial, link->lanes.session.id != 0,
+		clock_mono_ms(), chance);
 	pthread_mutex_unlock(&link->lock);
-	loop_timer_start(&link->redial, floor + random % bound);
+	loop_timer_start(&link->redial_timer, delay_ms);
 }
 
 // Frees the connection that ended, then dials again.
@@ -678,7 +514,7 @@ static void watch_opening(struct router_link *link, uint64_t now_ms)
 	if (now_ms - link->opened_ms > OPEN_LIMIT_MS) {
 		log_refusal(link, "no answer to hello");
 		drop_conn(link);
-	} else if (link->session.id != 0 && is_unanswered_dial(link, now_ms)) {
+	} else if (link->lanes.session.id != 0 && is_unanswered_dial(link, now_ms)) {
 		drop_conn(link);
 	}
 }
@@ -693,12 +529,13 @@ static void watch_ready(struct router_link *link, uint64_t now_ms)
 		drop_conn(link);
 		return;
 	}
-	if (link_window_owes_ack(&link->session.window, &urgent)) {
-		tell_ack(link);
+	if (link_window_owes_ack(&link->lanes.session.window, &urgent)) {
+		send_ack(link);
 	}
 	if (now_ms - link->ping_ms >= PING_EVERY_MS) {
 		link->ping_ms = now_ms;
-		link_conn_control(link->conn, LINK_PING, link_window_ack(&link->session.window),
+		link_conn_control(link->conn, LINK_PING,
+			link_window_ack(&link->lanes.session.window),
 			bytes_make(&now_ms, sizeof(now_ms)));
 	}
 	pump_and_kick(link);
@@ -714,9 +551,9 @@ static void on_tick(void *arg)
 	} else if (link->state == STATE_READY) {
 		watch_ready(link, now_ms);
 	}
-	if (link->session.id != 0 && !link->status.up && now_ms > link->heard_ms &&
+	if (link->lanes.session.id != 0 && !link->status.up && now_ms > link->heard_ms &&
 		now_ms - link->heard_ms > link->link_timeout_ms) {
-		end_session(link);
+		link_lanes_end_session(&link->lanes);
 	}
 	pthread_mutex_unlock(&link->lock);
 	loop_timer_start(&link->tick, TICK_MS);
@@ -728,21 +565,18 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 	const struct router_link_ops *ops, void *arg)
 {
 	CHECK(options->io_loop != NULL);
-	CHECK(options->n_workers > 0 && options->n_workers <= ROUTER_LINK_WORKERS_MAX);
+	CHECK(options->hello.n_workers > 0 && options->hello.n_workers <= ROUTER_LINK_WORKERS_MAX);
 	struct router_link *link = xcalloc(1, sizeof(*link));
 	link->options = *options;
 	link->ops = ops;
 	link->arg = arg;
-	link->lanes = xcalloc(options->n_workers, sizeof(link->lanes[0]));
-	link->progress = xcalloc(options->n_workers, sizeof(link->progress[0]));
-	link->redial_ms = REDIAL_MIN_MS;
+	link_lanes_init(&link->lanes, options->hello.n_workers);
+	redial_init(&link->redial);
 	link->link_timeout_ms = LINK_TIMEOUT_DEFAULT_MS;
 	link->status.down_since_ms = clock_mono_ms();
 	pthread_mutex_init(&link->lock, NULL);
-	link_session_init(&link->session);
-	end_session(link);
 	loop_timer_init(loop, &link->tick, on_tick, link);
-	loop_timer_init(loop, &link->redial, on_redial, link);
+	loop_timer_init(loop, &link->redial_timer, on_redial, link);
 	link->wake = loop_wake_new(loop, on_wake, link);
 	link->io_wake = loop_wake_new(options->io_loop, on_io_wake, link);
 	int result = nng_stream_dialer_alloc(&link->dialer, options->url);
@@ -757,7 +591,7 @@ struct router_link *router_link_new(struct loop *loop, const struct router_link_
 	}
 	link->dial_aio = link_aio_new(on_dialled, link);
 	loop_timer_start(&link->tick, TICK_MS);
-	loop_timer_start(&link->redial, 0);
+	loop_timer_start(&link->redial_timer, 0);
 	return link;
 }
 
@@ -771,7 +605,7 @@ static void say_goodbye(struct router_link *link)
 		pthread_mutex_lock(&link->lock);
 		bool ready = link->state == STATE_READY;
 		bool writing = ready && link_conn_is_writing(link->conn);
-		bool waiting = ready && link->queued_bytes > 0;
+		bool waiting = ready && link_lanes_queued_bytes(&link->lanes) > 0;
 		if (ready && !writing && !waiting && !said) {
 			said = link_conn_goaway(link->conn, GOAWAY_LEAVING);
 			writing = true;
@@ -793,7 +627,7 @@ void router_link_free(struct router_link *link)
 		return;
 	}
 	loop_timer_stop(&link->tick);
-	loop_timer_stop(&link->redial);
+	loop_timer_stop(&link->redial_timer);
 	say_goodbye(link);
 	pthread_mutex_lock(&link->lock);
 	link->stopping = true;
@@ -805,12 +639,7 @@ void router_link_free(struct router_link *link)
 	nng_stream_dialer_free(link->dialer);
 	loop_wake_free(link->wake);
 	loop_wake_free(link->io_wake);
-	for (unsigned i = 0; i < link->options.n_workers; i++) {
-		link_lane_fini(&link->lanes[i]);
-	}
-	free(link->lanes);
-	free(link->progress);
-	link_session_fini(&link->session);
+	link_lanes_fini(&link->lanes);
 	pthread_mutex_destroy(&link->lock);
 	free(link);
 }
@@ -819,7 +648,7 @@ void router_link_free(struct router_link *link)
 
 bool router_link_has_room(struct router_link *link, size_t more)
 {
-	size_t queued = atomic_load_explicit(&link->queued_bytes, memory_order_relaxed);
+	size_t queued = link_lanes_queued_bytes(&link->lanes);
 	return link->options.queue_limit == 0 || queued + more <= link->options.queue_limit;
 }
 
@@ -829,8 +658,7 @@ void router_link_flush(struct router_link *link, unsigned worker, struct link_ou
 		return;
 	}
 	pthread_mutex_lock(&link->lock);
-	link_lane_take(&link->lanes[worker], outbox, link->session.id != 0);
-	update_queued(link);
+	link_lanes_take(&link->lanes, worker, outbox);
 	pump_and_kick(link);
 	pthread_mutex_unlock(&link->lock);
 }
@@ -839,12 +667,8 @@ void router_link_snapshot(struct router_link *link, unsigned worker, uint64_t se
 	struct link_outbox *outbox)
 {
 	pthread_mutex_lock(&link->lock);
-	if (link->session.id != 0 && session == link->n_sessions) {
-		link_lane_release(&link->lanes[worker], outbox);
-		update_queued(link);
+	if (link_lanes_release(&link->lanes, worker, session, outbox)) {
 		pump_and_kick(link);
-	} else {
-		buf_reset(&outbox->entries, 0);
 	}
 	pthread_mutex_unlock(&link->lock);
 }
@@ -852,17 +676,15 @@ void router_link_snapshot(struct router_link *link, unsigned worker, uint64_t se
 void router_link_consumed(struct router_link *link, unsigned worker, uint64_t mark)
 {
 	pthread_mutex_lock(&link->lock);
-	if (mark > link->progress[worker].done) {
-		link->progress[worker].done = mark;
-		advance_consumed(link);
-	}
+	link_lanes_consumed(&link->lanes, worker, mark);
+	send_urgent_ack(link);
 	pthread_mutex_unlock(&link->lock);
 }
 
 bool router_link_was_sent(struct router_link *link, unsigned worker, uint64_t req)
 {
 	pthread_mutex_lock(&link->lock);
-	bool sent = req <= link->lanes[worker].sent_req;
+	bool sent = link_lanes_was_sent(&link->lanes, worker, req);
 	pthread_mutex_unlock(&link->lock);
 	return sent;
 }
@@ -871,8 +693,8 @@ struct router_link_status router_link_status(struct router_link *link)
 {
 	pthread_mutex_lock(&link->lock);
 	struct router_link_status status = link->status;
-	status.inflight_bytes = link_window_inflight(&link->session.window);
-	status.queued_bytes = link->queued_bytes;
+	status.inflight_bytes = link_window_inflight(&link->lanes.session.window);
+	status.queued_bytes = link_lanes_queued_bytes(&link->lanes);
 	pthread_mutex_unlock(&link->lock);
 	return status;
 }

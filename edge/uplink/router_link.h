@@ -17,12 +17,11 @@
 #include "common/check.h"
 #include "common/loop.h"
 #include "edge/uplink/link_lane.h"
-#include "proto/policy/rights.h"
+#include "edge/uplink/router_hello.h"
 
 struct nng_tls_config;
 struct uplink_ops;
 struct router_link;
-struct siblings;
 
 enum {
 	ROUTER_LINK_WORKERS_MAX = 64
@@ -42,13 +41,7 @@ struct router_link_ops {
 struct router_link_options {
 	const char *url; // tcp://, tls+tcp:// or ipc://
 	struct nng_tls_config *tls; // for tls+tcp; NULL else
-	struct bytes key; // link key; empty: none
-	const char *name; // of this edge
-	const uint8_t *boot; // 16 bytes, random per process
-	const struct rights_policy *policy; // borrowed; announced in HELLO
-	struct siblings *siblings; // borrowed; announced in HELLO
-	uint64_t token_life_ms; // announced in HELLO; 0: no limit
-	unsigned n_workers;
+	struct router_hello hello; // n_workers: at most ROUTER_LINK_WORKERS_MAX
 	struct loop *io_loop; // reads a connection that can be polled: a worker's, or the main loop
 	uint64_t queue_limit; // publish-queue, bytes
 };

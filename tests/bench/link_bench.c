@@ -24,6 +24,7 @@
 #include "common/mem.h"
 #include "common/random.h"
 #include "edge/uplink/router_link.h"
+#include "edge/uplink/siblings.h"
 #include "proto/link_hello.h"
 #include "router/link/link_keys.h"
 #include "router/link/link_server.h"
@@ -48,6 +49,7 @@ struct bench_edge {
 	_Atomic uint64_t answered;
 	_Atomic uint64_t delivered;
 	struct link_arena arena;
+	struct siblings siblings;
 };
 
 static atomic_bool running = true;
@@ -251,14 +253,18 @@ static void start_edge(struct bench_edge *edge, struct loop *loop, const char *u
 {
 	const struct router_link_options options = {
 		.url = url,
-		.name = edge->name,
-		.boot = edge->boot,
-		.policy = policy,
-		.n_workers = 1,
+		.hello = {
+			.name = edge->name,
+			.boot = edge->boot,
+			.policy = policy,
+			.siblings = &edge->siblings,
+			.n_workers = 1,
+		},
 		.io_loop = loop,
 		.queue_limit = 4 << 20,
 	};
 	random_fill(edge->boot, sizeof(edge->boot));
+	siblings_init(&edge->siblings);
 	edge->link = router_link_new(loop, &options, &ops, edge);
 	CHECK(pthread_create(&edge->thread, NULL, run_edge, edge) == 0);
 }
@@ -302,6 +308,7 @@ static int run(const char *mode, unsigned n_edges, unsigned batch, unsigned seco
 	for (unsigned i = 0; i < n_edges; i++) {
 		router_link_free(edges[i].link);
 		link_arena_fini(&edges[i].arena);
+		siblings_fini(&edges[i].siblings);
 	}
 	loop_free(loop);
 	rights_unref(policy.defaults);
