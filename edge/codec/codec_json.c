@@ -25,12 +25,12 @@
 
 #include "common/json_loose.h"
 #include "common/json_scan.h"
+#include "edge/codec/member_names.h"
 #include "proto/names.h"
 #include "proto/policy/message_fields.h"
 
 enum {
 	ID_MAX = 64,
-	NAMES_MAX = 16, // compared in place; an object with more takes the slow way
 };
 
 struct slot {
@@ -38,39 +38,15 @@ struct slot {
 	enum json_kind kind;
 };
 
-// Decoded names of one object's members.
-struct names {
-	struct bytes seen[NAMES_MAX];
-	size_t n;
-	bool repeated;
-};
-
 // A message after the walk.
 struct parts {
 	struct slot slots[FIELD_COUNT];
-	struct names own; // of the members that have no slot
+	struct member_names own; // of the members that have no slot
 	bool nul_in_name;
 	struct buf *scratch;
 	size_t body_len;
 	size_t to_start, to_end; // where `to` lies in the body
 };
-
-static void names_add(struct names *names, struct bytes name)
-{
-	if (names->n < NAMES_MAX) {
-		for (size_t i = 0; i < names->n; i++) {
-			names->repeated |= bytes_equal(names->seen[i], name);
-		}
-		names->seen[names->n] = name;
-	}
-	names->n++;
-}
-
-// True if no two names of `object` are alike, all of those that are in `names` being its.
-static bool names_unique(const struct names *names, struct bytes object)
-{
-	return !names->repeated && (names->n <= NAMES_MAX || json_names_unique(object));
-}
 
 static void parts_init(struct parts *p, struct bytes message, struct buf *scratch)
 {
@@ -129,20 +105,13 @@ static void note_field(struct parts *p, enum message_field f, const struct json_
 	slot->kind = member->kind;
 }
 
-// True if `text`, decoded from `raw`, holds U+0000: only an escape, which makes it shorter, can say
-// so.
-static bool has_nul(struct bytes raw, struct bytes text)
-{
-	return raw.len > text.len + 2 && bytes_has_nul(text);
-}
-
 static void take_member(struct parts *p, const struct json_member *member)
 {
 	struct bytes name = json_string_decode(member->raw_name, p->scratch);
 	enum message_field f = message_field_find(name);
-	p->nul_in_name |= has_nul(member->raw_name, name);
+	p->nul_in_name |= member_has_nul(member->raw_name, name);
 	if (f == FIELD_COUNT) {
-		names_add(&p->own, name);
+		member_names_add(&p->own, name);
 		body_add(p, member);
 		return;
 	}
@@ -184,7 +153,7 @@ static bool take_message(struct parts *p, struct bytes message)
 	if (more < 0) {
 		salvage_id(p, message, decoded);
 	}
-	return more == 0 && !p->nul_in_name && names_unique(&p->own, message);
+	return more == 0 && !p->nul_in_name && member_names_unique(&p->own, message);
 }
 
 static bool has(const struct parts *p, enum message_field f)
@@ -247,7 +216,7 @@ static bool take_since(const struct parts *p, struct command *command)
 	if (slot->kind != JSON_OBJECT) {
 		return false;
 	}
-	struct names names = { 0 };
+	struct member_names names = { 0 };
 	struct json_scan scan;
 	struct json_member member;
 	bool has_epoch = false;
@@ -255,7 +224,7 @@ static bool take_since(const struct parts *p, struct command *command)
 	json_scan_init(&scan, slot->raw);
 	while (json_scan_next(&scan, &member) > 0) {
 		struct bytes name = json_string_decode(member.raw_name, p->scratch);
-		names_add(&names, name);
+		member_names_add(&names, name);
 		if (bytes_equal_str(name, "epoch") && member.kind == JSON_STRING) {
 			command->since_epoch = json_string_decode(member.raw_value, p->scratch);
 			has_epoch = true;
@@ -263,7 +232,7 @@ static bool take_since(const struct parts *p, struct command *command)
 			has_seq = json_uint_decode(member.raw_value, &command->since_seq);
 		}
 	}
-	command->has_since = has_epoch && has_seq && names_unique(&names, slot->raw);
+	command->has_since = has_epoch && has_seq && member_names_unique(&names, slot->raw);
 	return command->has_since;
 }
 
@@ -367,7 +336,7 @@ static enum client_error take_command(const struct codec_options *options, struc
 	struct command *command)
 {
 	if (!take_string(p, FIELD_TYPE, TYPE_NAME_MAX, &command->type) ||
-		has_nul(p->slots[FIELD_TYPE].raw, command->type)) {
+		member_has_nul(p->slots[FIELD_TYPE].raw, command->type)) {
 		return ERROR_INVALID_MESSAGE;
 	}
 	enum client_error error = codec_type_check(options, command->type, &command->kind);

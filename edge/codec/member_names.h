@@ -1,0 +1,43 @@
+// The names of one object's members, as a walk meets them, and whether two are alike: a message in
+// which they are means one thing to one reader and another to the next.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/bytes.h"
+#include "common/json_scan.h"
+
+enum {
+	MEMBER_NAMES_MAX = 16, // compared in place; an object with more takes the slow way
+};
+
+struct member_names {
+	struct bytes seen[MEMBER_NAMES_MAX]; // decoded; borrowed
+	size_t n;
+	bool repeated;
+};
+
+// True if `text`, decoded from `raw`, holds U+0000: only an escape, which makes it shorter, can say
+// so.
+static inline bool member_has_nul(struct bytes raw, struct bytes text)
+{
+	return raw.len > text.len + 2 && bytes_has_nul(text);
+}
+
+static inline void member_names_add(struct member_names *names, struct bytes name)
+{
+	if (names->n < MEMBER_NAMES_MAX) {
+		for (size_t i = 0; i < names->n; i++) {
+			names->repeated |= bytes_equal(names->seen[i], name);
+		}
+		names->seen[names->n] = name;
+	}
+	names->n++;
+}
+
+// True if no two names of `object` are alike, all of those that are in `names` being its.
+static inline bool member_names_unique(const struct member_names *names, struct bytes object)
+{
+	return !names->repeated && (names->n <= MEMBER_NAMES_MAX || json_names_unique(object));
+}
