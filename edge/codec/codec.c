@@ -31,6 +31,17 @@ const char *client_error_message(enum client_error error)
 	return errors[error].message;
 }
 
+const char *outcome_name(enum outcome outcome)
+{
+	static const char *const names[OUTCOME_COUNT] = {
+		[OUTCOME_NOT_SAID] = "",
+		[OUTCOME_NONE] = "none",
+		[OUTCOME_UNKNOWN] = "unknown",
+	};
+	CHECK(outcome < OUTCOME_COUNT);
+	return names[outcome];
+}
+
 // Types that mean something else than a publish, for those that a client may send.
 static const struct {
 	bool sendable;

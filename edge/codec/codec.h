@@ -3,6 +3,7 @@
 // functions per subprotocol; knows no connection and no link.
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,11 +48,14 @@ enum outcome { // of an ERROR_UNAVAILABLE
 	OUTCOME_UNKNOWN,
 	OUTCOME_COUNT,
 };
+const char *outcome_name(enum outcome outcome); // "" if it is not said
 
 // One client message. Spans borrow from the message and from the scratch buffer given to decode.
 struct command {
 	enum command_kind kind;
-	struct bytes id; // as sent, byte for byte (JSON: with quotes if a string); empty: none
+	// As the codec has it (JSON: with quotes if a string), for an answer by the same codec;
+	// empty: none.
+	struct bytes id;
 	struct bytes room; // decoded and valid; the lobby if a publish names none
 	struct bytes type; // decoded
 	struct bytes body; // the sender's own fields as one JSON object, values byte for byte
@@ -143,9 +147,15 @@ struct codec_options {
 	size_t n_ephemeral_types;
 };
 
+enum codec_id {
+	CODEC_JSON,
+	CODEC_PROTO,
+	CODEC_COUNT,
+};
+
 struct codec {
 	const char *name; // "json"
-	bool binary; // opcode of its messages
+	bool binary; // its messages come and go in binary frames, else in text frames
 	// Returns ERROR_NONE and the command, or what is wrong with it; then only `id` is filled
 	// in, if it was found. `message` is valid UTF-8 if it came as text. `scratch` is emptied
 	// first; the command is good until it is used again.
@@ -155,7 +165,15 @@ struct codec {
 	void (*encode)(struct buf *out, const struct client_event *event);
 };
 
-extern const struct codec codec_json;
+extern const struct codec codec_json; // weir.v1.json
+extern const struct codec codec_proto; // weir.v1.proto; all events but those of the HTTP API
+const struct codec *codec_of(enum codec_id id);
+
+// How many connections speak each codec, so that what goes to many is rendered for those alone.
+// Whoever reads a count after a client has become a member of a room finds that client in it.
+struct codec_use {
+	_Atomic uint32_t n[CODEC_COUNT];
+};
 
 // What a client means by a message of `type`: its kind (COMMAND_PUBLISH for all names that are not
 // reserved), ERROR_INVALID_MESSAGE for a type that is reserved and not a client's to send, or

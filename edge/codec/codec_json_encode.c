@@ -262,16 +262,11 @@ static void encode_pong(struct buf *out, const struct client_event *event)
 
 static void encode_error(struct buf *out, const struct client_event *event)
 {
-	static const char *const outcomes[OUTCOME_COUNT] = {
-		[OUTCOME_NOT_SAID] = "",
-		[OUTCOME_NONE] = "none",
-		[OUTCOME_UNKNOWN] = "unknown",
-	};
 	put_string(out, "code", bytes_str(client_error_code(event->error)));
 	put_string(out, "message", bytes_str(client_error_message(event->error)));
 	put_id_if_any(out, event->id);
 	put_string_if_any(out, "room", event->room);
-	put_string_if_any(out, "outcome", bytes_str(outcomes[event->outcome]));
+	put_string_if_any(out, "outcome", bytes_str(outcome_name(event->outcome)));
 	put_string_if_any(out, "limit", event->limit);
 	if (event->after_ms > 0) {
 		put_uint(out, "after", event->after_ms);
