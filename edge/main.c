@@ -246,6 +246,7 @@ static void start_links(struct program *p)
 			.queue_limit = conf->publish_queue,
 		};
 		dispatch_init(&p->dispatches[i], &edge->codec, (uint8_t)i, &edge->unknown_items[i]);
+		p->dispatches[i].use = &edge->codec_use;
 		p->dispatches[i].revoked = &edge->revoked;
 		p->dispatches[i].siblings = &edge->siblings[i];
 		for (unsigned j = 0; j < edge->n_workers; j++) {

@@ -95,12 +95,12 @@ static bool fits_queue(const struct conn *c, const struct frame *f)
 // Recovery is all or nothing: what does not fit the client's queue is not recovered.
 static void send_joined(struct conn *c, struct client_event *event)
 {
-	struct frame *f = turn_render(turn_of(c), event);
+	struct frame *f = turn_render(turn_of(c), (enum codec_id)c->codec, event);
 	if (event->has_messages && !fits_queue(c, f)) {
 		frame_unref(f);
 		event->recovered = false;
 		event->has_messages = false;
-		f = turn_render(turn_of(c), event);
+		f = turn_render(turn_of(c), (enum codec_id)c->codec, event);
 	}
 	conn_send(c, f);
 }
@@ -303,7 +303,7 @@ static void send_history(struct conn *c, const struct client_event *event)
 		conn_send_event(c, event); // one of the API reads its own answer or nobody does
 		return;
 	}
-	struct frame *f = turn_render(turn_of(c), event);
+	struct frame *f = turn_render(turn_of(c), (enum codec_id)c->codec, event);
 	if (fits_queue(c, f)) {
 		conn_send(c, f);
 	} else {
@@ -358,6 +358,14 @@ static void on_kick(struct clients *cl, const Weir__Link__V1__Kick *m)
 	}
 }
 
+static void drop_frames(struct frame *frames[CODEC_COUNT])
+{
+	for (unsigned i = 0; i < CODEC_COUNT; i++) {
+		frame_unref(frames[i]);
+		frames[i] = NULL;
+	}
+}
+
 // Moves the room past what is lost. Workers stand at different places and members have joined at
 // different ones, so each is told of its own part: what it has had is not lost.
 static void on_gap(struct clients *cl, const Weir__Link__V1__Gap *m)
@@ -374,7 +382,7 @@ static void on_gap(struct clients *cl, const Weir__Link__V1__Gap *m)
 		.reason = pb_bytes(m->reason),
 	};
 	uint64_t first = m->from > room->last_seq ? m->from : room->last_seq + 1;
-	struct frame *f = NULL; // for as long as members need the same
+	struct frame *frames[CODEC_COUNT] = { 0 }; // for as long as members need the same
 	const struct fib_member *member;
 	room->last_seq = m->to;
 	LIST_FOREACH (member, &room->members, in_room) {
@@ -382,14 +390,17 @@ static void on_gap(struct clients *cl, const Weir__Link__V1__Gap *m)
 		if (from > m->to) {
 			continue;
 		}
-		if (f == NULL || from != event.from_seq) {
-			frame_unref(f);
+		if (from != event.from_seq) {
+			drop_frames(frames);
 			event.from_seq = from;
-			f = turn_render(&cl->turn, &event);
 		}
-		conn_send(member->conn, frame_ref(f, 1));
+		struct conn *c = member->conn;
+		if (frames[c->codec] == NULL) {
+			frames[c->codec] = turn_render(&cl->turn, (enum codec_id)c->codec, &event);
+		}
+		conn_send(c, frame_ref(frames[c->codec], 1));
 	}
-	frame_unref(f);
+	drop_frames(frames);
 }
 
 void answer_item(struct clients *cl, const struct inbox_record *record)

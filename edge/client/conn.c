@@ -30,7 +30,6 @@
 #include "edge/client/conn_deadline.h"
 #include "edge/client/conn_parts.h"
 #include "edge/client/turn.h"
-#include "edge/codec/codec_json.h"
 #include "edge/state/edge.h"
 #include "edge/state/settings.h"
 #include "edge/tls/transport.h"
@@ -209,7 +208,7 @@ void conn_send_event(struct conn *c, const struct client_event *event)
 	if (c->state == CONN_API) {
 		turn_of(c)->conn_ops->on_api_event(c, event);
 	} else if (conn_is_open(c)) {
-		conn_send(c, turn_render(turn_of(c), event));
+		conn_send(c, turn_render(turn_of(c), (enum codec_id)c->codec, event));
 	}
 }
 
@@ -304,6 +303,7 @@ void conn_enter_open(struct conn *c)
 	c->ping_ms = turn_client_ms(t) + conf_of(c)->heartbeat_interval_ms;
 	counter_add(&t->metrics.connections, 1);
 	atomic_fetch_add_explicit(&t->edge->n_open, 1, memory_order_relaxed);
+	atomic_fetch_add(&t->edge->codec_use.n[c->codec], 1);
 	conn_log_opened(c);
 }
 
@@ -319,6 +319,7 @@ static void leave_open(struct conn *c)
 	defer(c);
 	counter_sub(&m->connections, 1);
 	atomic_fetch_sub_explicit(&t->edge->n_open, 1, memory_order_relaxed);
+	atomic_fetch_sub(&t->edge->codec_use.n[c->codec], 1);
 	histogram_observe_ns(&m->duration, (turn_client_ms(t) - c->opened_ms) * 1000000U);
 	conn_log_closed(c);
 }
@@ -638,7 +639,7 @@ static void on_peer_close(struct conn *c, unsigned code)
 static void on_message(struct conn *c, const struct ws_event *event)
 {
 	c->message_ms = 0;
-	if (event->opcode == (codec_json.binary ? WS_BINARY : WS_TEXT)) {
+	if (event->opcode == (conn_codec(c)->binary ? WS_BINARY : WS_TEXT)) {
 		turn_of(c)->conn_ops->on_message(c, event->payload);
 	} else {
 		conn_close(c, CLOSE_UNSUPPORTED_DATA);

@@ -105,6 +105,7 @@ struct conn {
 	bool compressed : 1; // agreed on, both ways
 	bool events : 1; // a reader of server-sent events
 	bool many_rooms : 1; // of more than one room
+	uint8_t codec : 2; // enum codec_id
 	struct api *api; // owned; CONN_API only
 	struct ws_session ws;
 	struct buf in; // input kept over: an incomplete head, or what must wait
@@ -124,6 +125,11 @@ struct conn {
 static inline struct turn *turn_of(const struct conn *c)
 {
 	return CONTAINER_OF(c->stream.group, struct turn, streams);
+}
+
+static inline const struct codec *conn_codec(const struct conn *c)
+{
+	return codec_of((enum codec_id)c->codec);
 }
 
 // Takes over `fd`, and the count of `peer` if it is counted.

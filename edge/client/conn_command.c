@@ -12,7 +12,6 @@
 #include "common/mem.h"
 #include "edge/client/clients.h"
 #include "edge/client/conn_parts.h"
-#include "edge/codec/codec_json.h"
 #include "edge/state/settings.h"
 #include "proto/names.h"
 #include "proto/reasons.h"
@@ -78,7 +77,7 @@ struct announcement client_announcement(const struct conn *c, char id[CLIENT_ID_
 		.since_ms = conn_since_wall_ms(c),
 		.codec = c->events             ? "sse"
 			: c->state == CONN_API ? "http"
-					       : codec_json.name,
+					       : conn_codec(c)->name,
 		.no_sender = c->state == CONN_API,
 		.compressed = c->compressed,
 		.rooms = &c->account.rooms,
@@ -406,7 +405,7 @@ void conn_command(struct conn *c, struct bytes message)
 	struct turn *t = turn_of(c);
 	const struct codec_options *options = &t->edge->codec;
 	struct command command = { 0 };
-	enum client_error error = codec_json.decode(options, message, &t->decoded, &command);
+	enum client_error error = conn_codec(c)->decode(options, message, &t->decoded, &command);
 	counter_add(&t->metrics.received[codec_type_index(options, command.type)], 1);
 	struct excess excess;
 	if (!within_rates(c, message.len, &excess)) {

@@ -31,23 +31,56 @@ static send_fn *sender_of(const struct frame *f, size_t n)
 	return bulk ? conn_send_bulk : conn_send;
 }
 
-// Queues the frame for all who want it; uses up one reference. True if anybody did.
+// One codec's rendering of a record, while it is handed out.
+struct share {
+	struct frame *frame; // NULL: nobody spoke that codec when it was rendered
+	send_fn *send;
+	uint32_t unused; // references
+};
+
+// So many references as members could use are taken at once, not one by one.
+static struct share share_make(struct frame *f, uint32_t n_members)
+{
+	if (f == NULL) {
+		return (struct share){ 0 };
+	}
+	return (struct share){
+		.frame = frame_ref(f, n_members),
+		.send = sender_of(f, n_members),
+		.unused = n_members + 1,
+	};
+}
+
+// False for a connection that is ending, and was not counted as speaking its codec any more.
+static bool share_send(struct share *share, struct conn *c)
+{
+	if (share->frame == NULL) {
+		CHECK(!conn_is_open(c));
+		return false;
+	}
+	share->send(c, share->frame);
+	share->unused--;
+	return true;
+}
+
+// Queues a frame for all who want it; uses up the record's references. True if anybody did.
 static bool send_to_room(const struct fib_room *room, const struct inbox_record *record,
 	wanted_fn *wanted)
 {
-	struct frame *f = frame_ref(record->frame, room->n_members);
-	uint32_t unused = room->n_members + 1;
+	struct share shares[CODEC_COUNT];
+	bool any = false;
 	const struct fib_member *member;
-	send_fn *send = sender_of(f, room->n_members);
+	for (unsigned i = 0; i < CODEC_COUNT; i++) {
+		shares[i] = share_make(record->frames[i], room->n_members);
+	}
 	LIST_FOREACH (member, &room->members, in_room) {
+		struct conn *c = member->conn;
 		if (wanted(member, record)) {
-			send(member->conn, f);
-			unused--;
+			any |= share_send(&shares[c->codec], c);
 		}
 	}
-	bool any = unused <= room->n_members;
-	while (unused-- > 0) {
-		frame_unref(f);
+	for (unsigned i = 0; i < CODEC_COUNT; i++) {
+		frame_unref_many(shares[i].frame, shares[i].unused);
 	}
 	return any;
 }
@@ -69,30 +102,31 @@ static void on_delivery(struct clients *cl, struct fib_room *room,
 {
 	bool ephemeral = record->seq == 0;
 	if (!ephemeral && !advance(room, record)) {
-		frame_unref(record->frame);
+		inbox_record_drop(record);
 	} else if (send_to_room(room, record, wants_message) && cl->stamp_ms == 0) {
 		cl->stamp_ms = record->stamp_ms;
 	}
 }
 
+// Not for who has come since it was rendered, as the first to speak its codec.
 void fanout_broadcast(struct clients *cl, const struct inbox_record *record)
 {
 	uint32_t cursor = 0;
 	struct conn *c;
-	send_fn *send = sender_of(record->frame, cl->turn.conns.n);
 	while ((c = conn_table_walk(&cl->turn.conns, &cursor)) != NULL) {
-		if (conn_is_open(c)) {
-			send(c, frame_ref(record->frame, 1));
+		struct frame *f = record->frames[c->codec];
+		if (conn_is_open(c) && f != NULL) {
+			sender_of(f, cl->turn.conns.n)(c, frame_ref(f, 1));
 		}
 	}
-	frame_unref(record->frame);
+	inbox_record_drop(record);
 }
 
 void fanout_room(struct clients *cl, const struct inbox_record *record)
 {
 	struct fib_room *room = fib_find(&cl->fib, record->text);
 	if (room == NULL) {
-		frame_unref(record->frame);
+		inbox_record_drop(record);
 	} else if (record->kind == INBOX_DELIVERY) {
 		on_delivery(cl, room, record);
 	} else {

@@ -5,7 +5,7 @@
 
 struct clients;
 
-// An INBOX_DELIVERY or INBOX_MEMBER. Takes over its frame.
+// An INBOX_DELIVERY or INBOX_MEMBER. Takes over its frames.
 void fanout_room(struct clients *cl, const struct inbox_record *record);
-// An INBOX_BROADCAST. Takes over its frame.
+// An INBOX_BROADCAST. Takes over its frames.
 void fanout_broadcast(struct clients *cl, const struct inbox_record *record);

@@ -5,7 +5,6 @@
 #include "edge/client/turn.h"
 
 #include "common/clock.h"
-#include "edge/codec/codec_json.h"
 #include "edge/state/edge.h"
 #include "edge/state/settings.h"
 #include "edge/ws/ws_deflate.h"
@@ -91,7 +90,7 @@ void turn_touch(struct turn *t)
 	}
 }
 
-struct frame *turn_render(struct turn *t, const struct client_event *event)
+struct frame *turn_render(struct turn *t, enum codec_id id, const struct client_event *event)
 {
 	// The protocol's own types are the first of the labels; a message brings its own.
 	static const enum known_type types[] = {
@@ -109,9 +108,10 @@ struct frame *turn_render(struct turn *t, const struct client_event *event)
 		[EVENT_ERROR] = TYPE_ERROR,
 	};
 	CHECK(event->kind != EVENT_MESSAGE);
+	const struct codec *codec = codec_of(id);
 	buf_reset(&t->out, TURN_KEEP);
-	codec_json.encode(&t->out, event);
-	struct frame *f = frame_new(codec_json.binary ? WS_BINARY : WS_TEXT, buf_bytes(&t->out));
+	codec->encode(&t->out, event);
+	struct frame *f = frame_new(codec->binary ? WS_BINARY : WS_TEXT, buf_bytes(&t->out));
 	f->type = types[event->kind];
 	return f;
 }

@@ -85,7 +85,7 @@ static inline uint64_t turn_client_ms(const struct turn *t)
 }
 
 // A frame of one event of the edge's own making (not EVENT_MESSAGE), with one reference.
-struct frame *turn_render(struct turn *t, const struct client_event *event);
+struct frame *turn_render(struct turn *t, enum codec_id codec, const struct client_event *event);
 // True if one more TLS handshake may be taken a step further in this turn.
 MUST_CHECK bool turn_may_open_tls(struct turn *t);
 // Counts and logs a connection that came without a proxy's word that could be believed.

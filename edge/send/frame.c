@@ -68,13 +68,18 @@ struct frame *frame_ref(struct frame *f, uint32_t n)
 
 void frame_unref(struct frame *f)
 {
-	if (f == NULL) {
+	frame_unref_many(f, 1);
+}
+
+void frame_unref_many(struct frame *f, uint32_t n)
+{
+	if (f == NULL || n == 0) {
 		return;
 	}
 	// Whatever other holders did with the frame happens before it is freed.
-	uint32_t before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
-	CHECK(before > 0);
-	if (before == 1) {
+	uint32_t before = atomic_fetch_sub_explicit(&f->refs, n, memory_order_acq_rel);
+	CHECK(before >= n);
+	if (before == n) {
 		struct frame *packed = atomic_load_explicit(&f->packed, memory_order_relaxed);
 		if (packed != f) {
 			frame_unref(packed);

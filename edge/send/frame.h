@@ -27,3 +27,4 @@ struct frame *frame_new_packed(const struct frame *f, struct bytes payload);
 struct bytes frame_payload(const struct frame *f);
 struct frame *frame_ref(struct frame *f, uint32_t n); // adds n references at once
 void frame_unref(struct frame *f); // NULL is fine
+void frame_unref_many(struct frame *f, uint32_t n); // n references at once; NULL is fine

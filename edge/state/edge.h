@@ -41,6 +41,7 @@ struct edge {
 	struct buf link_key; // owned; empty: none
 	struct nng_tls_config *link_tls[EDGE_LINKS_MAX]; // owned; for tls+tcp, else NULL
 	struct codec_options codec;
+	struct codec_use codec_use;
 	struct rights_policy policy;
 	struct revoked revoked;
 	struct ws_limits ws_limits;

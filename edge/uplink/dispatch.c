@@ -52,21 +52,35 @@ void dispatch_add_worker(struct dispatch *d, struct inbox *inbox)
 	d->inboxes[d->n_workers++] = inbox;
 }
 
-static struct frame *render(struct dispatch *d, const struct client_event *event, size_t type)
+static bool is_spoken(const struct dispatch *d, enum codec_id codec)
 {
+	return d->use != NULL ? atomic_load(&d->use->n[codec]) > 0 : codec == CODEC_JSON;
+}
+
+// A frame with a reference for each worker.
+static struct frame *render(struct dispatch *d, enum codec_id id, const struct client_event *event,
+	size_t type)
+{
+	const struct codec *codec = codec_of(id);
 	buf_reset(&d->scratch, SCRATCH_KEEP);
-	codec_json.encode(&d->scratch, event);
-	struct frame *f = frame_new(WS_TEXT, buf_bytes(&d->scratch));
+	codec->encode(&d->scratch, event);
+	struct frame *f = frame_new(codec->binary ? WS_BINARY : WS_TEXT, buf_bytes(&d->scratch));
 	f->type = (uint32_t)type;
+	if (d->n_workers > 1) {
+		frame_ref(f, d->n_workers - 1);
+	}
 	return f;
 }
 
-// Hands one record, whose frame has one reference, to every worker.
-static void to_all(struct dispatch *d, struct inbox_record *record)
+// Renders the event for the record, and hands it to every worker. A codec that nobody speaks is
+// left out: who comes to speak it becomes a member of a room by a later item.
+static void to_all(struct dispatch *d, struct inbox_record *record,
+	const struct client_event *event, size_t type)
 {
 	record->link = d->link;
-	if (d->n_workers > 1) {
-		frame_ref(record->frame, d->n_workers - 1);
+	for (unsigned i = 0; i < CODEC_COUNT && d->n_workers > 0; i++) {
+		bool spoken = is_spoken(d, (enum codec_id)i);
+		record->frames[i] = spoken ? render(d, (enum codec_id)i, event, type) : NULL;
 	}
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		inbox_record_append(&d->records[i], record);
@@ -90,13 +104,13 @@ static void on_delivery(struct dispatch *d, const Weir__Link__V1__Delivery *m)
 	to_all(d,
 		&(struct inbox_record){
 			.kind = INBOX_DELIVERY,
-			.frame = render(d, &event, codec_type_index(d->codec, event.type)),
 			.epoch = m->epoch,
 			.seq = m->seq,
 			.except = m->except,
 			.stamp_ms = m->timestamp_ms,
 			.text = event.room,
-		});
+		},
+		&event, codec_type_index(d->codec, event.type));
 }
 
 static void on_broadcast(struct dispatch *d, const Weir__Link__V1__BroadcastDelivery *m)
@@ -113,9 +127,9 @@ static void on_broadcast(struct dispatch *d, const Weir__Link__V1__BroadcastDeli
 	to_all(d,
 		&(struct inbox_record){
 			.kind = INBOX_BROADCAST,
-			.frame = render(d, &event, codec_type_index(d->codec, event.type)),
 			.stamp_ms = m->timestamp_ms,
-		});
+		},
+		&event, codec_type_index(d->codec, event.type));
 }
 
 static void on_member_event(struct dispatch *d, const Weir__Link__V1__MemberEvent *m)
@@ -130,10 +144,10 @@ static void on_member_event(struct dispatch *d, const Weir__Link__V1__MemberEven
 	to_all(d,
 		&(struct inbox_record){
 			.kind = INBOX_MEMBER,
-			.frame = render(d, &event, type),
 			.text = event.room,
 			.user = event.user,
-		});
+		},
+		&event, type);
 }
 
 // Each worker makes of it what it means there.

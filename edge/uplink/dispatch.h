@@ -1,6 +1,7 @@
 // From the link's thread to the workers: a BATCH of one router becomes records in the inboxes. A
-// message is rendered here, once, whatever the number of workers and members; which connections get
-// it is for each worker to say. Knows no connection and no room table.
+// message is rendered here, once for each codec that clients speak, whatever the number of workers
+// and members; which connections get it is for each worker to say. Knows no connection and no room
+// table.
 #pragma once
 
 #include <stdbool.h>
@@ -23,6 +24,7 @@ struct dispatch {
 	struct inbox *inboxes[ROUTER_LINK_WORKERS_MAX]; // borrowed
 	unsigned n_workers;
 	uint8_t link; // which router
+	const struct codec_use *use; // borrowed; which codecs to render for; NULL: JSON
 	struct revoked *revoked; // borrowed; what routers say of tokens; NULL: nobody listens
 	struct siblings *siblings; // borrowed; what this router says of its edges; NULL: likewise
 	struct counter *unknown; // borrowed

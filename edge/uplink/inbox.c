@@ -15,7 +15,7 @@
 
 // A record as it lies in the buffer, followed by its texts and padding to RECORD_ALIGN.
 struct stored {
-	struct frame *frame;
+	struct frame *frames[CODEC_COUNT];
 	uint64_t epoch;
 	uint64_t seq;
 	uint64_t except;
@@ -44,7 +44,6 @@ void inbox_record_append(struct buf *records, const struct inbox_record *record)
 {
 	CHECK(record->text.len <= UINT32_MAX && record->user.len <= UINT16_MAX);
 	struct stored stored = {
-		.frame = record->frame,
 		.epoch = record->epoch,
 		.seq = record->seq,
 		.except = record->except,
@@ -54,6 +53,7 @@ void inbox_record_append(struct buf *records, const struct inbox_record *record)
 		.kind = (uint8_t)record->kind,
 		.link = record->link,
 	};
+	memcpy(stored.frames, record->frames, sizeof(stored.frames));
 	size_t texts = record->text.len + record->user.len;
 	size_t pad = padded(texts) - texts;
 	buf_reserve(records, sizeof(stored) + padded(texts));
@@ -77,7 +77,6 @@ bool inbox_record_next(struct bytes *records, struct inbox_record *record)
 	*record = (struct inbox_record){
 		.kind = (enum inbox_kind)stored.kind,
 		.link = stored.link,
-		.frame = stored.frame,
 		.epoch = stored.epoch,
 		.seq = stored.seq,
 		.except = stored.except,
@@ -85,15 +84,23 @@ bool inbox_record_next(struct bytes *records, struct inbox_record *record)
 		.text = bytes_make(text, stored.text_len),
 		.user = bytes_make(text + stored.text_len, stored.user_len),
 	};
+	memcpy(record->frames, stored.frames, sizeof(record->frames));
 	*records = bytes_from(*records, sizeof(stored) + padded(texts));
 	return true;
+}
+
+void inbox_record_drop(const struct inbox_record *record)
+{
+	for (unsigned i = 0; i < CODEC_COUNT; i++) {
+		frame_unref(record->frames[i]);
+	}
 }
 
 void inbox_records_drop(struct bytes records)
 {
 	struct inbox_record record;
 	while (inbox_record_next(&records, &record)) {
-		frame_unref(record.frame);
+		inbox_record_drop(&record);
 	}
 }
 

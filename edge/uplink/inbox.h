@@ -9,13 +9,14 @@
 
 #include "common/buf.h"
 #include "common/loop.h"
+#include "edge/codec/codec.h"
 #include "edge/send/frame.h"
 
 enum inbox_kind {
 	INBOX_ITEM, // text: a packed item, for one client of this worker or a gap
-	INBOX_DELIVERY, // a message of `room` rendered in `frame`
+	INBOX_DELIVERY, // a message of `room`, rendered in `frames`
 	INBOX_MEMBER, // likewise; not for connections of `user`
-	INBOX_BROADCAST, // `frame` for every connection
+	INBOX_BROADCAST, // `frames` for every connection
 	INBOX_MARK, // end of BATCH `seq`
 	INBOX_SESSION, // a new session, number `seq`
 	INBOX_DRAIN, // `epoch` 1: send the clients away, `seq` a second; 0: no longer
@@ -24,7 +25,9 @@ enum inbox_kind {
 struct inbox_record {
 	enum inbox_kind kind;
 	uint8_t link; // which router it came from
-	struct frame *frame; // one reference, the reader's to take over
+	// By codec, one reference to each, the reader's to take over; NULL for a codec that nobody
+	// on this edge spoke when it was rendered.
+	struct frame *frames[CODEC_COUNT];
 	uint64_t epoch;
 	uint64_t seq;
 	uint64_t except; // handle of a client that is not to get it; 0: none
@@ -34,10 +37,12 @@ struct inbox_record {
 };
 
 // Appends a record (its text is copied) to what will be handed over by inbox_put(). Takes over the
-// reference to its frame.
+// references to its frames.
 void inbox_record_append(struct buf *records, const struct inbox_record *record);
 // Takes the first record off `*records`; false at the end.
 bool inbox_record_next(struct bytes *records, struct inbox_record *record);
+// Gives back the references to a record's frames.
+void inbox_record_drop(const struct inbox_record *record);
 // Drops records that nobody will read, with their frames.
 void inbox_records_drop(struct bytes records);
 

@@ -224,6 +224,7 @@ static inline void fixture_init_with(struct fixture *b, const char *const *optio
 	b->edge.link_ops = &router_ops;
 	worker_attach(b->w, 0, &router_ops, NULL);
 	dispatch_init(&b->dispatch, &b->edge.codec, 0, &b->edge.unknown_items[0]);
+	b->dispatch.use = &b->edge.codec_use;
 	b->dispatch.revoked = &b->edge.revoked;
 	atomic_store(&b->edge.revoked.is_known, true);
 	dispatch_add_worker(&b->dispatch, worker_inbox(b->w));

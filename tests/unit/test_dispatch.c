@@ -144,8 +144,8 @@ static void a_message_is_rendered_once_for_all_workers(void **state)
 		assert_true(record.epoch == 0xabc && record.seq == 7 && record.except == 77);
 		assert_int_equal(record.stamp_ms, 1234);
 		assert_bytes_equal(record.text, "a room");
-		assert_true(f == NULL || f == record.frame);
-		f = record.frame;
+		assert_true(f == NULL || f == record.frames[CODEC_JSON]);
+		f = record.frames[CODEC_JSON];
 		expect_mark_and_end(&b, i, 42);
 	}
 	assert_int_equal(atomic_load(&f->refs), N_WORKERS);
@@ -168,10 +168,10 @@ static void an_ephemeral_message_has_no_place_in_the_room(void **state)
 	add_delivery(&b, "r", 0);
 	bench_dispatch(&b, 1);
 	struct inbox_record record = next(&b, 0);
-	assert_bytes_equal(payload_of(record.frame),
+	assert_bytes_equal(payload_of(record.frames[CODEC_JSON]),
 		"{\"type\":\"chat\",\"room\":\"r\",\"user\":\"ann\",\"timestamp\":1234,\"n\":1."
 		"50}");
-	frame_unref(record.frame);
+	frame_unref(record.frames[CODEC_JSON]);
 	bench_fini(&b);
 }
 
@@ -186,7 +186,7 @@ static void an_answer_goes_to_its_clients_worker_alone(void **state)
 	assert_int_equal(bench_dispatch(&b, 3), 1 << 1);
 	struct inbox_record record = next(&b, 1);
 	assert_int_equal(record.kind, INBOX_ITEM);
-	assert_null(record.frame);
+	assert_null(record.frames[CODEC_JSON]);
 	struct bytes rest = buf_bytes(&sent);
 	struct bytes packed;
 	assert_int_equal(link_batch_next(&rest, &packed), 1);
@@ -210,7 +210,7 @@ static void the_order_of_a_batch_is_the_order_of_each_inbox(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		struct inbox_record record = next(&b, 2);
 		assert_int_equal(record.kind, kinds[i]);
-		frame_unref(record.frame);
+		frame_unref(record.frames[CODEC_JSON]);
 	}
 	expect_mark_and_end(&b, 2, 1);
 	bench_fini(&b);
@@ -242,7 +242,7 @@ static void members_and_broadcasts_are_rendered_too_but_a_gap_is_not(void **stat
 
 	struct inbox_record record = next(&b, 0);
 	assert_int_equal(record.kind, INBOX_ITEM);
-	assert_null(record.frame);
+	assert_null(record.frames[CODEC_JSON]);
 	struct link_arena arena = { 0 };
 	const link_item *told = link_item_unpack(&arena, record.text);
 	assert_int_equal(told->kind_case, WEIR__LINK__V1__ITEM__KIND_GAP);
@@ -252,13 +252,14 @@ static void members_and_broadcasts_are_rendered_too_but_a_gap_is_not(void **stat
 	assert_int_equal(record.kind, INBOX_MEMBER);
 	assert_bytes_equal(record.text, "r");
 	assert_bytes_equal(record.user, "bob");
-	assert_bytes_equal(payload_of(record.frame),
+	assert_bytes_equal(payload_of(record.frames[CODEC_JSON]),
 		"{\"type\":\"member:join\",\"room\":\"r\",\"user\":\"bob\",\"username\":\"\"}");
-	frame_unref(record.frame);
+	frame_unref(record.frames[CODEC_JSON]);
 	record = next(&b, 0);
 	assert_int_equal(record.kind, INBOX_BROADCAST);
-	assert_bytes_equal(payload_of(record.frame), "{\"type\":\"news\",\"timestamp\":8}");
-	frame_unref(record.frame);
+	assert_bytes_equal(payload_of(record.frames[CODEC_JSON]),
+		"{\"type\":\"news\",\"timestamp\":8}");
+	frame_unref(record.frames[CODEC_JSON]);
 	expect_mark_and_end(&b, 0, 1);
 	bench_fini(&b);
 }
@@ -325,7 +326,7 @@ static void items_of_a_newer_router_are_counted_and_left_out(void **state)
 	for (unsigned i = 0; i < N_WORKERS; i++) {
 		struct inbox_record record = next(&b, i);
 		assert_int_equal(record.kind, INBOX_DELIVERY);
-		frame_unref(record.frame);
+		frame_unref(record.frames[CODEC_JSON]);
 		expect_mark_and_end(&b, i, 9);
 	}
 	buf_append(&b.batch, "\x0a\x03\xfa\x07\x00", 5);

@@ -16,7 +16,7 @@ static void a_record_comes_out_as_it_went_in(void **state)
 	const struct inbox_record in = {
 		.kind = INBOX_DELIVERY,
 		.link = 3,
-		.frame = f,
+		.frames = { f },
 		.epoch = UINT64_MAX,
 		.seq = 7,
 		.except = 0x0100000200000003,
@@ -31,7 +31,7 @@ static void a_record_comes_out_as_it_went_in(void **state)
 	assert_true(inbox_record_next(&rest, &out));
 	assert_int_equal(out.kind, in.kind);
 	assert_int_equal(out.link, in.link);
-	assert_ptr_equal(out.frame, f);
+	assert_ptr_equal(out.frames[CODEC_JSON], f);
 	assert_true(out.epoch == in.epoch && out.seq == in.seq && out.except == in.except);
 	assert_int_equal(out.stamp_ms, in.stamp_ms);
 	assert_bytes_equal(out.text, "a room");
@@ -72,7 +72,7 @@ static void dropping_records_gives_their_frames_back(void **state)
 	frame_ref(f, 2);
 	for (int i = 0; i < 2; i++) {
 		inbox_record_append(&records,
-			&(struct inbox_record){ .kind = INBOX_BROADCAST, .frame = f });
+			&(struct inbox_record){ .kind = INBOX_BROADCAST, .frames = { f } });
 	}
 	inbox_records_drop(buf_bytes(&records));
 	assert_int_equal(atomic_load(&f->refs), 1);
@@ -178,7 +178,7 @@ static void what_nobody_took_is_freed_with_the_inbox(void **state)
 	frame_ref(f, 1);
 	struct buf records = { 0 };
 	inbox_record_append(&records,
-		&(struct inbox_record){ .kind = INBOX_BROADCAST, .frame = f });
+		&(struct inbox_record){ .kind = INBOX_BROADCAST, .frames = { f } });
 	inbox_put(&r.inbox, &records);
 	reader_fini(&r);
 	assert_int_equal(atomic_load(&f->refs), 1);
