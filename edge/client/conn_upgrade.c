@@ -127,6 +127,7 @@ static void accept_upgrade(struct conn *c, const struct upgrade_request *request
 	http_upgrade_accept(&t->out, request);
 	conn_push_raw(c, buf_bytes(&t->out));
 	c->compressed = request->compression.compressed;
+	c->codec = request->subprotocol == SUBPROTOCOL_PROTO ? CODEC_PROTO : CODEC_JSON;
 	conn_set_state(c, CONN_OPEN);
 }
 

@@ -191,6 +191,21 @@ static int check_origin(struct upgrade *u)
 	return 0;
 }
 
+static const char *const subprotocols[SUBPROTOCOL_COUNT] = {
+	[SUBPROTOCOL_JSON] = "weir.v1.json",
+	[SUBPROTOCOL_PROTO] = "weir.v1.proto",
+};
+
+// SUBPROTOCOL_NONE for one that is not spoken here.
+static enum subprotocol find_subprotocol(struct bytes name)
+{
+	enum subprotocol found = SUBPROTOCOL_NONE + 1;
+	while (found < SUBPROTOCOL_COUNT && !bytes_equal_str(name, subprotocols[found])) {
+		found++;
+	}
+	return found < SUBPROTOCOL_COUNT ? found : SUBPROTOCOL_NONE;
+}
+
 // Browsers can send a token nowhere else than in the URL or among the subprotocols.
 static int check_subprotocols(struct upgrade *u)
 {
@@ -201,9 +216,10 @@ static int check_subprotocols(struct upgrade *u)
 	while (http_head_list_next(u->head, "sec-websocket-protocol", &cursor, &offer)) {
 		int status = 0;
 		offered = true;
-		if (bytes_equal_str(offer, "weir.v1.json")) {
-			u->request->subprotocol = SUBPROTOCOL_JSON;
-		} else if (bytes_equal_str(offer, bearer)) {
+		if (u->request->subprotocol == SUBPROTOCOL_NONE) {
+			u->request->subprotocol = find_subprotocol(offer);
+		}
+		if (bytes_equal_str(offer, bearer)) {
 			status = refuse(u, 400, "an empty bearer subprotocol");
 		} else if (bytes_has_prefix(offer, bearer)) {
 			status = add_token(u, bytes_from(offer, strlen(bearer)));
@@ -380,8 +396,8 @@ void http_upgrade_accept(struct buf *out, const struct upgrade_request *request)
 	append_field(out, "Upgrade", "websocket");
 	append_field(out, "Connection", "Upgrade");
 	append_field(out, "Sec-WebSocket-Accept", request->accept);
-	if (request->subprotocol == SUBPROTOCOL_JSON) {
-		append_field(out, "Sec-WebSocket-Protocol", "weir.v1.json");
+	if (request->subprotocol != SUBPROTOCOL_NONE) {
+		append_field(out, "Sec-WebSocket-Protocol", subprotocols[request->subprotocol]);
 	}
 	if (request->compression.compressed) {
 		buf_append_str(out, "Sec-WebSocket-Extensions: ");

@@ -13,11 +13,13 @@
 enum subprotocol {
 	SUBPROTOCOL_NONE, // none offered: JSON
 	SUBPROTOCOL_JSON, // weir.v1.json
+	SUBPROTOCOL_PROTO, // weir.v1.proto
+	SUBPROTOCOL_COUNT,
 };
 
 struct upgrade_request {
 	char accept[29]; // Sec-WebSocket-Accept
-	enum subprotocol subprotocol;
+	enum subprotocol subprotocol; // of those offered, the first that is spoken here
 	struct bytes
 		token; // borrowed from the head, or from `scratch` if percent-decoded; empty: none
 	bool autojoin; // false: autojoin=0 in the query

@@ -280,6 +280,8 @@ def metrics_of(address):
 class Cluster:
     """A router and edges in a folder of their own, with keys. Options are keyword dictionaries."""
 
+    client_class = ws.Client  # or one that speaks another codec, or what makes one
+
     def __init__(self, edges=2, router=None, edge=None, edge_wrap=()):
         """`edge_wrap`: words that come before the edges' program."""
         self.edge_wrap = edge_wrap
@@ -387,7 +389,7 @@ class Cluster:
         """A client just after the handshake; with `tls`, over TLS."""
         chosen = self.edges[edge] if isinstance(edge, int) else edge
         address = chosen.address if how.get("tls") is None else chosen.tls_address
-        client = ws.Client(address, target, token, **how)
+        client = self.client_class(address, target, token, **how)
         self.clients.append(client)
         return client
 

@@ -240,7 +240,7 @@ class Subprotocols(HandshakeTestCase):
         self.assertIsNone(self.assert_accepted(self.handshake()).one("Sec-WebSocket-Protocol"))
 
     def test_only_unknown_ones_are_refused(self):
-        for offer in (["x"], ["weir.v2.json"], ["Weir.V1.Json"], ["weir.v1.proto"]):
+        for offer in (["x"], ["weir.v2.json"], ["Weir.V1.Json"], ["weir.v2.proto"]):
             with self.subTest(offer=offer):
                 self.assert_refused(400, self.handshake(handshake_fields(subprotocols=offer)))
 
