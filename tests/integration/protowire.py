@@ -96,7 +96,7 @@ def _decode_one(kind, value):
 KINDS = {"join": "join", "leave": "leave", "direct": "direct", "history": "history",
          "presence": "presence", "auth": "auth", "ping": "ping", "admin:broadcast": "broadcast"}
 RENAMED = {"client_id": "clientId", "timestamp_ms": "timestamp", "max_message": "maxMessage",
-           "in_s": "in"}
+           "in_s": "in", "after_ms": "after"}
 ALWAYS = {"joined": {"seq": 0, "members": 0}, "history": {"seq": 0, "messages": []},
           "presence": {"users": 0, "connections": 0, "members": []}, "token_expiring": {"in": 0}}
 
