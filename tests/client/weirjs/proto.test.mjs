@@ -103,7 +103,8 @@ const body = json({ text: 'hi', n: [1] });
 const wire = (seq) => ({ ...head, seq, timestampMs: 1767225601000, body });
 const heard = (seq) => ({ ...head, seq, timestamp: 1767225601000, text: 'hi', n: [1] });
 
-const problem = { code: 'unavailable', message: 'no', room: 'tea', outcome: 'unknown' };
+const problem = { code: 'unavailable', message: 'no', room: 'tea', outcome: 'unknown',
+  limit: 'rate-user' };
 const somebody = { user: 'u', username: 'U', clients: 2 };
 
 const came = [
