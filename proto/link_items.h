@@ -35,6 +35,15 @@ enum refusal {
 	REFUSAL_COUNT,
 };
 
+// What becomes of a room's messages for a client that does not take them in time (Delivery.slow).
+// An edge that does not know a number takes it as the first.
+enum slow_policy {
+	SLOW_DISCONNECT, // the client is closed when its queue is full
+	SLOW_DROP_OLDEST,
+	SLOW_CONFLATE, // the last message of each `conflateKey` is enough
+	SLOW_POLICY_COUNT,
+};
+
 // Appends one element (tag, length, item).
 void link_item_append(struct buf *out, const link_item *item);
 
