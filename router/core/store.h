@@ -11,6 +11,7 @@
 #include "common/check.h"
 
 struct store_entry;
+struct store_limits;
 
 // One room's kept messages: the last ones, without a hole. Embedded, zeroed.
 struct store_log {
@@ -20,6 +21,7 @@ struct store_log {
 	uint32_t head; // of the oldest
 	uint32_t n;
 	uint64_t bytes;
+	const struct store_limits *limits; // borrowed; NULL: the store's
 };
 TAILQ_HEAD(store_logs, store_log);
 
@@ -33,6 +35,8 @@ struct store_limits {
 struct store {
 	struct store_limits limits;
 	struct store_logs logs;
+	struct store_log *sweep_at; // where store_sweep() goes on; NULL: at the front
+	uint64_t min_age_ms; // the shortest age of any log; 0: nothing gets too old
 	uint64_t bytes;
 };
 
@@ -56,7 +60,8 @@ void store_forget(struct store *s, struct store_log *log);
 // Drops what is too old. store_first() and store_read() answer by what is kept, so call this
 // before.
 void store_trim(struct store *s, struct store_log *log, uint64_t now_ms);
-// The same for all logs that had no message for the age: call it each second or so.
+// The same for all logs that had no message for their age, some thousand of them: call it each
+// second or so.
 void store_sweep(struct store *s, uint64_t now_ms);
 
 // The seq of the oldest message kept; 0 if none is.

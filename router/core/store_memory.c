@@ -13,7 +13,8 @@
 #include "router/core/store.h"
 
 enum {
-	RING_MIN = 8
+	RING_MIN = 8,
+	SWEEP_MAX = 4096, // logs a call
 };
 
 struct store_entry {
@@ -30,7 +31,7 @@ struct store_entry {
 
 void store_init(struct store *s, const struct store_limits *limits)
 {
-	*s = (struct store){ .limits = *limits };
+	*s = (struct store){ .limits = *limits, .min_age_ms = limits->age_ms };
 	TAILQ_INIT(&s->logs);
 }
 
@@ -101,6 +102,19 @@ static void ring_grow(struct store_log *log)
 	log->head = 0;
 }
 
+static const struct store_limits *limits_of(const struct store *s, const struct store_log *log)
+{
+	return log->limits != NULL ? log->limits : &s->limits;
+}
+
+static void unlist(struct store *s, struct store_log *log)
+{
+	if (s->sweep_at == log) {
+		s->sweep_at = TAILQ_NEXT(log, in_store);
+	}
+	TAILQ_REMOVE(&s->logs, log, in_store);
+}
+
 static void drop_oldest(struct store *s, struct store_log *log)
 {
 	struct store_entry *e = entry_at(log, 0);
@@ -111,11 +125,16 @@ static void drop_oldest(struct store *s, struct store_log *log)
 	s->bytes -= size;
 	free(e);
 	if (log->n == 0) {
-		TAILQ_REMOVE(&s->logs, log, in_store);
+		unlist(s, log);
 		free(log->ring);
 		log->ring = NULL;
 		log->cap = 0;
 	}
+}
+
+static uint64_t last_ms(const struct store_log *log)
+{
+	return entry_at(log, log->n - 1)->at_ms;
 }
 
 void store_forget(struct store *s, struct store_log *log)
@@ -127,21 +146,28 @@ void store_forget(struct store *s, struct store_log *log)
 
 void store_trim(struct store *s, struct store_log *log, uint64_t now_ms)
 {
-	uint64_t age_ms = s->limits.age_ms;
+	uint64_t age_ms = limits_of(s, log)->age_ms;
 	while (age_ms > 0 && log->n > 0 && now_ms - entry_at(log, 0)->at_ms > age_ms) {
 		drop_oldest(s, log);
 	}
 }
 
+// With one age for all, the first log that is young enough is followed by younger ones only. With
+// several, what may be kept longer lies in between and is passed over, so a call has a bound and
+// the next one goes on from there.
 void store_sweep(struct store *s, uint64_t now_ms)
 {
-	struct store_log *log;
-	while ((log = TAILQ_FIRST(&s->logs)) != NULL) {
-		store_trim(s, log, now_ms);
-		if (TAILQ_FIRST(&s->logs) == log) {
-			return; // its last message is young enough, and so are all of later logs
+	struct store_log *log = s->sweep_at != NULL ? s->sweep_at : TAILQ_FIRST(&s->logs);
+	for (unsigned n = 0; n < SWEEP_MAX && log != NULL; n++) {
+		struct store_log *next = TAILQ_NEXT(log, in_store);
+		if (s->min_age_ms == 0 || now_ms - last_ms(log) <= s->min_age_ms) {
+			next = NULL;
+		} else {
+			store_trim(s, log, now_ms);
 		}
+		log = next;
 	}
+	s->sweep_at = log;
 }
 
 static void push(struct store *s, struct store_log *log, struct store_entry *e)
@@ -150,7 +176,7 @@ static void push(struct store *s, struct store_log *log, struct store_entry *e)
 		ring_grow(log);
 	}
 	if (log->n > 0) {
-		TAILQ_REMOVE(&s->logs, log, in_store);
+		unlist(s, log);
 	}
 	TAILQ_INSERT_TAIL(&s->logs, log, in_store);
 	log->ring[(log->head + log->n) & (log->cap - 1)] = e;
@@ -162,10 +188,10 @@ static void push(struct store *s, struct store_log *log, struct store_entry *e)
 void store_append(struct store *s, struct store_log *log, const struct store_message *message,
 	uint64_t now_ms)
 {
-	const struct store_limits *limits = &s->limits;
+	const struct store_limits *limits = limits_of(s, log);
+	uint64_t total = s->limits.total_bytes;
 	size_t size = sizeof(struct store_entry) + text_len(message);
-	bool kept = limits->messages > 0 && size <= limits->bytes &&
-		(limits->total_bytes == 0 || size <= limits->total_bytes);
+	bool kept = limits->messages > 0 && size <= limits->bytes && (total == 0 || size <= total);
 	if (!kept || (log->n > 0 && entry_at(log, log->n - 1)->seq + 1 != message->seq)) {
 		store_forget(s, log);
 	}
@@ -177,7 +203,7 @@ void store_append(struct store *s, struct store_log *log, const struct store_mes
 		drop_oldest(s, log);
 	}
 	push(s, log, entry_new(message, now_ms));
-	while (limits->total_bytes > 0 && s->bytes > limits->total_bytes) {
+	while (total > 0 && s->bytes > total) {
 		struct store_log *oldest = TAILQ_FIRST(&s->logs);
 		if (oldest == log) {
 			drop_oldest(s, log);

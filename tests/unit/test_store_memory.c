@@ -34,6 +34,34 @@ static uint64_t one(void)
 	return bytes;
 }
 
+static void logs_may_have_ages_of_their_own(void **state)
+{
+	(void)state;
+	const struct store_limits limits = { .messages = 9, .bytes = 1 << 20, .age_ms = 100 };
+	const struct store_limits longer = { .messages = 2, .bytes = 1 << 20, .age_ms = 1000 };
+	struct store s;
+	struct store_log logs[3] = { 0 };
+	logs[0].limits = &longer;
+	logs[2].limits = &longer;
+	store_init(&s, &limits);
+	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+		for (uint64_t seq = 1; seq <= 3; seq++) {
+			append(&s, &logs[i], seq, 0);
+		}
+	}
+	store_sweep(&s, 100);
+	assert_int_equal(logs[1].n, 3);
+	store_sweep(&s, 101); // passes over the one before it
+	assert_int_equal(logs[1].n, 0);
+	assert_int_equal(logs[0].n, 2);
+	append(&s, &logs[0], 4, 500);
+	store_sweep(&s, 1001);
+	assert_int_equal(logs[2].n, 0);
+	assert_int_equal(store_first(&logs[0]), 4);
+	store_forget(&s, &logs[0]);
+	store_fini(&s);
+}
+
 static void gives_back_what_was_kept(void **state)
 {
 	(void)state;
@@ -158,6 +186,7 @@ static void keeps_no_hole_behind_a_message_too_large(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(logs_may_have_ages_of_their_own),
 		cmocka_unit_test(gives_back_what_was_kept),
 		cmocka_unit_test(holds_each_limit_by_dropping_the_oldest),
 		cmocka_unit_test(drops_what_is_too_old),
