@@ -57,7 +57,6 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 {
 	*t = (struct room_table){
 		.max_rooms = max_rooms,
-		.max_members_per_room = max_members_per_room,
 		.next_epoch = random_u64(),
 	};
 	map_init(&t->rooms, room_key);
@@ -67,6 +66,44 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 	LIST_INIT(&t->retired);
 	TAILQ_INIT(&t->idle);
 	LIST_INIT(&t->free);
+	const struct store_limits none = { 0 };
+	room_rules_init(&t->rules);
+	room_rules_set_defaults(&t->rules, &none, max_members_per_room);
+}
+
+static void room_set_options(const struct room_table *t, struct table_room *room)
+{
+	room->options = room_rules_find(&t->rules, room_name(room));
+	room->log.limits = &room->options->kept;
+}
+
+void room_table_set_rules(struct room_table *t, const struct conf_list *options,
+	const struct conf_list *slow)
+{
+	if (room_rules_are(&t->rules, options, slow)) {
+		return;
+	}
+	room_rules_load(&t->rules, options, slow);
+	struct map_cursor cursor;
+	struct table_room *room;
+	map_walk(&t->rooms, &cursor);
+	while ((room = table_room_of(map_walk_next(&t->rooms, &cursor))) != NULL) {
+		room_set_options(t, room);
+	}
+}
+
+const struct room_options *room_table_options(const struct room_table *t, struct bytes name)
+{
+	const struct table_room *room = room_table_find(t, name);
+	return room != NULL ? room->options : room_rules_find(&t->rules, name);
+}
+
+static void room_unlist_idle(struct room_table *t, struct table_room *room)
+{
+	if (t->sweep_at == room) {
+		t->sweep_at = TAILQ_NEXT(room, idle);
+	}
+	TAILQ_REMOVE(&t->idle, room, idle);
 }
 
 static void room_free(struct room_table *t, struct table_room *room)
@@ -74,7 +111,7 @@ static void room_free(struct room_table *t, struct table_room *room)
 	if (t->forget != NULL) {
 		t->forget(t->forget_arg, room);
 	}
-	TAILQ_REMOVE(&t->idle, room, idle);
+	room_unlist_idle(t, room);
 	map_remove(&t->rooms, &room->node);
 	free(room->edges);
 	free(room);
@@ -103,6 +140,7 @@ void room_table_fini(struct room_table *t)
 	map_fini(&t->rooms);
 	map_fini(&t->users);
 	budget_memory_fini(&t->budgets);
+	room_rules_fini(&t->rules);
 	while (t->slabs != NULL) {
 		struct membership_slab *slab = t->slabs;
 		t->slabs = slab->next;
@@ -313,6 +351,7 @@ struct table_room *room_table_open(struct room_table *t, struct bytes name, uint
 	memcpy(room->name, name.data, name.len);
 	room->name_len = (uint16_t)name.len;
 	room->epoch = next_epoch(t);
+	room_set_options(t, room);
 	TAILQ_INIT(&room->members);
 	map_insert(&t->rooms, &room->node);
 	room_becomes_idle(t, room, now_ms);
@@ -446,12 +485,13 @@ enum room_result room_table_join(struct room_table *t, struct table_client *clie
 		membership_set_presence(joining->membership, presence);
 		return ROOM_ALREADY_IN;
 	}
-	if (t->max_members_per_room > 0 && room->n_members >= t->max_members_per_room) {
+	uint64_t max_members = room->options->max_members;
+	if (max_members > 0 && room->n_members >= max_members) {
 		return ROOM_FULL;
 	}
 	joining->user_came = !user_is_in(room, client->user);
 	if (room->is_idle) {
-		TAILQ_REMOVE(&t->idle, room, idle);
+		room_unlist_idle(t, room);
 		room->is_idle = false;
 	}
 	struct membership *m = membership_alloc(t);
@@ -510,7 +550,7 @@ void room_table_count_message(struct room_table *t, struct table_room *room, uin
 	}
 	room->rate_now++;
 	if (room->is_idle) {
-		TAILQ_REMOVE(&t->idle, room, idle);
+		room_unlist_idle(t, room);
 		room_becomes_idle(t, room, now_ms);
 	}
 }
@@ -529,16 +569,27 @@ uint64_t room_rate_milli(const struct table_room *room, uint64_t now_ms)
 	return weighted * 1000 / RATE_WINDOW_MS * 1000 / RATE_WINDOW_MS;
 }
 
-size_t room_table_sweep(struct room_table *t, uint64_t now_ms, uint64_t age_ms, size_t max)
+// As with histories (store_sweep()): rooms of one age are freed from the front and the rest is
+// younger; rooms that are kept longer than others are passed over.
+size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max)
 {
-	size_t n = 0;
-	struct table_room *room;
-	while (n < max && (room = TAILQ_FIRST(&t->idle)) != NULL &&
-		now_ms - room->idle_since_ms >= age_ms) {
-		room_free(t, room);
-		n++;
+	uint64_t min_ms = room_rules_min_age_ms(&t->rules);
+	struct table_room *room = t->sweep_at != NULL ? t->sweep_at : TAILQ_FIRST(&t->idle);
+	size_t freed = 0;
+	for (size_t n = 0; n < max && room != NULL; n++) {
+		struct table_room *next = TAILQ_NEXT(room, idle);
+		uint64_t idle_ms = now_ms - room->idle_since_ms;
+		uint64_t age_ms = room->options->kept.age_ms;
+		if (min_ms == 0 || idle_ms < min_ms) {
+			next = NULL;
+		} else if (age_ms > 0 && idle_ms >= age_ms) {
+			room_free(t, room);
+			freed++;
+		}
+		room = next;
 	}
-	return n;
+	t->sweep_at = room;
+	return freed;
 }
 
 void room_table_begin_sight(struct room_table *t)

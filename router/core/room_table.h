@@ -21,6 +21,7 @@
 #include "common/map.h"
 #include "proto/policy/rights.h"
 #include "router/core/budget.h"
+#include "router/core/room_rules.h"
 #include "router/core/store.h"
 
 struct table_edge;
@@ -128,6 +129,7 @@ struct table_room {
 	TAILQ_ENTRY(table_room) idle; // in the table's list of rooms without members, oldest first
 	bool is_idle;
 	struct store_log log; // the caller's; see room_table.forget
+	const struct room_options *options; // borrowed from the table's rules; never NULL
 	uint16_t name_len;
 	char name[]; // NUL-terminated
 };
@@ -149,13 +151,19 @@ struct room_table {
 	uint64_t next_epoch;
 	uint64_t sight; // see room_table_first_sight()
 	uint64_t max_rooms; // 0: no limit
-	uint64_t max_members_per_room; // 0: no limit
+	struct room_rules rules;
+	struct table_room *sweep_at; // where room_table_sweep() goes on; NULL: at the front
 	// Called before a room's record is freed, for what the caller keeps in it; may be NULL.
 	void (*forget)(void *arg, struct table_room *room);
 	void *forget_arg;
 };
 
+// Rooms have no rules at first, and are kept for ever: see room_table_set_rules() and the rules'
+// defaults.
 void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_members_per_room);
+// Other rules from now on, also for the rooms that there are: of each the name is matched.
+void room_table_set_rules(struct room_table *t, const struct conf_list *options,
+	const struct conf_list *slow);
 // Frees all that is in it.
 void room_table_fini(struct room_table *t);
 
@@ -197,13 +205,15 @@ struct table_client *room_table_client_find(const struct table_edge *edge, uint6
 struct table_user *room_table_user_find(const struct room_table *t, struct bytes name);
 
 struct table_room *room_table_find(const struct room_table *t, struct bytes name);
+// What holds in a room of that name, whether or not it has a record.
+const struct room_options *room_table_options(const struct room_table *t, struct bytes name);
 // Finds the record or makes one with an epoch never used before; NULL if max_rooms exist.
 struct table_room *room_table_open(struct room_table *t, struct bytes name, uint64_t now_ms);
 
 enum room_result {
 	ROOM_JOINED = 1,
 	ROOM_ALREADY_IN, // its presence flag is now as asked
-	ROOM_FULL, // max_members_per_room
+	ROOM_FULL, // max_members of its options
 	ROOM_TOO_MANY, // max_rooms
 };
 struct room_joining {
@@ -232,9 +242,9 @@ void room_table_count_message(struct room_table *t, struct table_room *room, uin
 // Messages in a thousand seconds, by the last ten to twenty seconds.
 uint64_t room_rate_milli(const struct table_room *room, uint64_t now_ms);
 
-// Frees the records of at most `max` rooms that have had no member and no message for `age_ms`.
-// Returns how many.
-size_t room_table_sweep(struct room_table *t, uint64_t now_ms, uint64_t age_ms, size_t max);
+// Frees the records of rooms that have had no member and no message for the age of their history;
+// looks at `max` at most, and goes on from there with the next call. Returns how many it freed.
+size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max);
 
 // For lists of distinct users without memory of their own: after room_table_begin_sight() the first
 // call for each user returns true.

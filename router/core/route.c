@@ -40,6 +40,14 @@ static struct store_limits store_limits_of(const struct route_options *options)
 	};
 }
 
+// What rules of rooms do not say, the options do.
+static void follow_limits(struct route *r)
+{
+	struct room_rules *rules = &r->table.rules;
+	room_rules_set_defaults(rules, &r->store.limits, r->options.max_members_per_room);
+	r->store.min_age_ms = room_rules_min_age_ms(rules);
+}
+
 void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
 	void *arg)
 {
@@ -49,6 +57,7 @@ void route_init(struct route *r, const struct route_options *options, route_appe
 	r->table.forget = forget_log;
 	r->table.forget_arg = r;
 	store_init(&r->store, &limits);
+	follow_limits(r);
 	dedup_init(&r->dedup, options->dedup_total);
 	revocations_init(&r->revocations);
 	settling_init(&r->settling);
@@ -60,8 +69,8 @@ void route_set_options(struct route *r, const struct route_options *options)
 {
 	r->options = *options;
 	r->table.max_rooms = options->max_rooms;
-	r->table.max_members_per_room = options->max_members_per_room;
 	r->store.limits = store_limits_of(options);
+	follow_limits(r);
 	r->dedup.total_bytes = options->dedup_total;
 }
 
@@ -69,6 +78,12 @@ void route_set_sink(struct route *r, route_append_fn *append, void *arg)
 {
 	r->append = append;
 	r->arg = arg;
+}
+
+void route_set_rooms(struct route *r, const struct conf_list *options, const struct conf_list *slow)
+{
+	room_table_set_rules(&r->table, options, slow);
+	follow_limits(r);
 }
 
 void route_fini(struct route *r)
@@ -191,7 +206,5 @@ void route_sweep(struct route *r, uint64_t now_ms)
 {
 	store_sweep(&r->store, now_ms);
 	route_tell_gone(r, now_ms);
-	if (r->options.history_age_ms > 0) {
-		room_table_sweep(&r->table, now_ms, r->options.history_age_ms, SWEEP_MAX);
-	}
+	room_table_sweep(&r->table, now_ms, SWEEP_MAX);
 }

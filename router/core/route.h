@@ -73,6 +73,10 @@ void route_set_sink(struct route *r, route_append_fn *append, void *arg);
 void route_fini(struct route *r);
 // Other limits from now on. What is kept beyond them goes with the next message of its room.
 void route_set_options(struct route *r, const struct route_options *options);
+// Values of room-options and room-slow-policy, which were checked; they hold in the rooms that
+// there are as well. A history that has become too long is trimmed as above.
+void route_set_rooms(struct route *r, const struct conf_list *options,
+	const struct conf_list *slow);
 
 // A session with an edge begins: it holds no client yet. `link` comes back as edge->link; name and
 // policy (from HELLO) are copied. `n_workers` of it will tell their places; 0: it did not say.
@@ -151,7 +155,8 @@ struct route_result {
 	uint32_t members; // connections
 	bool duplicate; // a repeat: the other fields are the first one's, but for members
 };
-// Publishes without a question of rights. REFUSAL_NONE and the result, or why not.
+// Publishes without a question of rights; only the room's options may forbid it to a client.
+// REFUSAL_NONE and the result, or why not.
 MUST_CHECK enum refusal route_publish(struct route *r, const struct route_message *message,
 	uint64_t now_ms, int64_t wall_ms, struct route_result *result);
 void route_broadcast(struct route *r, const struct route_message *message, int64_t wall_ms,

@@ -53,7 +53,8 @@ static uint32_t deliver(struct route *r, struct table_room *room,
 	}
 	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 
-	bool leave_out = from != NULL && (message->no_echo || message->ephemeral) &&
+	bool ephemeral = result->seq == 0;
+	bool leave_out = from != NULL && (message->no_echo || ephemeral) &&
 		membership_find(room, from) != NULL;
 	const struct room_edge *apart = leave_out ? room_edge_find(room, from->edge) : NULL;
 	route_encode(r, &item);
@@ -99,7 +100,7 @@ static bool is_repeat(struct route *r, const struct route_message *message, uint
 	return true;
 }
 
-// Remembers what was published: the message, and its key if it has one.
+// Remembers what was published: the message, unless it is ephemeral, and its key if it has one.
 static void keep(struct route *r, struct table_room *room, const struct route_message *message,
 	const struct route_result *result, uint64_t now_ms)
 {
@@ -115,7 +116,9 @@ static void keep(struct route *r, struct table_room *room, const struct route_me
 		kept.user = user_name(from->user);
 		kept.username = bytes_str(from->username);
 	}
-	store_append(&r->store, &room->log, &kept, now_ms);
+	if (result->seq > 0) {
+		store_append(&r->store, &room->log, &kept, now_ms);
+	}
 	if (message->key.len > 0) {
 		const struct dedup_key key = dedup_key_of(message);
 		const struct dedup_result first = {
@@ -175,22 +178,27 @@ enum refusal route_publish(struct route *r, const struct route_message *message,
 	if (room == NULL) {
 		return REFUSAL_LIMIT;
 	}
-	if (message->from != NULL && !within_budget(r, message, room->n_members, now_ms)) {
+	const struct table_client *from = message->from;
+	if (from != NULL && !room_options_let(room->options, from->admin)) {
+		return REFUSAL_FORBIDDEN;
+	}
+	if (from != NULL && !within_budget(r, message, room->n_members, now_ms)) {
 		return REFUSAL_RATE_LIMITED;
 	}
 	if (room->last_ms < wall_ms) {
 		room->last_ms = wall_ms;
 	}
-	if (!message->ephemeral) {
+	bool ephemeral = message->ephemeral || room->options->ephemeral;
+	if (!ephemeral) {
 		room->seq++;
 	}
 	*result = (struct route_result){
 		.epoch = room->epoch,
-		.seq = message->ephemeral ? 0 : room->seq,
+		.seq = ephemeral ? 0 : room->seq,
 		.timestamp_ms = room->last_ms,
 		.members = room->n_members,
 	};
-	if (!message->ephemeral) {
+	if (!ephemeral || message->key.len > 0) {
 		keep(r, room, message, result, now_ms);
 	}
 	room_table_count_message(&r->table, room, now_ms);

@@ -154,7 +154,7 @@ static void announce(struct route *r, const struct table_room *room, struct byte
 	struct bytes username, bool joined, uint32_t n_members)
 {
 	uint64_t max = r->options.presence_events_max;
-	if (max > 0 && n_members > max) {
+	if ((max > 0 && n_members > max) || !room->options->presence) {
 		return;
 	}
 	bool encoded = false;
@@ -218,10 +218,16 @@ void route_leave(struct route *r, struct membership *m, enum record_cause cause,
 	}
 }
 
-static bool may_join(const struct table_client *client, struct bytes room, bool presence)
+// Where the room's options say so, nobody has the right.
+static bool may_see(const struct route_request *rq, struct bytes room)
 {
-	return route_may(client, RIGHT_JOIN, room) &&
-		(!presence || route_may(client, RIGHT_PRESENCE, room));
+	return route_may(rq->client, RIGHT_PRESENCE, room) &&
+		room_table_options(&rq->r->table, room)->presence;
+}
+
+static bool may_join(const struct route_request *rq, struct bytes room, bool presence)
+{
+	return route_may(rq->client, RIGHT_JOIN, room) && (!presence || may_see(rq, room));
 }
 
 // ---- joins
@@ -260,7 +266,7 @@ static enum refusal try_join(const struct route_request *rq, struct bytes room, 
 	if (!room_name_valid(room)) {
 		return REFUSAL_BAD_ROOM;
 	}
-	if (!may_join(rq->client, room, presence)) {
+	if (!may_join(rq, room, presence)) {
 		return REFUSAL_FORBIDDEN;
 	}
 	enum room_result result =
@@ -568,7 +574,7 @@ int route_on_presence(struct route_request *rq, const link_item *item)
 		route_refuse(rq, REFUSAL_BAD_ROOM);
 		return 0;
 	}
-	if (!route_may(rq->client, RIGHT_PRESENCE, name)) {
+	if (!may_see(rq, name)) {
 		route_refuse(rq, REFUSAL_FORBIDDEN);
 		return 0;
 	}

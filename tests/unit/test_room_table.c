@@ -28,6 +28,13 @@ static enum room_result join(struct room_table *t, struct table_client *client, 
 	return room_table_join(t, client, bytes_str(room), false, 0, joining);
 }
 
+static size_t sweep(struct room_table *t, uint64_t now_ms, uint64_t age_ms, size_t max)
+{
+	const struct store_limits kept = { .age_ms = age_ms };
+	room_rules_set_defaults(&t->rules, &kept, t->rules.defaults.max_members);
+	return room_table_sweep(t, now_ms, max);
+}
+
 static void joins_once_and_says_so_the_second_time(void **state)
 {
 	(void)state;
@@ -121,7 +128,7 @@ static void never_gives_an_epoch_twice_nor_zero(void **state)
 	t.next_epoch = UINT64_MAX;
 	uint64_t first = room_table_open(&t, bytes_str("r"), 0)->epoch;
 	uint64_t second = room_table_open(&t, bytes_str("s"), 0)->epoch;
-	assert_int_equal(room_table_sweep(&t, 10, 10, 9), 2);
+	assert_int_equal(sweep(&t, 10, 10, 9), 2);
 	uint64_t third = room_table_open(&t, bytes_str("r"), 10)->epoch;
 	assert_true(first == UINT64_MAX && second == 1 && third == 2);
 	room_table_fini(&t);
@@ -149,17 +156,42 @@ static void keeps_an_empty_room_for_its_age_after_the_last_event(void **state)
 	struct table_room *busy = room_table_open(&t, bytes_str("busy"), 0);
 	struct room_joining j;
 	assert_int_equal(join(&t, c, "left", &j), ROOM_JOINED);
-	assert_int_equal(room_table_sweep(&t, 99, 100, 9), 0);
+	assert_int_equal(sweep(&t, 99, 100, 9), 0);
 	room_table_count_message(&t, busy, 50);
-	assert_int_equal(room_table_sweep(&t, 100, 100, 9), 1); // quiet
+	assert_int_equal(sweep(&t, 100, 100, 9), 1); // quiet
 	(void)quiet;
 	assert_null(room_table_find(&t, bytes_str("quiet")));
-	assert_int_equal(room_table_sweep(&t, 150, 100, 9), 1); // busy
-	assert_int_equal(room_table_sweep(&t, 100000, 100, 9), 0); // has a member
+	assert_int_equal(sweep(&t, 150, 100, 9), 1); // busy
+	assert_int_equal(sweep(&t, 100000, 100, 9), 0); // has a member
 	room_table_leave(&t, j.membership, 100000);
-	assert_int_equal(room_table_sweep(&t, 100099, 100, 9), 0);
-	assert_int_equal(room_table_sweep(&t, 100100, 100, 9), 1);
+	assert_int_equal(sweep(&t, 100099, 100, 9), 0);
+	assert_int_equal(sweep(&t, 100100, 100, 9), 1);
 	assert_int_equal(t.rooms.n_entries, 0);
+	room_table_fini(&t);
+}
+
+static void keeps_rooms_for_the_age_that_a_rule_says(void **state)
+{
+	(void)state;
+	struct room_table t;
+	char *values[] = { "long* history-age=1s", "ever* history-age=0" };
+	const struct conf_list rules = { values, ARRAY_LEN(values) };
+	const struct conf_list none = { 0 };
+	room_table_init(&t, 0, 0);
+	room_table_open(&t, bytes_str("ever"), 0);
+	room_table_open(&t, bytes_str("long-1"), 0);
+	room_table_open(&t, bytes_str("a"), 0);
+	room_table_open(&t, bytes_str("b"), 0);
+	room_table_set_rules(&t, &rules, &none); // reaches rooms that exist
+	room_table_open(&t, bytes_str("long-2"), 0);
+	room_table_open(&t, bytes_str("c"), 0);
+	assert_int_equal(sweep(&t, 100, 100, 3), 1); // looks at three, and goes on from there
+	assert_null(room_table_find(&t, bytes_str("a")));
+	assert_int_equal(sweep(&t, 100, 100, 9), 2);
+	assert_null(room_table_find(&t, bytes_str("c")));
+	assert_int_equal(t.rooms.n_entries, 3);
+	assert_int_equal(sweep(&t, 1000, 100, 9), 2);
+	assert_non_null(room_table_find(&t, bytes_str("ever")));
 	room_table_fini(&t);
 }
 
@@ -171,10 +203,10 @@ static void sweeps_no_more_than_asked_at_once(void **state)
 	for (char name[] = "a"; name[0] <= 'e'; name[0]++) {
 		room_table_open(&t, bytes_str(name), 0);
 	}
-	assert_int_equal(room_table_sweep(&t, 5, 5, 3), 3);
+	assert_int_equal(sweep(&t, 5, 5, 3), 3);
 	assert_null(room_table_find(&t, bytes_str("a"))); // oldest first
 	assert_non_null(room_table_find(&t, bytes_str("e")));
-	assert_int_equal(room_table_sweep(&t, 5, 5, 3), 2);
+	assert_int_equal(sweep(&t, 5, 5, 3), 2);
 	room_table_fini(&t);
 }
 
@@ -574,7 +606,7 @@ static void step_sweep(struct model *m)
 			due++;
 		}
 	}
-	assert_int_equal(room_table_sweep(&m->t, m->now_ms, AGE_MS, N_ROOMS), due);
+	assert_int_equal(sweep(&m->t, m->now_ms, AGE_MS, N_ROOMS), due);
 }
 
 static void agrees_with_arrays_after_every_random_step(void **state)
@@ -618,6 +650,7 @@ int main(void)
 		cmocka_unit_test(never_gives_an_epoch_twice_nor_zero),
 		cmocka_unit_test(starts_with_an_epoch_of_its_own),
 		cmocka_unit_test(keeps_an_empty_room_for_its_age_after_the_last_event),
+		cmocka_unit_test(keeps_rooms_for_the_age_that_a_rule_says),
 		cmocka_unit_test(sweeps_no_more_than_asked_at_once),
 		cmocka_unit_test(holds_what_an_edge_said_of_a_client),
 		cmocka_unit_test(forgets_a_user_with_the_last_connection),

@@ -636,6 +636,93 @@ static void holds_the_limits_of_rooms_and_members(void **state)
 	rig_fini(&rig);
 }
 
+// ---- options of rooms
+
+static void set_rooms(struct rig *rig, char *value)
+{
+	const struct conf_list options = { &value, 1 };
+	const struct conf_list none = { 0 };
+	route_set_rooms(&rig->route, &options, &none);
+}
+
+static void a_room_has_the_limits_of_its_rule(void **state)
+{
+	struct rig *rig = *state;
+	char rule[] = "small* max-members=1 history-messages=2 history-bytes=64KiB";
+	set_rooms(rig, rule);
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	join(rig, EDGE_A, 1, "small");
+	join(rig, EDGE_B, 1, "small");
+	assert_refused(rig, EDGE_B, REFUSAL_LIMIT);
+	for (int i = 0; i < 3; i++) {
+		publish(rig, EDGE_B, 1, "small");
+	}
+	const struct table_room *room = room_table_find(&rig->route.table, bytes_str("small"));
+	assert_int_equal(room->seq, 3);
+	assert_int_equal(store_first(&room->log), 2);
+}
+
+static void nobody_sees_who_is_in_a_room_without_presence(void **state)
+{
+	struct rig *rig = *state;
+	admin_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	join_presence(rig, EDGE_A, 1, "quiet");
+	forget_output(rig);
+	char rule[] = "quiet* presence=no";
+	set_rooms(rig, rule);
+	join(rig, EDGE_B, 1, "quiet");
+	assert_quiet(rig, EDGE_A); // who asked before hears no more of it
+	ask_presence(rig, EDGE_A, 1, "quiet");
+	assert_refused(rig, EDGE_A, REFUSAL_FORBIDDEN);
+	join_presence(rig, EDGE_A, 1, "quiet-2"); // a room that has no record yet
+	assert_refused(rig, EDGE_A, REFUSAL_FORBIDDEN);
+}
+
+static void a_room_that_is_ephemeral_numbers_and_keeps_nothing(void **state)
+{
+	struct rig *rig = *state;
+	char rule[] = "cursor* ephemeral=yes";
+	set_rooms(rig, rule);
+	client_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	join(rig, EDGE_A, 1, "cursors");
+	join(rig, EDGE_B, 1, "cursors");
+	forget_output(rig);
+	struct publish m;
+	make_publish(&m, 1, "cursors")->key = text("k");
+	for (int i = 0; i < 2; i++) { // a repeat is known by its key all the same
+		say(rig, EDGE_A, &m.item);
+		const link_item *item = next(rig, EDGE_A);
+		assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_PUBLISHED);
+		assert_int_equal(item->published->seq, 0);
+		assert_int_equal(item->published->duplicate, i == 1);
+	}
+	assert_int_equal(next(rig, EDGE_B)->delivery->seq, 0);
+	assert_quiet(rig, EDGE_B);
+	const struct table_room *room = room_table_find(&rig->route.table, bytes_str("cursors"));
+	assert_int_equal(room->seq, 0);
+	assert_int_equal(store_first(&room->log), 0);
+}
+
+static void a_room_may_be_for_admins_to_publish_in(void **state)
+{
+	struct rig *rig = *state;
+	char rule[] = "news* lobby-publish=admin";
+	set_rooms(rig, rule);
+	client_up(rig, EDGE_A, 1, "ann");
+	admin_up(rig, EDGE_B, 1, "bob");
+	publish(rig, EDGE_A, 1, "news");
+	assert_refused(rig, EDGE_A, REFUSAL_FORBIDDEN);
+	publish(rig, EDGE_B, 1, "news");
+	assert_int_equal(next(rig, EDGE_B)->kind_case, WEIR__LINK__V1__ITEM__KIND_PUBLISHED);
+	char none[] = "news* lobby-publish=none";
+	set_rooms(rig, none);
+	publish(rig, EDGE_B, 1, "news");
+	assert_refused(rig, EDGE_B, REFUSAL_FORBIDDEN);
+}
+
 // ---- limits of users
 
 static void assert_kicked(struct rig *rig, unsigned e, uint64_t handle, const char *reason)
@@ -1957,6 +2044,10 @@ int main(void)
 		RIG_TEST(refuses_an_automatic_join_silently),
 		RIG_TEST(lets_a_user_into_the_own_room_only),
 		cmocka_unit_test(holds_the_limits_of_rooms_and_members),
+		KEPT_TEST(a_room_has_the_limits_of_its_rule),
+		RIG_TEST(nobody_sees_who_is_in_a_room_without_presence),
+		RIG_TEST(a_room_that_is_ephemeral_numbers_and_keeps_nothing),
+		RIG_TEST(a_room_may_be_for_admins_to_publish_in),
 		cmocka_unit_test(refuses_one_connection_too_many_of_a_user),
 		cmocka_unit_test(lets_the_newest_connection_of_a_user_win),
 		cmocka_unit_test(limits_what_a_user_publishes_over_all_connections),
