@@ -11,7 +11,7 @@
 #include "common/bytes.h"
 
 enum {
-	ADMIN_ROW_FIELDS_MAX = 16,
+	ADMIN_ROW_FIELDS_MAX = 20,
 	ADMIN_REPLY_MAX = 1 << 20, // bytes, packed
 };
 

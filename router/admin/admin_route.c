@@ -17,6 +17,17 @@ static struct bytes span_of(ProtobufCBinaryData data)
 	return bytes_make(data.data, data.len);
 }
 
+// Rights are not all: the options of the room may let nobody publish, or admins only.
+static struct rights_decision in_room(const struct admin_call *call, struct bytes room, bool admin,
+	struct rights_decision decision)
+{
+	if (decision.allowed &&
+		!room_options_let(room_table_options(admin_table(call), room), admin)) {
+		return (struct rights_decision){ .reason = "room-options" };
+	}
+	return decision;
+}
+
 // By what the user's connections announced: the first that may, else the last that may not. A user
 // who is not connected has the defaults of any edge, as all should have the same.
 static struct rights_decision decide_as(const struct admin_call *call, struct bytes name,
@@ -27,7 +38,8 @@ static struct rights_decision decide_as(const struct admin_call *call, struct by
 	if (user != NULL) {
 		const struct table_client *client;
 		LIST_FOREACH (client, &user->clients, in_user) {
-			decision = route_decide(client, RIGHT_PUBLISH, room);
+			decision = in_room(call, room, client->admin,
+				route_decide(client, RIGHT_PUBLISH, room));
 			if (decision.allowed) {
 				break;
 			}
@@ -39,7 +51,7 @@ static struct rights_decision decide_as(const struct admin_call *call, struct by
 		const struct rights_subject subject = { .user = name };
 		decision = rights_decide(&edge->policy, &subject, RIGHT_PUBLISH, room);
 	}
-	return decision;
+	return in_room(call, room, false, decision);
 }
 
 // What the token announces, as an edge with the default admin-role would read it.
@@ -63,7 +75,8 @@ static struct rights_decision decide_subject(const struct admin_call *call, stru
 	const struct table_edge *edge = LIST_FIRST(&admin_table(call)->edges);
 	const struct rights_policy none = { 0 };
 	const struct rights_policy *policy = edge != NULL ? &edge->policy : &none;
-	return rights_decide(policy, &subject, RIGHT_PUBLISH, room);
+	return in_room(call, room, subject.admin,
+		rights_decide(policy, &subject, RIGHT_PUBLISH, room));
 }
 
 // `rights` is an empty set for the answer to borrow from.

@@ -70,7 +70,23 @@ void admin_cmd_edge(struct admin_call *call)
 
 // ---- rooms
 
-static void say_room(struct admin_call *call, const struct table_room *room)
+// What holds in the room, and the pattern of the rule in room-options that says so; 0: no limit.
+static void say_room_options(struct admin_reply *reply, const struct room_options *options)
+{
+	const struct store_limits *kept = &options->kept;
+	admin_text_or_null(reply, "pattern", options->pattern);
+	admin_reply_number(reply, "historyMessagesMax",
+		kept->messages < UINT64_MAX ? kept->messages : 0);
+	admin_reply_number(reply, "historyBytesMax", kept->bytes);
+	admin_reply_number(reply, "historyAgeMs", kept->age_ms);
+	admin_reply_number(reply, "membersMax", options->max_members);
+	admin_reply_text(reply, "slow", bytes_str(room_slow_name(options->slow)));
+	admin_reply_flag(reply, "presence", options->presence);
+	admin_reply_flag(reply, "ephemeral", options->ephemeral);
+	admin_reply_text(reply, "lobbyPublish", bytes_str(room_publish_name(options->publish)));
+}
+
+static void say_room(struct admin_call *call, const struct table_room *room, bool options)
 {
 	struct admin_reply *reply = call->reply;
 	char epoch[EPOCH_TEXT_MAX];
@@ -82,12 +98,15 @@ static void say_room(struct admin_call *call, const struct table_room *room)
 	admin_reply_number(reply, "seq", room->seq);
 	admin_reply_number(reply, "historyMessages", room->log.n);
 	admin_reply_number(reply, "historyBytes", room->log.bytes);
+	if (options) {
+		say_room_options(reply, room->options);
+	}
 	admin_reply_end_row(reply);
 }
 
 static void room_row(struct admin_call *call, const void *object)
 {
-	say_room(call, object);
+	say_room(call, object, call->flag);
 }
 
 enum room_order {
@@ -165,7 +184,7 @@ void admin_cmd_room(struct admin_call *call)
 {
 	const struct table_room *room = room_or_refuse(call);
 	if (room != NULL) {
-		say_room(call, room);
+		say_room(call, room, true);
 	}
 }
 

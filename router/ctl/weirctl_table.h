@@ -9,7 +9,7 @@
 #include "common/buf.h"
 
 enum {
-	PRINT_COLUMNS_MAX = 16
+	PRINT_COLUMNS_MAX = 20
 };
 
 // Widths in characters.

@@ -231,6 +231,11 @@ static bool message_has(const struct rig *rig, const char *part)
 	return memmem(rig->message.data, rig->message.len, part, strlen(part)) != NULL;
 }
 
+static bool rows_have(const struct rig *rig, const char *part)
+{
+	return memmem(rig->rows.data, rig->rows.len, part, strlen(part)) != NULL;
+}
+
 static char *epoch_text(const struct rig *rig, const char *room)
 {
 	char text[EPOCH_TEXT_MAX];
@@ -307,14 +312,43 @@ static void lists_rooms(void **state)
 	assert_rows(rig, "rooms r*", red);
 	assert_rows(rig, "rooms x*", "");
 	assert_rows(rig, "rooms --limit 0", "");
-	assert_rows(rig, "room red", red);
+	red[strlen(red) - 2] = '\0'; // without the end of the object
+	char *options = xasprintf("%s,\"pattern\":null,\"historyMessagesMax\":0,"
+				  "\"historyBytesMax\":0,\"historyAgeMs\":300000,"
+				  "\"membersMax\":0,\"slow\":\"disconnect\",\"presence\":true,"
+				  "\"ephemeral\":false,\"lobbyPublish\":\"all\"}\n",
+		red);
+	assert_rows(rig, "room red", options);
+	assert_rows(rig, "rooms r* --options", options);
 	assert_refused(rig, "room green");
+	free(options);
 	free(by_members);
 	free(by_name);
 	free(blue);
 	free(red);
 	free(blue_epoch);
 	free(red_epoch);
+}
+
+static void shows_the_rule_of_a_room(void **state)
+{
+	struct rig *rig = *state;
+	fill(rig);
+	char *values[] = { "r* slow=conflate history-messages=5 lobby-publish=none ephemeral=yes" };
+	const struct conf_list options = { values, 1 };
+	const struct conf_list slow = { 0 };
+	route_set_rooms(&rig->route, &options, &slow);
+	run(rig, "room red");
+	assert_true(rows_have(rig, "\"pattern\":\"r*\",\"historyMessagesMax\":5,"));
+	assert_true(rows_have(rig,
+		"\"slow\":\"conflate\",\"presence\":true,\"ephemeral\":true,"
+		"\"lobbyPublish\":\"none\"}"));
+	run(rig, "room blue");
+	assert_true(rows_have(rig, "\"pattern\":null,"));
+	run(rig, "route red --as somebody");
+	assert_true(rows_have(rig, "\"allowed\":false,\"reason\":\"room-options\""));
+	run(rig, "route red");
+	assert_true(rows_have(rig, "\"allowed\":true,\"reason\":\"weirctl\""));
 }
 
 static void sorts_rooms_by_what_goes_on_in_them(void **state)
@@ -572,6 +606,7 @@ int main(void)
 		RIG_TEST(lists_edges),
 		RIG_TEST(prepares_a_restart_as_often_as_it_is_asked_again),
 		RIG_TEST(lists_rooms),
+		RIG_TEST(shows_the_rule_of_a_room),
 		RIG_TEST(sorts_rooms_by_what_goes_on_in_them),
 		RIG_TEST(lists_clients_and_members),
 		RIG_TEST(tells_whom_a_message_would_reach),
