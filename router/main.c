@@ -205,6 +205,7 @@ static void use(struct router *router, const struct router_conf *conf, const str
 	link_keys_fini(&router->keys);
 	router->keys = *keys;
 	route_set_options(&router->route, &options);
+	route_set_rooms(&router->route, &conf->room_options, &conf->room_slow_policy);
 	log_set_level((enum log_level)conf->log_level);
 }
 
@@ -384,6 +385,7 @@ static int run(struct router *router)
 	notify_open(&router->notify);
 	router->loop = loop_new();
 	route_init(&router->route, &options, NULL, NULL);
+	route_set_rooms(&router->route, &router->conf.room_options, &router->conf.room_slow_policy);
 	int result = serve(router);
 	process_end_within(END_MAX_MS, result);
 	ops_http_free(router->ops);

@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "proto/admin_path.h"
 #include "proto/link_hello.h"
+#include "router/core/room_rules.h"
 
 enum {
 	MESSAGE_DEFAULT = 102400, // max-message of an edge that does not set it
@@ -61,18 +62,6 @@ static const char *check_store(const char *value)
 static const char *check_store_fsync(const char *value)
 {
 	return strcmp(value, "commit") == 0 ? "not available yet" : NULL;
-}
-
-static const char *check_slow_policy(const char *value)
-{
-	static const char *const policies[] = { "disconnect", "drop-oldest", "conflate" };
-	const char *equals = strrchr(value, '=');
-	for (size_t i = 0; equals != NULL && equals != value && i < ARRAY_LEN(policies); i++) {
-		if (strcmp(equals + 1, policies[i]) == 0) {
-			return NULL;
-		}
-	}
-	return "not PATTERN=disconnect, PATTERN=drop-oldest or PATTERN=conflate";
 }
 
 #define FIELD(name) .offset = offsetof(struct router_conf, name)
@@ -139,8 +128,11 @@ static const struct conf_option options[] = {
 		.help = "members above which a room tells only their number" },
 	{ "presence-linger", CONF_DURATION, FIELD(presence_linger_ms), RELOADABLE,
 		.help = "time after which a room is told that a user has gone" },
-	{ "room-slow-policy", CONF_LIST, FIELD(room_slow_policy), NOT_YET,
-		.check = check_slow_policy,
+	{ "room-options", CONF_LIST, FIELD(room_options), RELOADABLE, .check = room_rules_check,
+		.help = "PATTERN key=value ... for rooms whose name matches; the first one "
+			"counts" },
+	{ "room-slow-policy", CONF_LIST, FIELD(room_slow_policy), RELOADABLE,
+		.check = room_rules_check_slow,
 		.help = "PATTERN=disconnect, drop-oldest or conflate for slow receivers" },
 	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), .def = "16MiB", .max = RECORDER_MAX,
 		.help = "memory for what weirctl explain can tell; 0: none" },

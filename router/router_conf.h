@@ -46,6 +46,7 @@ struct router_conf {
 	struct conf_rate rate_fanout_bytes;
 	uint64_t presence_events_max;
 	uint64_t presence_linger_ms;
+	struct conf_list room_options; // see room_rules.h
 	struct conf_list room_slow_policy;
 	uint64_t recorder_bytes;
 	uint64_t link_timeout_ms; // never 0

@@ -42,6 +42,7 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(c.rate_fanout.burst, 1000000);
 	assert_int_equal(c.presence_events_max, 1000);
 	assert_int_equal(c.presence_linger_ms, 0);
+	assert_int_equal(c.room_options.n, 0);
 	assert_int_equal(c.room_slow_policy.n, 0);
 	assert_int_equal(c.link_timeout_ms, 6000);
 	assert_int_equal(c.log_level, LOG_INFO);
@@ -56,7 +57,6 @@ static void refuses_what_is_not_built(void **state)
 		"ui-listen=127.0.0.1:8081",
 		"store=file:/var/lib/weir",
 		"store-fsync=commit",
-		"room-slow-policy=news-*=drop-oldest",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char arg[64];
@@ -105,6 +105,9 @@ static void refuses_values_of_the_wrong_form(void **state)
 		{ "--room-slow-policy=news", no_policy },
 		{ "--room-slow-policy==conflate", no_policy },
 		{ "--room-slow-policy=news=ignore", no_policy },
+		{ "--room-options=news", "room-options: not PATTERN key=value ..." },
+		{ "--room-options=news slow=never",
+			"room-options: slow is not disconnect, drop-oldest or conflate" },
 		{ "--link-timeout=100ms", "link-timeout: \"100ms\" is too small, at least 200ms" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -131,6 +134,8 @@ static void takes_values_of_the_right_form(void **state)
 		"--rate-fanout=0",
 		"--rate-fanout=5000/s burst 9000",
 		"--link-timeout=200ms",
+		"--room-options=news-* slow=drop-oldest max-members=9",
+		"--room-slow-policy=news-*=drop-oldest",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct router_conf c;
