@@ -1,13 +1,13 @@
 // The answer to a message that is not JSON should say which message it was, and the `id` may stand
 // behind what is wrong with it. So the text is read once more by rules so few that hardly a mistake
 // breaks them: strings, brackets and colons are seen, all else is passed over. What is found is
-// checked by the rules of json_scan, because it is repeated to the client as part of a valid text.
+// checked by the rules of jscan, because it is repeated to the client as part of a valid text.
 //
 // Two names that decode alike are no name: neither value is more likely meant than the other.
 // Levels are only counted, of any kind and to any number, so that nesting too deep, or closed by
 // the wrong bracket, hides nothing behind it.
 //
-// Making json_scan itself go on after a fault was rejected: each of its rules would need a way to
+// Making jscan itself go on after a fault was rejected: each of its rules would need a way to
 // continue, and every valid message would pay for that.
 #include "common/json_loose.h"
 
@@ -66,9 +66,9 @@ static struct bytes look_at_scalar(const struct loose *l)
 
 static bool name_is(struct bytes raw, const char *name, struct buf *scratch)
 {
-	enum json_kind kind;
-	return json_scalar_valid(raw, &kind) &&
-		bytes_equal_str(json_string_decode(raw, scratch), name);
+	enum jscan_kind kind;
+	return jscan_scalar_valid(raw, &kind) &&
+		bytes_equal_str(jscan_string_decode(raw, scratch), name);
 }
 
 // Takes the string at `at`. True if it is a member's name; then its value is at `at`.
@@ -93,7 +93,7 @@ static void take_byte(struct loose *l)
 }
 
 bool json_loose_find(struct bytes text, const char *name, struct buf *scratch, struct bytes *raw,
-	enum json_kind *kind)
+	enum jscan_kind *kind)
 {
 	struct loose l = { .text = text };
 	size_t n = 0;
@@ -112,5 +112,5 @@ bool json_loose_find(struct bytes text, const char *name, struct buf *scratch, s
 			}
 		}
 	} while (l.level > 0 && l.at < text.len);
-	return n == 1 && json_scalar_valid(*raw, kind);
+	return n == 1 && jscan_scalar_valid(*raw, kind);
 }

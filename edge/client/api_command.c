@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/client/api_parts.h"
@@ -109,17 +109,17 @@ struct entry {
 static struct entry take_entry(struct bytes text, struct buf *scratch)
 {
 	struct entry entry = { .valid = true };
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	int more;
-	json_scan_init(&scan, text);
-	while ((more = json_scan_next(&scan, &member)) > 0) {
-		struct bytes name = json_string_decode(member.raw_name, scratch);
-		if (bytes_equal_str(name, "room") && member.kind == JSON_STRING) {
-			entry.room = json_string_decode(member.raw_value, scratch);
-		} else if (bytes_equal_str(name, "key") && member.kind == JSON_STRING) {
-			entry.key = json_string_decode(member.raw_value, scratch);
-		} else if (bytes_equal_str(name, "message") && member.kind == JSON_OBJECT) {
+	jscan_init(&scan, text);
+	while ((more = jscan_next(&scan, &member)) > 0) {
+		struct bytes name = jscan_string_decode(member.raw_name, scratch);
+		if (bytes_equal_str(name, "room") && member.kind == JSCAN_STRING) {
+			entry.room = jscan_string_decode(member.raw_value, scratch);
+		} else if (bytes_equal_str(name, "key") && member.kind == JSCAN_STRING) {
+			entry.key = jscan_string_decode(member.raw_value, scratch);
+		} else if (bytes_equal_str(name, "message") && member.kind == JSCAN_OBJECT) {
 			entry.message = member.raw_value;
 		} else {
 			entry.valid = false;
@@ -166,17 +166,17 @@ static size_t split_array(struct bytes array, struct bytes *elements, size_t max
 // The array in the body, valid as a whole; false if it is none.
 static bool find_array(struct bytes body, struct buf *wrapped, struct bytes *array)
 {
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	buf_append_str(wrapped, "{\"a\":");
 	buf_append_bytes(wrapped, body);
 	buf_append_byte(wrapped, '}');
-	json_scan_init(&scan, buf_bytes(wrapped));
-	if (json_scan_next(&scan, &member) != 1 || member.kind != JSON_ARRAY) {
+	jscan_init(&scan, buf_bytes(wrapped));
+	if (jscan_next(&scan, &member) != 1 || member.kind != JSCAN_ARRAY) {
 		return false;
 	}
 	*array = member.raw_value;
-	return json_scan_next(&scan, &member) == 0;
+	return jscan_next(&scan, &member) == 0;
 }
 
 static void run_entries(struct conn *c, const struct bytes *elements, size_t n)
@@ -282,7 +282,7 @@ static void append_rights(struct buf *out, const struct rights *rights)
 			struct bytes pattern = rights_at(rights, i, &mask);
 			if ((mask & all[r]) != 0) {
 				buf_append_str(out, first ? "" : ",");
-				json_append_string(out, pattern);
+				jscan_append_string(out, pattern);
 				first = false;
 			}
 		}
@@ -298,15 +298,15 @@ static void run_whoami(struct conn *c)
 		who->rights != NULL ? who->rights : turn_of(c)->edge->policy.defaults;
 	struct buf body = { 0 };
 	buf_append_str(&body, "{\"user\":");
-	json_append_string(&body, bytes_str(who->user));
+	jscan_append_string(&body, bytes_str(who->user));
 	if (who->username != NULL) {
 		buf_append_str(&body, ",\"username\":");
-		json_append_string(&body, bytes_str(who->username));
+		jscan_append_string(&body, bytes_str(who->username));
 	}
 	buf_append_str(&body, ",\"roles\":[");
 	for (size_t i = 0; i < who->n_roles; i++) {
 		buf_append_str(&body, i > 0 ? "," : "");
-		json_append_string(&body, bytes_str(who->roles[i]));
+		jscan_append_string(&body, bytes_str(who->roles[i]));
 	}
 	buf_append_byte(&body, ']');
 	if (who->expires_s != 0) {

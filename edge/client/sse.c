@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "common/ascii.h"
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "common/mem.h"
 #include "common/random.h"
 #include "edge/client/clients.h"
@@ -29,15 +29,15 @@ struct place {
 static struct place place_of(struct bytes json, struct buf *scratch)
 {
 	struct place place = { 0 };
-	struct json_scan scan;
-	struct json_member member;
-	json_scan_init(&scan, json);
+	struct jscan scan;
+	struct jscan_member member;
+	jscan_init(&scan, json);
 	// The codec puts these before anything that a client wrote.
-	for (unsigned i = 0; i < 8 && json_scan_next(&scan, &member) > 0; i++) {
+	for (unsigned i = 0; i < 8 && jscan_next(&scan, &member) > 0; i++) {
 		if (bytes_equal_str(member.raw_name, "\"type\"")) {
-			place.type = json_string_decode(member.raw_value, scratch);
+			place.type = jscan_string_decode(member.raw_value, scratch);
 		} else if (bytes_equal_str(member.raw_name, "\"epoch\"")) {
-			place.epoch = json_string_decode(member.raw_value, scratch);
+			place.epoch = jscan_string_decode(member.raw_value, scratch);
 		} else if (bytes_equal_str(member.raw_name, "\"seq\"")) {
 			place.seq = member.raw_value;
 			break;

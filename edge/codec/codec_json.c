@@ -23,8 +23,8 @@
 // good. That the text is UTF-8 was checked when it arrived.
 #include "edge/codec/codec_json.h"
 
+#include "common/jscan.h"
 #include "common/json_loose.h"
-#include "common/json_scan.h"
 #include "edge/codec/member_names.h"
 #include "proto/names.h"
 #include "proto/policy/message_fields.h"
@@ -35,7 +35,7 @@ enum {
 
 struct slot {
 	struct bytes raw; // empty: no such member
-	enum json_kind kind;
+	enum jscan_kind kind;
 };
 
 // A message after the walk.
@@ -69,7 +69,7 @@ static void body_append(struct parts *p, struct bytes text, uint8_t end)
 }
 
 // Each member is followed by a comma; body_finish() makes the last one the closing brace.
-static void body_add(struct parts *p, const struct json_member *member)
+static void body_add(struct parts *p, const struct jscan_member *member)
 {
 	body_append(p, member->raw_name, ':');
 	body_append(p, member->raw_value, ',');
@@ -93,21 +93,21 @@ static struct bytes body_finish(struct parts *p)
 	return bytes_make(body, p->body_len);
 }
 
-static void note_field(struct parts *p, enum message_field f, const struct json_member *member)
+static void note_field(struct parts *p, enum message_field f, const struct jscan_member *member)
 {
 	struct slot *slot = &p->slots[f];
 	if (slot->raw.len > 0) {
 		p->own.repeated = true;
-		slot->kind = JSON_NULL; // of two ids neither is the id
+		slot->kind = JSCAN_NULL; // of two ids neither is the id
 		return;
 	}
 	slot->raw = member->raw_value;
 	slot->kind = member->kind;
 }
 
-static void take_member(struct parts *p, const struct json_member *member)
+static void take_member(struct parts *p, const struct jscan_member *member)
 {
-	struct bytes name = json_string_decode(member->raw_name, p->scratch);
+	struct bytes name = jscan_string_decode(member->raw_name, p->scratch);
 	enum message_field f = message_field_find(name);
 	p->nul_in_name |= member_has_nul(member->raw_name, name);
 	if (f == FIELD_COUNT) {
@@ -142,12 +142,12 @@ static void salvage_id(struct parts *p, struct bytes message, size_t decoded)
 // False if the text is no message, whatever its type.
 static bool take_message(struct parts *p, struct bytes message)
 {
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	const size_t decoded = p->scratch->len;
 	int more;
-	json_scan_init(&scan, message);
-	while ((more = json_scan_next(&scan, &member)) > 0) {
+	jscan_init(&scan, message);
+	while ((more = jscan_next(&scan, &member)) > 0) {
 		take_member(p, &member);
 	}
 	if (more < 0) {
@@ -165,10 +165,10 @@ static bool has(const struct parts *p, enum message_field f)
 static bool take_string(const struct parts *p, enum message_field f, size_t max, struct bytes *text)
 {
 	const struct slot *slot = &p->slots[f];
-	if (slot->kind != JSON_STRING) {
+	if (slot->kind != JSCAN_STRING) {
 		return false;
 	}
-	*text = json_string_decode(slot->raw, p->scratch);
+	*text = jscan_string_decode(slot->raw, p->scratch);
 	return text->len > 0 && text->len <= max;
 }
 
@@ -179,7 +179,7 @@ static bool take_bool(const struct parts *p, enum message_field f, bool *value)
 		return true;
 	}
 	*value = p->slots[f].raw.data[0] == 't';
-	return p->slots[f].kind == JSON_BOOL;
+	return p->slots[f].kind == JSCAN_BOOL;
 }
 
 // An id is repeated as it was sent.
@@ -187,11 +187,11 @@ static bool take_id(const struct parts *p, struct bytes *id)
 {
 	const struct slot *slot = &p->slots[FIELD_ID];
 	bool valid = !has(p, FIELD_ID);
-	if (slot->kind == JSON_STRING) {
+	if (slot->kind == JSCAN_STRING) {
 		struct bytes text;
 		valid = take_string(p, FIELD_ID, ID_MAX, &text);
-	} else if (slot->kind == JSON_NUMBER) {
-		valid = json_is_integer(slot->raw) && slot->raw.len <= ID_MAX;
+	} else if (slot->kind == JSCAN_NUMBER) {
+		valid = jscan_is_integer(slot->raw) && slot->raw.len <= ID_MAX;
 	}
 	*id = valid ? slot->raw : bytes_make(NULL, 0);
 	return valid;
@@ -202,7 +202,7 @@ static enum client_error take_room(const struct parts *p, struct bytes *room)
 	if (!has(p, FIELD_ROOM)) {
 		return ERROR_BAD_ROOM;
 	}
-	if (p->slots[FIELD_ROOM].kind != JSON_STRING) {
+	if (p->slots[FIELD_ROOM].kind != JSCAN_STRING) {
 		return ERROR_INVALID_MESSAGE;
 	}
 	bool fits = take_string(p, FIELD_ROOM, ROOM_NAME_MAX, room);
@@ -213,23 +213,23 @@ static enum client_error take_room(const struct parts *p, struct bytes *room)
 static bool take_since(const struct parts *p, struct command *command)
 {
 	const struct slot *slot = &p->slots[FIELD_SINCE];
-	if (slot->kind != JSON_OBJECT) {
+	if (slot->kind != JSCAN_OBJECT) {
 		return false;
 	}
 	struct member_names names = { 0 };
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	bool has_epoch = false;
 	bool has_seq = false;
-	json_scan_init(&scan, slot->raw);
-	while (json_scan_next(&scan, &member) > 0) {
-		struct bytes name = json_string_decode(member.raw_name, p->scratch);
+	jscan_init(&scan, slot->raw);
+	while (jscan_next(&scan, &member) > 0) {
+		struct bytes name = jscan_string_decode(member.raw_name, p->scratch);
 		member_names_add(&names, name);
-		if (bytes_equal_str(name, "epoch") && member.kind == JSON_STRING) {
-			command->since_epoch = json_string_decode(member.raw_value, p->scratch);
+		if (bytes_equal_str(name, "epoch") && member.kind == JSCAN_STRING) {
+			command->since_epoch = jscan_string_decode(member.raw_value, p->scratch);
 			has_epoch = true;
-		} else if (bytes_equal_str(name, "seq") && member.kind == JSON_NUMBER) {
-			has_seq = json_uint_decode(member.raw_value, &command->since_seq);
+		} else if (bytes_equal_str(name, "seq") && member.kind == JSCAN_NUMBER) {
+			has_seq = jscan_uint_decode(member.raw_value, &command->since_seq);
 		}
 	}
 	command->has_since = has_epoch && has_seq && member_names_unique(&names, slot->raw);
@@ -250,8 +250,8 @@ static bool take_limit(const struct parts *p, uint32_t *limit)
 {
 	struct bytes raw = p->slots[FIELD_LIMIT].raw;
 	uint64_t value = HISTORY_LIMIT_MAX;
-	if (p->slots[FIELD_LIMIT].kind != JSON_NUMBER || !json_is_integer(raw) ||
-		raw.data[0] == '-' || (json_uint_decode(raw, &value) && value < 1)) {
+	if (p->slots[FIELD_LIMIT].kind != JSCAN_NUMBER || !jscan_is_integer(raw) ||
+		raw.data[0] == '-' || (jscan_uint_decode(raw, &value) && value < 1)) {
 		return false;
 	}
 	*limit = value < HISTORY_LIMIT_MAX ? (uint32_t)value : HISTORY_LIMIT_MAX;
@@ -267,7 +267,8 @@ static enum client_error take_history(const struct parts *p, struct command *com
 	const struct slot *before = &p->slots[FIELD_BEFORE];
 	command->has_before = has(p, FIELD_BEFORE);
 	if (command->has_before &&
-		(before->kind != JSON_NUMBER || !json_uint_decode(before->raw, &command->before))) {
+		(before->kind != JSCAN_NUMBER ||
+			!jscan_uint_decode(before->raw, &command->before))) {
 		return ERROR_INVALID_MESSAGE;
 	}
 	return take_room(p, &command->room);

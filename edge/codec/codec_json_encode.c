@@ -9,7 +9,7 @@
 // no second form of anything: no pretty printing, no short names.
 #include "common/ascii.h"
 #include "common/check.h"
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "edge/codec/codec_json.h"
 
 static void put_name(struct buf *out, const char *name)
@@ -22,7 +22,7 @@ static void put_name(struct buf *out, const char *name)
 static void put_string(struct buf *out, const char *name, struct bytes text)
 {
 	put_name(out, name);
-	json_append_string(out, text);
+	jscan_append_string(out, text);
 }
 
 static void put_string_if_any(struct buf *out, const char *name, struct bytes text)
@@ -111,7 +111,7 @@ static void put_body(struct buf *out, struct bytes body)
 static void begin(struct buf *out, struct bytes type)
 {
 	buf_append_str(out, "{\"type\":");
-	json_append_string(out, type);
+	jscan_append_string(out, type);
 }
 
 static void put_message(struct buf *out, struct bytes room, uint64_t epoch,
@@ -149,7 +149,7 @@ static void put_roles(struct buf *out, const struct client_event *event)
 		if (i > 0) {
 			buf_append_byte(out, ',');
 		}
-		json_append_string(out, bytes_str(event->roles[i]));
+		jscan_append_string(out, bytes_str(event->roles[i]));
 	}
 	buf_append_byte(out, ']');
 }
@@ -224,7 +224,7 @@ static void encode_presence(struct buf *out, const struct client_event *event)
 	for (size_t i = 0; i < event->n_present; i++) {
 		const struct event_user *present = &event->present[i];
 		buf_append_str(out, i > 0 ? ",{\"user\":" : "{\"user\":");
-		json_append_string(out, present->user);
+		jscan_append_string(out, present->user);
 		put_string(out, "username", present->username);
 		put_uint(out, "clients", present->clients);
 		buf_append_byte(out, '}');

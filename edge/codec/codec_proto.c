@@ -20,7 +20,7 @@
 #include "edge/codec/codec_proto.h"
 
 #include "common/ascii.h"
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "common/utf8.h"
 #include "edge/codec/member_names.h"
 #include "proto/names.h"
@@ -73,7 +73,7 @@ static bool travels(enum command_kind kind, enum message_field f)
 	return message_field_travels(f) && !(f == FIELD_TO && kind == COMMAND_DIRECT);
 }
 
-static void append_member(struct buf *out, const struct json_member *member)
+static void append_member(struct buf *out, const struct jscan_member *member)
 {
 	buf_append_bytes(out, member->raw_name);
 	buf_append_byte(out, ':');
@@ -85,14 +85,14 @@ static void append_member(struct buf *out, const struct json_member *member)
 // decoded are put behind them and taken away again.
 static struct bytes body_without(struct bytes object, enum command_kind kind, struct buf *scratch)
 {
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	size_t start = scratch->len;
-	json_scan_init(&scan, object);
+	jscan_init(&scan, object);
 	buf_append_byte(scratch, '{');
-	while (json_scan_next(&scan, &member) > 0) {
+	while (jscan_next(&scan, &member) > 0) {
 		size_t end = scratch->len;
-		struct bytes name = json_string_decode(member.raw_name, scratch);
+		struct bytes name = jscan_string_decode(member.raw_name, scratch);
 		enum message_field f = message_field_find(name);
 		scratch->len = end;
 		if (travels(kind, f)) {
@@ -110,16 +110,16 @@ static struct bytes body_without(struct bytes object, enum command_kind kind, st
 static bool take_body(struct bytes text, struct buf *scratch, struct command *command)
 {
 	struct member_names names = { 0 };
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	bool all_travel = true;
 	bool has_nul = false;
 	int more;
 	// White space as in RFC 8259 section 2.
 	command->body = text.len > 0 ? ascii_trim(text, " \n\t\r") : bytes_str("{}");
-	json_scan_init(&scan, command->body);
-	while ((more = json_scan_next(&scan, &member)) > 0) {
-		struct bytes name = json_string_decode(member.raw_name, scratch);
+	jscan_init(&scan, command->body);
+	while ((more = jscan_next(&scan, &member)) > 0) {
+		struct bytes name = jscan_string_decode(member.raw_name, scratch);
 		member_names_add(&names, name);
 		has_nul |= member_has_nul(member.raw_name, name);
 		all_travel = all_travel && travels(command->kind, message_field_find(name));

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "common/bytes.h"
-#include "common/json_scan.h"
+#include "common/jscan.h"
 
 enum {
 	MEMBER_NAMES_MAX = 16, // compared in place; an object with more takes the slow way
@@ -39,5 +39,5 @@ static inline void member_names_add(struct member_names *names, struct bytes nam
 // True if no two names of `object` are alike, all of those that are in `names` being its.
 static inline bool member_names_unique(const struct member_names *names, struct bytes object)
 {
-	return !names->repeated && (names->n <= MEMBER_NAMES_MAX || json_names_unique(object));
+	return !names->repeated && (names->n <= MEMBER_NAMES_MAX || jscan_names_unique(object));
 }

@@ -4,7 +4,7 @@
 
 #include "edge/http/api_answer.h"
 
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "edge/http/http_upgrade.h"
 
 void api_manner_of(struct api_manner *manner, const struct http_head *head,
@@ -71,14 +71,14 @@ void api_answer_problem(struct buf *out, const struct api_manner *manner, int st
 {
 	struct buf body = { 0 };
 	buf_append_str(&body, "{\"type\":\"about:blank\",\"title\":");
-	json_append_string(&body, bytes_str(http_status_text(status)));
+	jscan_append_string(&body, bytes_str(http_status_text(status)));
 	buf_printf(&body, ",\"status\":%d,\"code\":", status);
-	json_append_string(&body, bytes_str(code));
+	jscan_append_string(&body, bytes_str(code));
 	buf_append_str(&body, ",\"detail\":");
-	json_append_string(&body, bytes_str(detail));
+	jscan_append_string(&body, bytes_str(detail));
 	if (outcome[0] != '\0') {
 		buf_append_str(&body, ",\"outcome\":");
-		json_append_string(&body, bytes_str(outcome));
+		jscan_append_string(&body, bytes_str(outcome));
 	}
 	buf_append_byte(&body, '}');
 	begin(out, manner, status);

@@ -7,7 +7,7 @@
 
 #include "router/admin/admin_message.h"
 
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "common/utf8.h"
 #include "proto/names.h"
 #include "proto/policy/message_fields.h"
@@ -19,15 +19,15 @@ static size_t put(struct buf *body, size_t at, struct bytes text)
 }
 
 static const char *take(struct admin_message *message, enum message_field field,
-	const struct json_member *member, struct buf *scratch)
+	const struct jscan_member *member, struct buf *scratch)
 {
 	if (field == FIELD_TYPE) {
-		if (member->kind != JSON_STRING) {
+		if (member->kind != JSCAN_STRING) {
 			return "type is not a string";
 		}
-		message->type = json_string_decode(member->raw_value, scratch);
+		message->type = jscan_string_decode(member->raw_value, scratch);
 	} else if (field == FIELD_EPHEMERAL) {
-		if (member->kind != JSON_BOOL) {
+		if (member->kind != JSCAN_BOOL) {
 			return "ephemeral is neither true nor false";
 		}
 		message->ephemeral = member->raw_value.data[0] == 't';
@@ -67,12 +67,12 @@ const char *admin_message_parse(struct bytes text, struct bytes type, struct buf
 	buf_reserve(scratch, 2 * text.len + 2);
 	scratch->len = text.len + 2;
 	size_t body_len = put(scratch, 0, bytes_str("{"));
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	int more;
-	json_scan_init(&scan, text);
-	while ((more = json_scan_next(&scan, &member)) > 0) {
-		struct bytes name = json_string_decode(member.raw_name, scratch);
+	jscan_init(&scan, text);
+	while ((more = jscan_next(&scan, &member)) > 0) {
+		struct bytes name = jscan_string_decode(member.raw_name, scratch);
 		enum message_field field = message_field_find(name);
 		if (bytes_has_nul(name)) {
 			return "a name holds U+0000";
@@ -91,7 +91,7 @@ const char *admin_message_parse(struct bytes text, struct bytes type, struct buf
 	if (more < 0) {
 		return "not one JSON object";
 	}
-	if (!json_names_unique(text)) {
+	if (!jscan_names_unique(text)) {
 		return "a name occurs twice";
 	}
 	// The last comma becomes the closing brace.

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "proto/names.h"
 #include "router/admin/admin_call.h"
 
@@ -100,7 +100,7 @@ static void list_room_edges(const struct table_room *room, struct buf *json)
 	buf_append_byte(json, '[');
 	for (uint32_t i = 0; room != NULL && i < room->n_edges && i < EDGES_MAX; i++) {
 		buf_append_str(json, i > 0 ? ",{\"edge\":" : "{\"edge\":");
-		json_append_string(json, bytes_str(room->edges[i].edge->name));
+		jscan_append_string(json, bytes_str(room->edges[i].edge->name));
 		buf_append_str(json, ",\"connections\":");
 		buf_append_uint(json, room->edges[i].n_members);
 		buf_append_byte(json, '}');

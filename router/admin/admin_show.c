@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/conf/conf.h"
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "proto/names.h"
 #include "router/admin/admin_call.h"
 
@@ -277,7 +277,7 @@ void admin_cmd_clients(struct admin_call *call)
 static void array_add(struct buf *json, struct bytes text)
 {
 	buf_append_byte(json, json->len == 0 ? '[' : ',');
-	json_append_string(json, text);
+	jscan_append_string(json, text);
 }
 
 static struct bytes array_end(struct buf *json)

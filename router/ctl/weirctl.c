@@ -23,7 +23,7 @@
 #include "admin.pb-c.h"
 #include "common/check.h"
 #include "common/clock.h"
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "common/mem.h"
 #include "common/random.h"
 #include "proto/admin_path.h"
@@ -137,7 +137,7 @@ static size_t output_width(void)
 		return size.ws_col;
 	}
 	uint64_t columns;
-	bool known = json_uint_decode(bytes_str(getenv("COLUMNS")), &columns) && columns > 0;
+	bool known = jscan_uint_decode(bytes_str(getenv("COLUMNS")), &columns) && columns > 0;
 	return known ? columns : COLUMNS_USUAL;
 }
 

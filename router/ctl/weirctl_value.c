@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "common/utf8.h"
 
 bool print_is_number(const Weir__Admin__V1__Field *field)
@@ -68,12 +68,12 @@ void print_json_text(struct buf *out, ProtobufCBinaryData text)
 {
 	struct bytes bytes = bytes_make(text.data, text.len);
 	if (utf8_valid(bytes)) {
-		json_append_string(out, bytes);
+		jscan_append_string(out, bytes);
 		return;
 	}
 	struct buf clean = { 0 };
 	print_text(&clean, text);
-	json_append_string(out, buf_bytes(&clean));
+	jscan_append_string(out, buf_bytes(&clean));
 	buf_fini(&clean);
 }
 

@@ -6,12 +6,12 @@
 //
 // Rejected: searching for `"seq":` with memmem(). It is no faster, since the member stands in the
 // first 200 bytes, and it would find a field of that name inside somebody's nested object. Rejected
-// as well: common/json_scan.h, which validates every byte; the servers' tests do that.
+// as well: common/jscan.h, which validates every byte; the servers' tests do that.
 
 #include <string.h>
 
 #include "common/ascii.h"
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "tests/bench/protocol.h"
 
 // The scanner
@@ -336,12 +336,12 @@ static void read_close(unsigned code, struct bytes reason, struct advice *advice
 	// Without advice: what section 7.4.1 of RFC 6455 says is the client's fault stays.
 	bool faulty = code == 1002 || code == 1003 || (code >= 1007 && code <= 1010);
 	*advice = (struct advice){ .reconnect = !faulty };
-	struct json_scan scan;
-	struct json_member member;
-	json_scan_init(&scan, reason);
-	while (json_scan_next(&scan, &member) == 1) {
+	struct jscan scan;
+	struct jscan_member member;
+	jscan_init(&scan, reason);
+	while (jscan_next(&scan, &member) == 1) {
 		struct bytes value = member.raw_value;
-		if (bytes_equal_str(member.raw_name, "\"reason\"") && member.kind == JSON_STRING) {
+		if (bytes_equal_str(member.raw_name, "\"reason\"") && member.kind == JSCAN_STRING) {
 			advice->reason = bytes_make(value.data + 1, value.len - 2);
 		} else if (bytes_equal_str(member.raw_name, "\"reconnect\"")) {
 			advice->reconnect = bytes_equal_str(value, "true");

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 
 #include "common/buf.h"
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "tests/bench/protocol.h"
 
 static const struct {
@@ -225,7 +225,7 @@ static void json_latency(const char *name, const struct hist *h, FILE *out)
 static void json_string(const char *text, FILE *out)
 {
 	struct buf quoted = { 0 };
-	json_append_string(&quoted, bytes_str(text));
+	jscan_append_string(&quoted, bytes_str(text));
 	fwrite(quoted.data, 1, quoted.len, out);
 	buf_fini(&quoted);
 }

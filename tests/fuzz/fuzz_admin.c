@@ -88,7 +88,7 @@ static struct bytes span_of(ProtobufCBinaryData data)
 
 static void check_field(const Weir__Admin__V1__Field *field)
 {
-	enum json_kind kind;
+	enum jscan_kind kind;
 	CHECK(field->name.len > 0 && utf8_printable(span_of(field->name)));
 	if (field->value_case == WEIR__ADMIN__V1__FIELD__VALUE_TEXT) {
 		CHECK(utf8_valid(span_of(field->text)));
@@ -133,10 +133,10 @@ static void print(const Weir__Admin__V1__Reply *reply, bool ours)
 	print_reply(&json, reply, &out);
 	struct bytes rest = buf_bytes(&out);
 	struct bytes line;
-	enum json_kind kind;
+	enum jscan_kind kind;
 	for (size_t i = 0; ours && i < reply->n_rows; i++) {
 		CHECK(bytes_cut(rest, '\n', &line, &rest));
-		CHECK(json_text_valid(line, &kind) && kind == JSON_OBJECT);
+		CHECK(json_text_valid(line, &kind) && kind == JSCAN_OBJECT);
 	}
 	CHECK(!ours || rest.len == 0);
 	buf_fini(&out);

@@ -1,5 +1,5 @@
 // Whatever text a client sends: what decodes says the same to another parser (jansson, which
-// fuzz_json_scan.c holds ours against), and comes out again as one message with the sender's own
+// fuzz_jscan.c holds ours against), and comes out again as one message with the sender's own
 // fields as they were and ours as we set them. Its id is read as well where something is wrong
 // behind it. The first byte chooses the options.
 

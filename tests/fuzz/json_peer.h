@@ -1,5 +1,5 @@
 // Another parser's word on a JSON text. Behind a header of its own, because jansson.h and
-// common/json_scan.h use the same names.
+// common/jscan.h use the same names.
 #pragma once
 
 #include "common/bytes.h"

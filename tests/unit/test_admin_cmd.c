@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "common/mem.h"
 #include "proto/names.h"
 #include "router/admin/admin_cmd.h"
@@ -581,16 +581,16 @@ static void tells_what_takes_memory(void **state)
 	fill(rig);
 	run(rig, "memory");
 	assert_int_equal(rig->n_rows, 1);
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	uint64_t resident = 0;
 	uint64_t members = 0;
-	json_scan_init(&scan, bytes_make(rig->rows.data, rig->rows.len - 1));
-	while (json_scan_next(&scan, &member) > 0) {
+	jscan_init(&scan, bytes_make(rig->rows.data, rig->rows.len - 1));
+	while (jscan_next(&scan, &member) > 0) {
 		if (bytes_equal_str(member.raw_name, "\"residentBytes\"")) {
-			assert_true(json_uint_decode(member.raw_value, &resident));
+			assert_true(jscan_uint_decode(member.raw_value, &resident));
 		} else if (bytes_equal_str(member.raw_name, "\"memberBytes\"")) {
-			assert_true(json_uint_decode(member.raw_value, &members));
+			assert_true(jscan_uint_decode(member.raw_value, &members));
 		}
 	}
 	assert_true(resident > 100000);

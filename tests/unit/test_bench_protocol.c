@@ -226,9 +226,9 @@ static void writes_a_publish_of_the_size_asked_for(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		struct buf out = { 0 };
 		weir->publish(&out, "room-1", 8589934599, sizes[i]);
-		enum json_kind kind;
+		enum jscan_kind kind;
 		assert_true(json_text_valid(buf_bytes(&out), &kind));
-		assert_int_equal(kind, JSON_OBJECT);
+		assert_int_equal(kind, JSCAN_OBJECT);
 		if (sizes[i] >= 100) {
 			assert_int_equal(out.len, sizes[i]);
 		}

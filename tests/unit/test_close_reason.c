@@ -17,10 +17,10 @@ static void every_text_is_valid_json_that_fits_a_close_frame(void **state)
 	for (unsigned i = 0; i < CLOSE_REASON_COUNT; i++) {
 		uint8_t payload[CLOSE_PAYLOAD_MAX];
 		struct bytes text = text_of((enum close_reason)i, payload);
-		enum json_kind kind;
+		enum jscan_kind kind;
 		assert_true(text.len <= 123);
 		assert_true(json_text_valid(text, &kind));
-		assert_int_equal(kind, JSON_OBJECT);
+		assert_int_equal(kind, JSCAN_OBJECT);
 	}
 }
 

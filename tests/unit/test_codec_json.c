@@ -745,11 +745,11 @@ static void decodes_the_other_commands(void **state)
 static void check_event(const struct client_event *event, const char *expected)
 {
 	struct buf out = { 0 };
-	enum json_kind kind;
+	enum jscan_kind kind;
 	codec_json.encode(&out, event);
 	assert_bytes_equal(buf_bytes(&out), expected);
 	assert_true(json_text_valid(buf_bytes(&out), &kind));
-	assert_int_equal(kind, JSON_OBJECT);
+	assert_int_equal(kind, JSCAN_OBJECT);
 	buf_fini(&out);
 }
 

@@ -9,7 +9,7 @@ static void check(struct bytes text, const char *name, const char *expected)
 {
 	struct buf scratch = { 0 };
 	struct bytes raw = bytes_make(NULL, 0);
-	enum json_kind kind;
+	enum jscan_kind kind;
 	uint8_t *copy =
 		xmemdup(text.data, text.len); // so that a sanitizer sees a read past its end
 	if (!json_loose_find(bytes_make(copy, text.len), name, &scratch, &raw, &kind)) {

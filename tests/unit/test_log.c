@@ -138,9 +138,9 @@ static void its_json_is_valid_for_any_bytes(void **state)
 	log_info("e", LOG_BYTES("all", bytes_make(all, sizeof(all))), LOG_UINT("u", UINT64_MAX),
 		LOG_INT("i", INT64_MIN), LOG_STR("s", ""));
 	struct buf out = stop_and_read(fds);
-	enum json_kind kind;
+	enum jscan_kind kind;
 	assert_true(json_text_valid(bytes_make(out.data, out.len - 1), &kind));
-	assert_int_equal(kind, JSON_OBJECT);
+	assert_int_equal(kind, JSCAN_OBJECT);
 	assert_null(memchr(out.data, '\n', out.len - 1));
 	buf_fini(&out);
 }
@@ -171,7 +171,7 @@ static void leaves_out_fields_that_do_not_fit(void **state)
 	log_info("e", LOG_BYTES("a", bytes), LOG_BYTES("b", bytes), LOG_BYTES("c", bytes),
 		LOG_BYTES("d", bytes), LOG_UINT("e", 1));
 	struct buf out = stop_and_read(fds);
-	enum json_kind kind;
+	enum jscan_kind kind;
 	assert_in_range(out.len, 3000, 4096);
 	assert_true(json_text_valid(bytes_make(out.data, out.len - 1), &kind));
 	buf_append_byte(&out, '\0');

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "common/check.h"
+#include "common/jscan.h"
 #include "common/json_loose.h"
-#include "common/json_scan.h"
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/json_peer.h"
@@ -64,12 +64,12 @@ static void check_string(struct bytes raw)
 	struct buf decoded = { 0 };
 	struct buf written = { 0 };
 	struct buf again = { 0 };
-	enum json_kind kind;
-	struct bytes text = json_string_decode(raw, &decoded);
+	enum jscan_kind kind;
+	struct bytes text = jscan_string_decode(raw, &decoded);
 	CHECK(utf8_valid(text) && text.len <= raw.len - 2);
-	json_append_string(&written, text);
-	CHECK(json_text_valid(buf_bytes(&written), &kind) && kind == JSON_STRING);
-	CHECK(bytes_equal(json_string_decode(buf_bytes(&written), &again), text));
+	jscan_append_string(&written, text);
+	CHECK(json_text_valid(buf_bytes(&written), &kind) && kind == JSCAN_STRING);
+	CHECK(bytes_equal(jscan_string_decode(buf_bytes(&written), &again), text));
 	buf_fini(&again);
 	buf_fini(&written);
 	buf_fini(&decoded);
@@ -78,9 +78,9 @@ static void check_string(struct bytes raw)
 static void check_number(struct bytes raw)
 {
 	uint64_t value;
-	if (json_uint_decode(raw, &value)) {
+	if (jscan_uint_decode(raw, &value)) {
 		struct buf text = { 0 };
-		CHECK(json_is_integer(raw));
+		CHECK(jscan_is_integer(raw));
 		buf_append_uint(&text, value);
 		CHECK(bytes_equal(buf_bytes(&text), raw));
 		buf_fini(&text);
@@ -93,35 +93,35 @@ static bool inside(struct bytes span, struct bytes whole)
 		span.data + span.len <= whole.data + whole.len;
 }
 
-static void check_member(const struct json_member *member, struct bytes text)
+static void check_member(const struct jscan_member *member, struct bytes text)
 {
-	enum json_kind kind;
+	enum jscan_kind kind;
 	CHECK(inside(member->raw_name, text) && inside(member->raw_value, text));
 	CHECK(json_text_valid(member->raw_value, &kind) && kind == member->kind);
 	CHECK(member->name_escaped ==
 		(memchr(member->raw_name.data, '\\', member->raw_name.len) != NULL));
 	check_string(member->raw_name);
-	if (kind == JSON_STRING) {
+	if (kind == JSCAN_STRING) {
 		check_string(member->raw_value);
-	} else if (kind == JSON_NUMBER) {
+	} else if (kind == JSCAN_NUMBER) {
 		check_number(member->raw_value);
 	}
 }
 
 // True if no name of an earlier member decodes as that of `last`, the `n`-th.
-static bool is_new_name(struct bytes text, size_t n, const struct json_member *last)
+static bool is_new_name(struct bytes text, size_t n, const struct jscan_member *last)
 {
 	struct buf scratch = { 0 };
 	struct buf earlier = { 0 };
-	struct bytes name = json_string_decode(last->raw_name, &scratch);
-	struct json_scan scan;
-	struct json_member member;
+	struct bytes name = jscan_string_decode(last->raw_name, &scratch);
+	struct jscan scan;
+	struct jscan_member member;
 	bool is_new = true;
-	json_scan_init(&scan, text);
-	for (size_t i = 0; i < n && json_scan_next(&scan, &member) > 0; i++) {
+	jscan_init(&scan, text);
+	for (size_t i = 0; i < n && jscan_next(&scan, &member) > 0; i++) {
 		earlier.len = 0;
-		is_new =
-			is_new && !bytes_equal(json_string_decode(member.raw_name, &earlier), name);
+		is_new = is_new &&
+			!bytes_equal(jscan_string_decode(member.raw_name, &earlier), name);
 	}
 	buf_fini(&earlier);
 	buf_fini(&scratch);
@@ -132,15 +132,15 @@ static bool is_new_name(struct bytes text, size_t n, const struct json_member *l
 // object.
 static struct bytes find_id(struct bytes text)
 {
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	struct bytes value = bytes_make(NULL, 0);
 	size_t n = 0;
-	json_scan_init(&scan, text);
-	while (json_scan_next(&scan, &member) > 0) {
+	jscan_init(&scan, text);
+	while (jscan_next(&scan, &member) > 0) {
 		struct buf scratch = { 0 };
-		if (bytes_equal_str(json_string_decode(member.raw_name, &scratch), "id")) {
-			bool nests = member.kind == JSON_ARRAY || member.kind == JSON_OBJECT;
+		if (bytes_equal_str(jscan_string_decode(member.raw_name, &scratch), "id")) {
+			bool nests = member.kind == JSCAN_ARRAY || member.kind == JSCAN_OBJECT;
 			value = nests ? bytes_make(NULL, 0) : member.raw_value;
 			n++;
 		}
@@ -153,11 +153,11 @@ static void check_loose(struct bytes text, bool is_object)
 {
 	struct buf scratch = { 0 };
 	struct bytes raw = bytes_make(NULL, 0);
-	enum json_kind kind;
-	enum json_kind again;
+	enum jscan_kind kind;
+	enum jscan_kind again;
 	if (json_loose_find(text, "id", &scratch, &raw, &kind)) {
-		CHECK(inside(raw, text) && json_scalar_valid(raw, &again) && again == kind);
-		CHECK(kind != JSON_OBJECT && kind != JSON_ARRAY);
+		CHECK(inside(raw, text) && jscan_scalar_valid(raw, &again) && again == kind);
+		CHECK(kind != JSCAN_OBJECT && kind != JSCAN_ARRAY);
 	} else {
 		raw = bytes_make(NULL, 0);
 	}
@@ -172,29 +172,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!utf8_valid(text)) {
 		return 0; // checked by whoever receives a text
 	}
-	enum json_kind kind;
-	check_against_peer(text, json_text_valid(text, &kind), JSON_DEPTH_MAX - 1);
+	enum jscan_kind kind;
+	check_against_peer(text, json_text_valid(text, &kind), JSCAN_DEPTH_MAX - 1);
 
 	enum {
 		NAMES_MAX = 64
 	}; // compared with all others, or large inputs would take for ever
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	size_t n = 0;
 	bool unique = true;
 	int more;
-	json_scan_init(&scan, text);
-	while ((more = json_scan_next(&scan, &member)) > 0) {
+	jscan_init(&scan, text);
+	while ((more = jscan_next(&scan, &member)) > 0) {
 		check_member(&member, text);
 		unique = unique && (n >= NAMES_MAX || is_new_name(text, n, &member));
 		n++;
 	}
 	if (begins_an_object(text)) {
-		check_against_peer(text, more == 0, JSON_DEPTH_MAX);
+		check_against_peer(text, more == 0, JSCAN_DEPTH_MAX);
 	} else {
 		CHECK(more < 0);
 	}
-	CHECK(more != 0 || n > NAMES_MAX || json_names_unique(text) == unique);
+	CHECK(more != 0 || n > NAMES_MAX || jscan_names_unique(text) == unique);
 	check_loose(text, more == 0);
 	return 0;
 }

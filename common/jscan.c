@@ -8,13 +8,13 @@
 // is neither recursion nor a stack that a stranger could fill.
 //
 // Invariants: `at` never passes `len`; a cursor only moves over bytes that are part of a valid
-// text, so what a member's spans hold needs no second check, and json_string_decode() may trust its
-// input.
+// text, so what a member's spans hold needs no second check, and jscan_string_decode() may trust
+// its input.
 //
 // What it refuses to know: UTF-8 (checked once, when the text arrived), which names matter, and
 // what numbers are worth beyond unsigned integers. An escaped U+0000 is a character like any other
 // here; a caller for whom it is not looks at the decoded text (bytes_has_nul()).
-#include "common/json_scan.h"
+#include "common/jscan.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -229,22 +229,22 @@ static bool skip_name(struct cursor *c, struct bytes *raw, bool *escaped)
 	return true;
 }
 
-static enum json_kind kind_of(uint8_t first)
+static enum jscan_kind kind_of(uint8_t first)
 {
 	switch (first) {
 	case '{':
-		return JSON_OBJECT;
+		return JSCAN_OBJECT;
 	case '[':
-		return JSON_ARRAY;
+		return JSCAN_ARRAY;
 	case '"':
-		return JSON_STRING;
+		return JSCAN_STRING;
 	case 't':
 	case 'f':
-		return JSON_BOOL;
+		return JSCAN_BOOL;
 	case 'n':
-		return JSON_NULL;
+		return JSCAN_NULL;
 	default:
-		return JSON_NUMBER;
+		return JSCAN_NUMBER;
 	}
 }
 
@@ -293,7 +293,7 @@ static bool skip_to_value(struct cursor *c, const struct nesting *n)
 // closing byte does.
 static bool open_container(struct cursor *c, struct nesting *n, bool *empty)
 {
-	if (n->depth == JSON_DEPTH_MAX) {
+	if (n->depth == JSCAN_DEPTH_MAX) {
 		return false;
 	}
 	n->depth++;
@@ -328,9 +328,9 @@ static bool skip_value(struct cursor *c)
 {
 	struct nesting n = { .depth = 1 };
 	do {
-		enum json_kind kind = kind_of(peek(c));
+		enum jscan_kind kind = kind_of(peek(c));
 		bool empty = true;
-		if (kind == JSON_OBJECT || kind == JSON_ARRAY) {
+		if (kind == JSCAN_OBJECT || kind == JSCAN_ARRAY) {
 			if (!open_container(c, &n, &empty)) {
 				return false;
 			}
@@ -350,9 +350,9 @@ static bool only_space_left(struct cursor *c)
 	return c->at == c->len;
 }
 
-void json_scan_init(struct json_scan *scan, struct bytes text)
+void jscan_init(struct jscan *scan, struct bytes text)
 {
-	*scan = (struct json_scan){ .text = text };
+	*scan = (struct jscan){ .text = text };
 }
 
 // Up to the next member's name: 1, or 0 where the object ends.
@@ -373,7 +373,7 @@ static int step_to_name(struct cursor *c, bool first)
 	return 1;
 }
 
-int json_scan_next(struct json_scan *scan, struct json_member *member)
+int jscan_next(struct jscan *scan, struct jscan_member *member)
 {
 	struct cursor c = { .data = scan->text.data, .at = scan->at, .len = scan->text.len };
 	int result = step_to_name(&c, !scan->started);
@@ -394,7 +394,7 @@ int json_scan_next(struct json_scan *scan, struct json_member *member)
 	return 1;
 }
 
-bool json_scalar_valid(struct bytes text, enum json_kind *kind)
+bool jscan_scalar_valid(struct bytes text, enum jscan_kind *kind)
 {
 	struct cursor c = { .data = text.data, .len = text.len };
 	*kind = kind_of(peek(&c));
@@ -422,7 +422,7 @@ static uint8_t *put_utf8(uint8_t *out, int32_t code_point)
 	return out;
 }
 
-struct bytes json_string_decode(struct bytes raw, struct buf *scratch)
+struct bytes jscan_string_decode(struct bytes raw, struct buf *scratch)
 {
 	CHECK(raw.len >= 2);
 	struct bytes inner = bytes_make(raw.data + 1, raw.len - 2);
@@ -454,7 +454,7 @@ struct bytes json_string_decode(struct bytes raw, struct buf *scratch)
 	return bytes_make(start, len);
 }
 
-bool json_is_integer(struct bytes raw)
+bool jscan_is_integer(struct bytes raw)
 {
 	size_t sign = raw.len > 0 && raw.data[0] == '-' ? 1 : 0;
 	for (size_t i = sign; i < raw.len; i++) {
@@ -465,7 +465,7 @@ bool json_is_integer(struct bytes raw)
 	return raw.len > sign;
 }
 
-bool json_uint_decode(struct bytes raw, uint64_t *value)
+bool jscan_uint_decode(struct bytes raw, uint64_t *value)
 {
 	uint64_t number;
 	if (!ascii_uint(raw, &number) || number >= UINT64_C(1) << 53) {
@@ -488,27 +488,27 @@ static int compare_names(const void *a, const void *b)
 
 static size_t count_members(struct bytes object)
 {
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	size_t n = 0;
-	json_scan_init(&scan, object);
-	while (json_scan_next(&scan, &member) > 0) {
+	jscan_init(&scan, object);
+	while (jscan_next(&scan, &member) > 0) {
 		n++;
 	}
 	return n;
 }
 
-bool json_names_unique(struct bytes object)
+bool jscan_names_unique(struct bytes object)
 {
 	size_t n = count_members(object);
 	struct bytes *names = xcalloc(n, sizeof(*names));
 	struct buf decoded = { 0 };
 	buf_reserve(&decoded, object.len); // never grows again: spans into it stay good
-	struct json_scan scan;
-	struct json_member member;
-	json_scan_init(&scan, object);
-	for (size_t i = 0; i < n && json_scan_next(&scan, &member) > 0; i++) {
-		names[i] = json_string_decode(member.raw_name, &decoded);
+	struct jscan scan;
+	struct jscan_member member;
+	jscan_init(&scan, object);
+	for (size_t i = 0; i < n && jscan_next(&scan, &member) > 0; i++) {
+		names[i] = jscan_string_decode(member.raw_name, &decoded);
 	}
 	qsort(names, n, sizeof(*names), compare_names);
 	bool unique = true;
@@ -560,7 +560,7 @@ static uint32_t line_separator(struct bytes text)
 	return text.data[2] == 0xa8 || text.data[2] == 0xa9 ? 0x2000 | (text.data[2] & 0x3f) : 0;
 }
 
-void json_append_string(struct buf *out, struct bytes text)
+void jscan_append_string(struct buf *out, struct bytes text)
 {
 	buf_reserve(out, text.len + 2);
 	buf_append_byte(out, '"');

@@ -1,26 +1,26 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/json_scan.h"
+#include "common/jscan.h"
 #include "common/mem.h"
 #include "tests/unit/json_text.h"
 #include "tests/unit/test.h"
 
 static bool text_valid(const char *text)
 {
-	enum json_kind kind;
+	enum jscan_kind kind;
 	return json_text_valid(bytes_str(text), &kind);
 }
 
 // Walks a text to its end; the scanner's last word.
 static int walk(struct bytes text, int *n_members)
 {
-	struct json_scan scan;
-	struct json_member member;
+	struct jscan scan;
+	struct jscan_member member;
 	int result;
-	json_scan_init(&scan, text);
+	jscan_init(&scan, text);
 	*n_members = 0;
-	while ((result = json_scan_next(&scan, &member)) > 0) {
+	while ((result = jscan_next(&scan, &member)) > 0) {
 		(*n_members)++;
 	}
 	return result;
@@ -28,37 +28,37 @@ static int walk(struct bytes text, int *n_members)
 
 static const struct {
 	const char *text;
-	enum json_kind kind;
+	enum jscan_kind kind;
 } valid_texts[] = {
-	{ "null", JSON_NULL },
-	{ "true", JSON_BOOL },
-	{ " false\t\r\n", JSON_BOOL },
-	{ "0", JSON_NUMBER },
-	{ "-0", JSON_NUMBER },
-	{ "-12.50e+03", JSON_NUMBER },
-	{ "1E-7", JSON_NUMBER },
-	{ "1e400", JSON_NUMBER },
-	{ "123456789012345678901234567890", JSON_NUMBER },
-	{ "\"\"", JSON_STRING },
-	{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\uABcd\"", JSON_STRING },
-	{ "\"\\ud83d\\ude00 \xf0\x9f\x98\x80 \x7f\"", JSON_STRING },
-	{ "\"\\u0000\"", JSON_STRING },
-	{ "{\"a\\u0000b\":\"\\u0000\\u0000\"}", JSON_OBJECT },
-	{ "\"eight or more plain bytes, then \\n another run of them\"", JSON_STRING },
-	{ "[]", JSON_ARRAY },
-	{ "[ ]", JSON_ARRAY },
-	{ "[1,[2],{\"a\":[]},\"x\" , null]", JSON_ARRAY },
-	{ "{}", JSON_OBJECT },
-	{ "{ \"a\" : { } , \"\" : [ { } , [ ] ] }", JSON_OBJECT },
-	{ "[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]", JSON_ARRAY },
-	{ "[[[[[[[[[[[[[[{\"a\":1}]]]]]]]]]]]]]]", JSON_ARRAY },
+	{ "null", JSCAN_NULL },
+	{ "true", JSCAN_BOOL },
+	{ " false\t\r\n", JSCAN_BOOL },
+	{ "0", JSCAN_NUMBER },
+	{ "-0", JSCAN_NUMBER },
+	{ "-12.50e+03", JSCAN_NUMBER },
+	{ "1E-7", JSCAN_NUMBER },
+	{ "1e400", JSCAN_NUMBER },
+	{ "123456789012345678901234567890", JSCAN_NUMBER },
+	{ "\"\"", JSCAN_STRING },
+	{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\uABcd\"", JSCAN_STRING },
+	{ "\"\\ud83d\\ude00 \xf0\x9f\x98\x80 \x7f\"", JSCAN_STRING },
+	{ "\"\\u0000\"", JSCAN_STRING },
+	{ "{\"a\\u0000b\":\"\\u0000\\u0000\"}", JSCAN_OBJECT },
+	{ "\"eight or more plain bytes, then \\n another run of them\"", JSCAN_STRING },
+	{ "[]", JSCAN_ARRAY },
+	{ "[ ]", JSCAN_ARRAY },
+	{ "[1,[2],{\"a\":[]},\"x\" , null]", JSCAN_ARRAY },
+	{ "{}", JSCAN_OBJECT },
+	{ "{ \"a\" : { } , \"\" : [ { } , [ ] ] }", JSCAN_OBJECT },
+	{ "[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]", JSCAN_ARRAY },
+	{ "[[[[[[[[[[[[[[{\"a\":1}]]]]]]]]]]]]]]", JSCAN_ARRAY },
 };
 
 static void accepts_every_kind_of_value(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(valid_texts); i++) {
-		enum json_kind kind;
+		enum jscan_kind kind;
 		if (!json_text_valid(bytes_str(valid_texts[i].text), &kind)) {
 			fail_msg("refused: %s", valid_texts[i].text);
 		}
@@ -100,7 +100,7 @@ static void refuses_what_is_not_json(void **state)
 static void refuses_a_nul_byte_that_is_not_escaped(void **state)
 {
 	(void)state;
-	enum json_kind kind;
+	enum jscan_kind kind;
 	assert_false(json_text_valid(bytes_make("\0", 1), &kind));
 	assert_false(json_text_valid(bytes_make("{}\0", 3), &kind));
 	assert_false(json_text_valid(bytes_make("{\0}", 3), &kind));
@@ -113,7 +113,7 @@ static void refuses_a_nul_byte_that_is_not_escaped(void **state)
 static void finds_the_byte_that_ends_plain_text(void **state)
 {
 	(void)state;
-	enum json_kind kind;
+	enum jscan_kind kind;
 	for (size_t place = 1; place < 20; place++) {
 		for (unsigned byte = 0; byte < 256; byte++) {
 			uint8_t text[24];
@@ -135,7 +135,7 @@ static void refuses_depth_without_using_stack(void **state)
 	};
 	uint8_t *text = xmalloc(LEVELS);
 	memset(text, '[', LEVELS);
-	enum json_kind kind;
+	enum jscan_kind kind;
 	assert_false(json_text_valid(bytes_make(text, LEVELS), &kind));
 	free(text);
 }
@@ -148,28 +148,28 @@ static void hands_out_members_as_sent(void **state)
 	static const struct {
 		const char *name;
 		const char *value;
-		enum json_kind kind;
+		enum jscan_kind kind;
 		bool escaped;
 	} expected[] = {
-		{ "\"type\"", "\"chat\"", JSON_STRING, false },
-		{ "\"n\"", "1.10", JSON_NUMBER, false },
-		{ "\"t\\u0065xt\"", "\"a\\u0020b\"", JSON_STRING, true },
-		{ "\"o\"", "{ \"x\" : [1, 2] }", JSON_OBJECT, false },
-		{ "\"b\"", "false", JSON_BOOL, false },
-		{ "\"z\"", "null", JSON_NULL, false },
-		{ "\"a\"", "[ ]", JSON_ARRAY, false },
+		{ "\"type\"", "\"chat\"", JSCAN_STRING, false },
+		{ "\"n\"", "1.10", JSCAN_NUMBER, false },
+		{ "\"t\\u0065xt\"", "\"a\\u0020b\"", JSCAN_STRING, true },
+		{ "\"o\"", "{ \"x\" : [1, 2] }", JSCAN_OBJECT, false },
+		{ "\"b\"", "false", JSCAN_BOOL, false },
+		{ "\"z\"", "null", JSCAN_NULL, false },
+		{ "\"a\"", "[ ]", JSCAN_ARRAY, false },
 	};
-	struct json_scan scan;
-	struct json_member member;
-	json_scan_init(&scan, bytes_str(text));
+	struct jscan scan;
+	struct jscan_member member;
+	jscan_init(&scan, bytes_str(text));
 	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
-		assert_int_equal(json_scan_next(&scan, &member), 1);
+		assert_int_equal(jscan_next(&scan, &member), 1);
 		assert_bytes_equal(member.raw_name, expected[i].name);
 		assert_bytes_equal(member.raw_value, expected[i].value);
 		assert_int_equal(member.kind, expected[i].kind);
 		assert_int_equal(member.name_escaped, expected[i].escaped);
 	}
-	assert_int_equal(json_scan_next(&scan, &member), 0);
+	assert_int_equal(jscan_next(&scan, &member), 0);
 }
 
 static void walks_only_objects(void **state)
@@ -237,7 +237,7 @@ static void decodes_strings(void **state)
 	};
 	struct buf scratch = { 0 };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		assert_bytes_equal(json_string_decode(bytes_str(rows[i].raw), &scratch),
+		assert_bytes_equal(jscan_string_decode(bytes_str(rows[i].raw), &scratch),
 			rows[i].text);
 	}
 	buf_fini(&scratch);
@@ -247,7 +247,7 @@ static void decodes_an_escaped_nul_to_a_byte(void **state)
 {
 	(void)state;
 	struct buf scratch = { 0 };
-	struct bytes text = json_string_decode(bytes_str("\"a\\u0000b\\u0000\""), &scratch);
+	struct bytes text = jscan_string_decode(bytes_str("\"a\\u0000b\\u0000\""), &scratch);
 	assert_true(bytes_equal(text, bytes_make("a\0b\0", 4)));
 	buf_fini(&scratch);
 }
@@ -257,11 +257,11 @@ static void borrows_a_string_without_escapes(void **state)
 	(void)state;
 	struct buf scratch = { 0 };
 	const char *raw = "\"room\"";
-	struct bytes text = json_string_decode(bytes_str(raw), &scratch);
+	struct bytes text = jscan_string_decode(bytes_str(raw), &scratch);
 	assert_ptr_equal(text.data, raw + 1);
 	assert_null(scratch.data);
 	buf_append_str(&scratch, "kept ");
-	text = json_string_decode(bytes_str("\"\\u0041\""), &scratch);
+	text = jscan_string_decode(bytes_str("\"\\u0041\""), &scratch);
 	assert_bytes_equal(text, "A");
 	assert_bytes_equal(buf_bytes(&scratch), "kept A");
 	buf_fini(&scratch);
@@ -271,39 +271,39 @@ static void decodes_unsigned_integers_below_2_to_53(void **state)
 {
 	(void)state;
 	uint64_t value = 0;
-	assert_true(json_uint_decode(bytes_str("0"), &value));
+	assert_true(jscan_uint_decode(bytes_str("0"), &value));
 	assert_int_equal(value, 0);
-	assert_true(json_uint_decode(bytes_str("9007199254740991"), &value));
+	assert_true(jscan_uint_decode(bytes_str("9007199254740991"), &value));
 	assert_true(value == (UINT64_C(1) << 53) - 1);
 	static const char *const refused[] = { "", "-", "-0", "-1", "1.0", "1e2",
 		"9007199254740992", "9223372036854775808", "18446744073709551616",
 		"99999999999999999999999", "true", "\"1\"", "[1]" };
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-		assert_false(json_uint_decode(bytes_str(refused[i]), &value));
+		assert_false(jscan_uint_decode(bytes_str(refused[i]), &value));
 	}
 }
 
 static void tells_integers_from_other_numbers(void **state)
 {
 	(void)state;
-	assert_true(json_is_integer(bytes_str("-0")));
-	assert_true(json_is_integer(bytes_str("123456789012345678901234567890")));
-	assert_false(json_is_integer(bytes_str("1.0")));
-	assert_false(json_is_integer(bytes_str("1e2")));
-	assert_false(json_is_integer(bytes_str("-")));
-	assert_false(json_is_integer(bytes_str("")));
+	assert_true(jscan_is_integer(bytes_str("-0")));
+	assert_true(jscan_is_integer(bytes_str("123456789012345678901234567890")));
+	assert_false(jscan_is_integer(bytes_str("1.0")));
+	assert_false(jscan_is_integer(bytes_str("1e2")));
+	assert_false(jscan_is_integer(bytes_str("-")));
+	assert_false(jscan_is_integer(bytes_str("")));
 }
 
 static void tells_names_that_decode_alike(void **state)
 {
 	(void)state;
-	assert_true(json_names_unique(bytes_str("{}")));
-	assert_true(json_names_unique(bytes_str("{\"a\":1}")));
-	assert_true(json_names_unique(bytes_str("{\"a\":1,\"A\":2,\"\":3,\"aa\":{\"a\":1}}")));
-	assert_false(json_names_unique(bytes_str("{\"a\":1,\"b\":2,\"a\":1}")));
-	assert_false(json_names_unique(bytes_str("{\"\":1,\"\":2}")));
-	assert_false(json_names_unique(bytes_str("{\"ab\":1,\"c\":2,\"a\\u0062\":3}")));
-	assert_false(json_names_unique(bytes_str("{\"\\u0061b\":1,\"c\":2,\"a\\u0062\":3}")));
+	assert_true(jscan_names_unique(bytes_str("{}")));
+	assert_true(jscan_names_unique(bytes_str("{\"a\":1}")));
+	assert_true(jscan_names_unique(bytes_str("{\"a\":1,\"A\":2,\"\":3,\"aa\":{\"a\":1}}")));
+	assert_false(jscan_names_unique(bytes_str("{\"a\":1,\"b\":2,\"a\":1}")));
+	assert_false(jscan_names_unique(bytes_str("{\"\":1,\"\":2}")));
+	assert_false(jscan_names_unique(bytes_str("{\"ab\":1,\"c\":2,\"a\\u0062\":3}")));
+	assert_false(jscan_names_unique(bytes_str("{\"\\u0061b\":1,\"c\":2,\"a\\u0062\":3}")));
 }
 
 static void finds_one_repeated_name_among_many(void **state)
@@ -317,10 +317,10 @@ static void finds_one_repeated_name_among_many(void **state)
 		buf_printf(&text, "%c\"name%d\":%d", i == 0 ? '{' : ',', i, i);
 	}
 	buf_append_byte(&text, '}');
-	assert_true(json_names_unique(buf_bytes(&text)));
+	assert_true(jscan_names_unique(buf_bytes(&text)));
 	text.len--;
 	buf_append_str(&text, ",\"name\\u0034999\":0}");
-	assert_false(json_names_unique(buf_bytes(&text)));
+	assert_false(jscan_names_unique(buf_bytes(&text)));
 	buf_fini(&text);
 }
 
@@ -343,7 +343,7 @@ static void writes_strings(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct buf out = { 0 };
-		json_append_string(&out, bytes_str(rows[i].text));
+		jscan_append_string(&out, bytes_str(rows[i].text));
 		assert_bytes_equal(buf_bytes(&out), rows[i].json);
 		buf_fini(&out);
 	}
@@ -355,7 +355,7 @@ static void reads_back_what_it_wrote(void **state)
 	(void)state;
 	struct buf json = { 0 };
 	struct buf scratch = { 0 };
-	enum json_kind kind;
+	enum jscan_kind kind;
 	for (unsigned first = 0; first < 128; first++) {
 		for (size_t len = 1; len < 20; len++) {
 			uint8_t text[20];
@@ -363,9 +363,9 @@ static void reads_back_what_it_wrote(void **state)
 			text[len - 1] = (uint8_t)first;
 			json.len = 0;
 			scratch.len = 0;
-			json_append_string(&json, bytes_make(text, len));
+			jscan_append_string(&json, bytes_make(text, len));
 			assert_true(json_text_valid(buf_bytes(&json), &kind));
-			struct bytes back = json_string_decode(buf_bytes(&json), &scratch);
+			struct bytes back = jscan_string_decode(buf_bytes(&json), &scratch);
 			assert_true(bytes_equal(back, bytes_make(text, len)));
 		}
 	}
