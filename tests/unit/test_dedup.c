@@ -11,7 +11,7 @@ static struct dedup_key key_of(const char *user, const char *room, const char *k
 static void add(struct dedup *d, const struct dedup_key *key, uint64_t seq, uint64_t now_ms)
 {
 	const struct dedup_result result = { .epoch = 1, .seq = seq, .timestamp_ms = 9 };
-	dedup_add(d, key, &result, now_ms);
+	dedup_add(d, key, &result, now_ms, NULL);
 }
 
 static void finds_a_key_for_five_minutes(void **state)
@@ -20,7 +20,7 @@ static void finds_a_key_for_five_minutes(void **state)
 	struct dedup d;
 	struct dedup_result result;
 	const struct dedup_key key = key_of("u", "r", "k");
-	dedup_init(&d, 0);
+	dedup_init(&d, 0, DEDUP_AGE_MS);
 	assert_false(dedup_find(&d, &key, 0, &result));
 	add(&d, &key, 7, 0);
 	assert_true(dedup_find(&d, &key, DEDUP_AGE_MS - 1, &result));
@@ -43,7 +43,7 @@ static void keeps_users_rooms_and_keys_apart(void **state)
 		key_of("abc", "", "d"),
 		key_of("ab", "c", "e"),
 	};
-	dedup_init(&d, 0);
+	dedup_init(&d, 0, DEDUP_AGE_MS);
 	add(&d, &key, 1, 0);
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		assert_false(dedup_find(&d, &others[i], 0, &result));
@@ -60,7 +60,7 @@ static void holds_its_bytes_by_forgetting_the_oldest(void **state)
 	struct dedup d;
 	struct dedup_result result;
 	char name[16];
-	dedup_init(&d, BOUND);
+	dedup_init(&d, BOUND, DEDUP_AGE_MS);
 	for (int i = 0; i < 1000; i++) {
 		snprintf(name, sizeof(name), "key-%d", i);
 		const struct dedup_key key = key_of("u", "r", name);
