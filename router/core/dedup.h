@@ -21,8 +21,9 @@ struct dedup_key {
 
 struct dedup_result { // what the first publish was answered
 	uint64_t epoch;
-	uint64_t seq; // 0: it is not committed yet
+	uint64_t seq;
 	int64_t timestamp_ms;
+	bool proposed; // not committed yet: the others mean nothing
 };
 
 // Entries that are stored together, see dedup_next(). Zeroed.

@@ -272,6 +272,7 @@ struct table_client *room_table_client_add(struct room_table *t, struct table_ed
 	client->edge = edge;
 	client->user = user_open(t, facts->user);
 	LIST_INIT(&client->rooms);
+	STAILQ_INIT(&client->waiting);
 	room_table_client_update(client, facts);
 	map_insert(&edge->clients, &client->node);
 	LIST_INSERT_HEAD(&edge->list, client, in_edge);
@@ -582,7 +583,7 @@ size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max)
 		uint64_t age_ms = room->options->kept.age_ms;
 		if (min_ms == 0 || idle_ms < min_ms) {
 			next = NULL;
-		} else if (age_ms > 0 && idle_ms >= age_ms) {
+		} else if (age_ms > 0 && idle_ms >= age_ms && room->n_proposed == 0) {
 			room_free(t, room);
 			freed++;
 		}

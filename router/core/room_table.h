@@ -28,6 +28,7 @@ struct table_edge;
 struct table_client;
 struct table_room;
 struct table_user;
+struct journal_item;
 
 // A promise: a membership costs at most 64 bytes on the router, with its share of the room's list
 // of edges (24 bytes an edge). Hence the flag in the top bit of a seq, which needs 53.
@@ -74,6 +75,9 @@ struct table_client {
 	bool compressed;
 	bool replaced; // the caller's: told to go, for a newer one
 	bool no_sender; // of the HTTP API
+	uint32_t n_proposed; // the caller's: messages on their way into the store
+	STAILQ_HEAD(, journal_item) waiting; // the journal's, as the next: what waits for these
+	TAILQ_ENTRY(table_client) in_waiting; // if something does
 	const char **roles; // ends with NULL; owned: one block that holds the texts below as well
 	const char *id;
 	const char *username; // NULL if none
@@ -82,7 +86,10 @@ struct table_client {
 	const char *codec;
 };
 
+TAILQ_HEAD(table_clients_waiting, table_client);
+
 struct table_edge {
+	uint64_t boot[2]; // the caller's: random, of its process
 	struct map clients;
 	LIST_HEAD(edge_clients, table_client) list;
 	LIST_ENTRY(table_edge) in_table;
@@ -130,6 +137,7 @@ struct table_room {
 	bool is_idle;
 	struct store_log log; // the caller's; see room_table.forget
 	const struct room_options *options; // borrowed from the table's rules; never NULL
+	uint32_t n_proposed; // the caller's: messages behind `seq`; while there are any, it stays
 	uint16_t name_len;
 	char name[]; // NUL-terminated
 };
@@ -242,8 +250,9 @@ void room_table_count_message(struct room_table *t, struct table_room *room, uin
 // Messages in a thousand seconds, by the last ten to twenty seconds.
 uint64_t room_rate_milli(const struct table_room *room, uint64_t now_ms);
 
-// Frees the records of rooms that have had no member and no message for the age of their history;
-// looks at `max` at most, and goes on from there with the next call. Returns how many it freed.
+// Frees the records of rooms that have had no member and no message for the age of their history,
+// but for those with something proposed; looks at `max` at most, and goes on from there with the
+// next call. Returns how many it freed.
 size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max);
 
 // For lists of distinct users without memory of their own: after room_table_begin_sight() the first

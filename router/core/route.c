@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "router/core/route_out.h"
 #include "router/core/route_parts.h"
 
 enum {
@@ -27,6 +28,7 @@ enum {
 static void forget_log(void *arg, struct table_room *room)
 {
 	struct route *r = arg;
+	journal_forget_room(&r->journal, room);
 	store_forget(&r->store, &room->log);
 }
 
@@ -58,7 +60,9 @@ void route_init(struct route *r, const struct route_options *options, route_appe
 	r->table.forget_arg = r;
 	store_init(&r->store, &limits);
 	follow_limits(r);
-	dedup_init(&r->dedup, options->dedup_total);
+	dedup_init(&r->dedup, options->dedup_total, DEDUP_AGE_MS);
+	dedup_init(&r->origins, ORIGIN_BYTES_MAX, ORIGIN_AGE_MS);
+	journal_init(&r->journal);
 	revocations_init(&r->revocations);
 	settling_init(&r->settling);
 	absences_init(&r->absences);
@@ -88,9 +92,13 @@ void route_set_rooms(struct route *r, const struct conf_list *options, const str
 
 void route_fini(struct route *r)
 {
+	journal_clear(&r->journal);
 	room_table_fini(&r->table);
 	store_fini(&r->store);
 	dedup_fini(&r->dedup);
+	dedup_fini(&r->origins);
+	journal_fini(&r->journal);
+	link_arena_fini(&r->arena);
 	revocations_fini(&r->revocations);
 	settling_fini(&r->settling);
 	absences_fini(&r->absences);
@@ -107,6 +115,7 @@ struct item_row {
 	size_t req; // and of the request's number
 	size_t room; // and of the room it is about; 0: of none
 	bool is_request; // asked for a client: see route_must_wait()
+	bool in_order; // never before what its client has asked
 	int (*run)(struct route_request *rq, const link_item *item);
 };
 
@@ -121,6 +130,7 @@ struct item_row {
 		.req = FIELD(Message, req),                                                        \
 		.room = (room_at),                                                                 \
 		.is_request = true,                                                                \
+		.in_order = true,                                                                  \
 		.run = (fn),                                                                       \
 	}
 #define IN_ROOM(KIND, Message, fn) REQUEST(KIND, Message, fn, FIELD(Message, room))
@@ -130,7 +140,9 @@ static const struct item_row rows[] = {
 	OF_EDGE(SNAPSHOT_END, route_on_snapshot_end),
 	OF_EDGE(REVOCATION_SNAPSHOT, route_on_revocations),
 	OF_EDGE(EDGE_STATE, route_on_edge_state),
-	OF_CLIENT(CLIENT_DOWN, ClientDown, route_on_client_down),
+	[ITEM(CLIENT_DOWN)] = { .client = FIELD(ClientDown, client),
+		.in_order = true,
+		.run = route_on_client_down },
 	OF_CLIENT(CLIENT_STATS, ClientStats, route_on_client_stats),
 	OF_CLIENT(REJOIN, Rejoin, route_on_rejoin),
 	IN_ROOM(JOIN, Join, route_on_join),
@@ -164,18 +176,42 @@ static bool find_client(struct route_request *rq, const struct item_row *row, co
 
 bool route_must_wait(const struct route *r, const struct table_edge *edge)
 {
-	return settling_is_on(&r->settling) || route_has_replays(edge);
+	return settling_is_on(&r->settling) || route_has_replays(edge) ||
+		journal_is_full(&r->journal);
+}
+
+// True if the item has to wait for what its client has under way. A publish may follow others;
+// whether it is one more is its handler's to say.
+static bool must_follow(const struct item_row *row, const struct table_client *client, bool after)
+{
+	return row->in_order &&
+		((client->n_proposed > 0 && row->run != route_on_publish) ||
+			(!after && !STAILQ_EMPTY(&client->waiting)));
 }
 
 int route_item(struct route *r, struct table_edge *edge, const link_item *item, uint64_t now_ms,
 	int64_t wall_ms)
 {
-	struct route_request rq = { .r = r,
+	struct route_request rq = {
+		.r = r,
 		.edge = edge,
 		.item = item,
 		.now_ms = now_ms,
-		.wall_ms = wall_ms };
+		.wall_ms = wall_ms,
+	};
 	r->recorder.wall_ms = wall_ms;
+	int result = route_run(&rq, item, false);
+	if (result == ROUTE_AFTER) {
+		route_encode(r, item);
+		journal_defer(&r->journal, rq.client, buf_bytes(&r->element));
+		return ROUTE_DONE;
+	}
+	return result;
+}
+
+int route_run(struct route_request *rq, const link_item *item, bool after)
+{
+	struct route *r = rq->r;
 	if (item->kind_case == WEIR__LINK__V1__ITEM__KIND__NOT_SET) {
 		counter_add(&r->counters.unknown, 1);
 		return ROUTE_DONE;
@@ -184,7 +220,7 @@ int route_item(struct route *r, struct table_edge *edge, const link_item *item, 
 		return -EPROTO; // of the other direction
 	}
 	const struct item_row *row = &rows[item->kind_case];
-	if (row->is_request && route_must_wait(r, edge)) {
+	if (row->is_request && !after && route_must_wait(r, rq->edge)) {
 		return ROUTE_LATER;
 	}
 	if (row->client > 0) {
@@ -192,12 +228,15 @@ int route_item(struct route *r, struct table_edge *edge, const link_item *item, 
 		if (handle == 0) {
 			return -EPROTO;
 		}
-		if (!find_client(&rq, row, item, handle)) {
+		if (!find_client(rq, row, item, handle)) {
 			counter_add(&r->counters.ignored, 1);
 			return ROUTE_DONE;
 		}
+		if (must_follow(row, rq->client, after)) {
+			return ROUTE_AFTER;
+		}
 	}
-	return row->run(&rq, item);
+	return row->run(rq, item);
 }
 
 // ---- time

@@ -17,10 +17,12 @@
 #include "router/core/absence.h"
 #include "router/core/budget.h"
 #include "router/core/dedup.h"
+#include "router/core/journal.h"
 #include "router/core/recorder.h"
 #include "router/core/room_table.h"
 #include "router/core/settling.h"
 #include "router/core/store.h"
+#include "router/core/store_engine.h"
 
 struct route_options {
 	uint64_t max_rooms; // 0: no limit
@@ -56,6 +58,8 @@ struct route {
 	struct route_counters counters;
 	struct store store;
 	struct dedup dedup;
+	struct dedup origins; // with a durable store
+	struct journal journal;
 	struct absences absences;
 	struct revocations revocations;
 	struct settling settling; // after a restart
@@ -64,6 +68,7 @@ struct route {
 	void *arg;
 	struct buf element; // scratch: what is being appended
 	struct budget_excess excess; // of the last REFUSAL_RATE_LIMITED
+	struct link_arena arena; // of items that had to wait
 };
 
 // A NULL `append` is set by route_set_sink() before the first item.
@@ -115,10 +120,11 @@ void route_send_edges(struct route *r);
 enum route_result_code {
 	ROUTE_DONE,
 	ROUTE_LATER, // nothing was done: to be given again when route_must_wait() is over
+	ROUTE_AFTER, // among the files of route: it waits for what its client has under way
 };
-// True while requests of the edge are not routed: an edge of the last router is awaited, or this
-// edge has not been sent all that its members have missed. A publish must not be answered before
-// the message itself, which waits behind those.
+// True while requests of the edge are not routed: an edge of the last router is awaited, this edge
+// has not been sent all that its members have missed, or the store is too far behind. A publish
+// must not be answered before the message itself, which waits behind those.
 bool route_must_wait(const struct route *r, const struct table_edge *edge);
 // One item from an edge; of a kind that a newer edge knows, it is ignored. ROUTE_DONE, ROUTE_LATER,
 // or negative if no conforming edge sends it: then its link is to be closed.
@@ -135,6 +141,23 @@ uint64_t route_token_life_ms(const struct route *r);
 // Forgets revocations that no token can need any more.
 void route_expire_revocations(struct route *r, int64_t wall_ms);
 
+// ---- a durable store
+
+// Everything published from now on is committed by the engine before anybody hears of it. Before
+// the first item; what the log holds is given to route_load() next.
+void route_use_store(struct route *r, const struct store_engine_ops *ops, void *engine,
+	const uint64_t hash_key[2]);
+// Hands what was proposed to the engine, if that is free: call it at the end of each turn of the
+// loop, before what was appended leaves.
+void route_end_turn(struct route *r);
+// The engine's answer: what the turn held is delivered and acknowledged, or refused.
+void route_committed(struct route *r, enum store_result result, uint64_t now_ms, int64_t wall_ms);
+// False while something is on its way into the store.
+static inline bool route_is_idle(const struct route *r)
+{
+	return journal_is_idle(&r->journal);
+}
+
 // Forgets rooms whose time is over, some at a time: call each second or so.
 void route_sweep(struct route *r, uint64_t now_ms);
 
@@ -147,6 +170,8 @@ struct route_message {
 	struct bytes trace; // what its sender calls it; empty: nothing
 	bool no_echo;
 	bool ephemeral;
+	struct bytes origin; // with a durable store; empty: none
+	bool resent; // the edge may have sent it before
 };
 struct route_result {
 	uint64_t epoch;
@@ -154,9 +179,12 @@ struct route_result {
 	int64_t timestamp_ms;
 	uint32_t members; // connections
 	bool duplicate; // a repeat: the other fields are the first one's, but for members
+	bool proposed; // among the files of route: on its way into the store
+	bool pending; // the same, of what it repeats
 };
 // Publishes without a question of rights; only the room's options may forbid it to a client.
-// REFUSAL_NONE and the result, or why not.
+// REFUSAL_NONE and the result, or why not. With a durable store it returns when that has committed,
+// so it is for what happens rarely.
 MUST_CHECK enum refusal route_publish(struct route *r, const struct route_message *message,
 	uint64_t now_ms, int64_t wall_ms, struct route_result *result);
 void route_broadcast(struct route *r, const struct route_message *message, int64_t wall_ms,

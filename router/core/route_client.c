@@ -50,6 +50,7 @@ static void client_gone(struct route *r, struct table_client *client, uint64_t n
 
 void route_edge_down(struct route *r, struct table_edge *edge)
 {
+	route_forget_edge(r, edge);
 	room_table_edge_retire(&r->table, edge);
 	edge->link = NULL;
 	recorder_add(&r->recorder,

@@ -15,7 +15,7 @@ enum {
 	DELIVERY_OVERHEAD = 192, // bytes of a message to a receiver, besides its texts
 };
 
-static void send_published(const struct route_request *rq, const struct route_result *result)
+void route_send_published(const struct route_request *rq, const struct route_result *result)
 {
 	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
 	published.client = rq->client->handle;
@@ -36,27 +36,22 @@ static struct bytes sender_of(const struct table_client *client)
 
 // Appends the delivery to each edge with members; returns how many connections it reaches.
 static uint32_t deliver(struct route *r, struct table_room *room,
-	const struct route_message *message, const struct route_result *result)
+	const struct store_message *message, const struct table_client *except)
 {
 	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
 	delivery.room = pb_data(room_name(room));
-	delivery.epoch = result->epoch;
-	delivery.seq = result->seq;
-	delivery.timestamp_ms = result->timestamp_ms;
+	delivery.epoch = room->epoch;
+	delivery.seq = message->seq;
+	delivery.timestamp_ms = message->timestamp_ms;
 	delivery.type = pb_data(message->type);
 	delivery.body = pb_data(message->body);
-	const struct table_client *from = message->from;
-	if (from != NULL) {
-		delivery.from = pb_data(sender_of(from));
-		delivery.user = pb_data(user_name(from->user));
-		delivery.username = pb_data(bytes_str(from->username));
-	}
+	delivery.from = pb_data(message->from);
+	delivery.user = pb_data(message->user);
+	delivery.username = pb_data(message->username);
 	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 
-	bool ephemeral = result->seq == 0;
-	bool leave_out = from != NULL && (message->no_echo || ephemeral) &&
-		membership_find(room, from) != NULL;
-	const struct room_edge *apart = leave_out ? room_edge_find(room, from->edge) : NULL;
+	bool leave_out = except != NULL && membership_find(room, except) != NULL;
+	const struct room_edge *apart = leave_out ? room_edge_find(room, except->edge) : NULL;
 	route_encode(r, &item);
 	for (uint32_t i = 0; i < room->n_edges; i++) {
 		if (&room->edges[i] != apart && room->edges[i].replay_from == 0) {
@@ -64,10 +59,26 @@ static uint32_t deliver(struct route *r, struct table_room *room,
 		}
 	}
 	if (apart != NULL && apart->n_members > 1 && apart->replay_from == 0) {
-		delivery.except = from->handle;
+		delivery.except = except->handle;
 		route_send(r, apart->edge, &item);
 	}
 	return room->n_members - leave_out;
+}
+
+uint32_t route_say(struct route *r, struct table_room *room, const struct store_message *message,
+	const struct table_client *except, uint64_t now_ms)
+{
+	uint32_t reached = 0;
+	if (message->seq > 0) {
+		store_append(&r->store, &room->log, message, now_ms);
+	}
+	room_table_count_message(&r->table, room, now_ms);
+	counter_add(&r->counters.published, 1);
+	if (room->n_members > 0) {
+		reached = deliver(r, room, message, except);
+		counter_add(&r->counters.deliveries, reached);
+	}
+	return reached;
 }
 
 static struct dedup_key dedup_key_of(const struct route_message *message)
@@ -80,13 +91,22 @@ static struct dedup_key dedup_key_of(const struct route_message *message)
 	};
 }
 
+static bool find_first(struct route *r, const struct route_message *message, uint64_t now_ms,
+	struct dedup_result *first)
+{
+	const struct dedup_key key = dedup_key_of(message);
+	const struct dedup_key origin = { .room = message->room, .key = message->origin };
+	return (key.key.len > 0 && dedup_find(&r->dedup, &key, now_ms, first)) ||
+		(message->resent && dedup_find(&r->origins, &origin, now_ms, first));
+}
+
 // True, with the first result, if this was published before.
 static bool is_repeat(struct route *r, const struct route_message *message, uint64_t now_ms,
 	struct route_result *result)
 {
 	struct dedup_result first;
-	struct dedup_key key = dedup_key_of(message);
-	if (key.key.len == 0 || !dedup_find(&r->dedup, &key, now_ms, &first)) {
+	if ((message->key.len == 0 && !message->resent) ||
+		!find_first(r, message, now_ms, &first)) {
 		return false;
 	}
 	const struct table_room *room = room_table_find(&r->table, message->room);
@@ -95,38 +115,23 @@ static bool is_repeat(struct route *r, const struct route_message *message, uint
 		.seq = first.seq,
 		.timestamp_ms = first.timestamp_ms,
 		.members = room != NULL ? room->n_members : 0,
-		.duplicate = true,
+		.duplicate = !message->resent || message->key.len > 0,
+		.pending = first.proposed,
 	};
 	return true;
 }
 
-// Remembers what was published: the message, unless it is ephemeral, and its key if it has one.
-static void keep(struct route *r, struct table_room *room, const struct route_message *message,
+static void remember_key(struct route *r, const struct route_message *message,
 	const struct route_result *result, uint64_t now_ms)
 {
-	const struct table_client *from = message->from;
-	struct store_message kept = {
+	const struct dedup_key key = dedup_key_of(message);
+	const struct dedup_result first = {
+		.epoch = result->epoch,
 		.seq = result->seq,
 		.timestamp_ms = result->timestamp_ms,
-		.type = message->type,
-		.body = message->body,
 	};
-	if (from != NULL) {
-		kept.from = sender_of(from);
-		kept.user = user_name(from->user);
-		kept.username = bytes_str(from->username);
-	}
-	if (result->seq > 0) {
-		store_append(&r->store, &room->log, &kept, now_ms);
-	}
-	if (message->key.len > 0) {
-		const struct dedup_key key = dedup_key_of(message);
-		const struct dedup_result first = {
-			.epoch = result->epoch,
-			.seq = result->seq,
-			.timestamp_ms = result->timestamp_ms,
-		};
-		dedup_add(&r->dedup, &key, &first, now_ms);
+	if (key.key.len > 0) {
+		dedup_add(&r->dedup, &key, &first, now_ms, NULL);
 	}
 }
 
@@ -136,7 +141,7 @@ static uint64_t size_of(const struct route_message *m)
 	return DELIVERY_OVERHEAD + m->room.len + m->type.len + m->body.len;
 }
 
-static void record_message(struct route *r, const struct table_room *room,
+void route_record_message(struct route *r, const struct table_room *room,
 	const struct route_message *message, uint32_t reached)
 {
 	recorder_add_message(&r->recorder,
@@ -168,7 +173,7 @@ static bool within_budget(struct route *r, const struct route_message *m, uint64
 	return true;
 }
 
-enum refusal route_publish(struct route *r, const struct route_message *message, uint64_t now_ms,
+enum refusal route_take(struct route *r, const struct route_message *message, uint64_t now_ms,
 	int64_t wall_ms, struct route_result *result)
 {
 	if (is_repeat(r, message, now_ms, result)) {
@@ -188,28 +193,37 @@ enum refusal route_publish(struct route *r, const struct route_message *message,
 	if (room->last_ms < wall_ms) {
 		room->last_ms = wall_ms;
 	}
-	bool ephemeral = message->ephemeral || room->options->ephemeral;
-	if (!ephemeral) {
-		room->seq++;
+	struct store_message said = {
+		.timestamp_ms = room->last_ms,
+		.type = message->type,
+		.body = message->body,
+	};
+	if (from != NULL) {
+		said.from = sender_of(from);
+		said.user = user_name(from->user);
+		said.username = bytes_str(from->username);
 	}
 	*result = (struct route_result){
 		.epoch = room->epoch,
-		.seq = ephemeral ? 0 : room->seq,
 		.timestamp_ms = room->last_ms,
 		.members = room->n_members,
 	};
-	if (!ephemeral || message->key.len > 0) {
-		keep(r, room, message, result, now_ms);
+	bool ephemeral = message->ephemeral || room->options->ephemeral;
+	if (!ephemeral && journal_is_on(&r->journal)) {
+		said.seq = room->seq + room->n_proposed + 1;
+		route_propose(r, room, message, &said, now_ms);
+		result->proposed = true;
+		return REFUSAL_NONE;
 	}
-	room_table_count_message(&r->table, room, now_ms);
-	counter_add(&r->counters.published, 1);
-	uint32_t reached = 0;
-	if (room->n_members > 0) {
-		reached = deliver(r, room, message, result);
-		counter_add(&r->counters.deliveries, reached);
+	if (!ephemeral) {
+		said.seq = ++room->seq;
+		result->seq = said.seq;
 	}
+	remember_key(r, message, result, now_ms);
+	uint32_t reached =
+		route_say(r, room, &said, message->no_echo || ephemeral ? from : NULL, now_ms);
 	if (!message->ephemeral) {
-		record_message(r, room, message, reached);
+		route_record_message(r, room, message, reached);
 	}
 	return REFUSAL_NONE;
 }
@@ -220,10 +234,19 @@ static bool message_ok(struct bytes type, struct bytes body)
 		body.len <= MESSAGE_MAX && body.data[0] == '{' && body.data[body.len - 1] == '}';
 }
 
+static enum refusal may_publish(const struct route_request *rq, const struct route_message *message)
+{
+	if (!room_name_valid(message->room)) {
+		return REFUSAL_BAD_ROOM;
+	}
+	return route_may(rq->client, RIGHT_PUBLISH, message->room) ? REFUSAL_NONE
+								   : REFUSAL_FORBIDDEN;
+}
+
 int route_on_publish(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__Publish *publish = item->publish;
-	const struct route_message message = {
+	struct route_message message = {
 		.room = pb_bytes(publish->room),
 		.type = pb_bytes(publish->type),
 		.body = pb_bytes(publish->body),
@@ -231,25 +254,38 @@ int route_on_publish(struct route_request *rq, const link_item *item)
 		.key = pb_bytes(publish->key),
 		.no_echo = publish->no_echo,
 		.ephemeral = publish->ephemeral,
+		.resent = publish->resent && journal_is_on(&rq->r->journal),
 	};
 	if (!message_ok(message.type, message.body) || publish->key.len > KEY_MAX) {
 		return -EPROTO;
 	}
-	struct route_result result;
-	enum refusal refusal = REFUSAL_NONE;
-	if (!room_name_valid(message.room)) {
-		refusal = REFUSAL_BAD_ROOM;
-	} else if (!route_may(rq->client, RIGHT_PUBLISH, message.room)) {
-		refusal = REFUSAL_FORBIDDEN;
-	} else {
-		refusal = route_publish(rq->r, &message, rq->now_ms, rq->wall_ms, &result);
+	uint8_t origin[STORE_ORIGIN_LEN];
+	if (journal_is_on(&rq->r->journal) && !message.ephemeral) {
+		route_origin(rq, origin);
+		message.origin = bytes_make(origin, sizeof(origin));
+	}
+	bool follows = rq->client->n_proposed > 0;
+	if (follows && message.ephemeral) {
+		return ROUTE_AFTER;
+	}
+	struct route_result result = { 0 };
+	enum refusal refusal = may_publish(rq, &message);
+	if (refusal == REFUSAL_NONE) {
+		refusal = route_take(rq->r, &message, rq->now_ms, rq->wall_ms, &result);
+	}
+	if (result.proposed) {
+		route_await(rq, &message);
+		return ROUTE_DONE;
+	}
+	if (follows || result.pending) {
+		return ROUTE_AFTER; // answers keep the order of what was asked
 	}
 	if (refusal != REFUSAL_NONE) {
 		route_refuse(rq, refusal);
 	} else {
-		send_published(rq, &result);
+		route_send_published(rq, &result);
 	}
-	return 0;
+	return ROUTE_DONE;
 }
 
 void route_broadcast(struct route *r, const struct route_message *message, int64_t wall_ms,
@@ -298,6 +334,6 @@ int route_on_broadcast(struct route_request *rq, const link_item *item)
 	}
 	struct route_result result;
 	route_broadcast(rq->r, &message, rq->wall_ms, &result);
-	send_published(rq, &result);
+	route_send_published(rq, &result);
 	return 0;
 }

@@ -28,7 +28,43 @@ void route_tell_gone(struct route *r, uint64_t now_ms);
 // Closes the client if its token is revoked.
 void route_check_revoked(struct route *r, const struct table_client *client);
 
-// Handlers, one a row of the table in route.c: 0, or -EPROTO for what no conforming edge sends.
+// ---- messages
+
+void route_send_published(const struct route_request *rq, const struct route_result *result);
+// Publishes if that can be done at once; with a store it is `proposed` then, or `pending`.
+MUST_CHECK enum refusal route_take(struct route *r, const struct route_message *message,
+	uint64_t now_ms, int64_t wall_ms, struct route_result *result);
+// The message has its place: it is kept, counted and sent to the members but for `except` (NULL:
+// to all). Returns how many connections it reaches.
+uint32_t route_say(struct route *r, struct table_room *room, const struct store_message *message,
+	const struct table_client *except, uint64_t now_ms);
+
+void route_record_message(struct route *r, const struct table_room *room,
+	const struct route_message *message, uint32_t reached);
+
+// ---- a durable store
+
+// The same request of the same edge has the same origin, when it comes again too.
+void route_origin(const struct route_request *rq, uint8_t origin[STORE_ORIGIN_LEN]);
+// Writes the message, which has its seq, into the turn that is gathered.
+void route_propose(struct route *r, struct table_room *room, const struct route_message *message,
+	const struct store_message *said, uint64_t now_ms);
+// The request is answered when what was proposed last is committed.
+void route_await(const struct route_request *rq, const struct route_message *message);
+// What the record was published under; `proposed`: it is not committed yet.
+void route_set_keys(struct route *r, const struct store_record *record, bool proposed,
+	uint64_t now_ms);
+void route_remove_keys(struct route *r, const struct store_record *record);
+// Nobody is to be answered at that edge any more.
+void route_forget_edge(struct route *r, const struct table_edge *edge);
+// Appends images of slots to the turn that is gathered, as many as it pays for.
+void route_add_images(struct route *r);
+// One item. ROUTE_AFTER if it has to wait for what rq->client has under way; `after`: it has waited
+// already, and is the first that does.
+MUST_CHECK int route_run(struct route_request *rq, const link_item *item, bool after);
+
+// Handlers, one a row of the table in route.c: 0, ROUTE_AFTER, or -EPROTO for what no conforming
+// edge sends.
 int route_on_client_up(struct route_request *rq, const link_item *item);
 int route_on_client_down(struct route_request *rq, const link_item *item);
 int route_on_client_stats(struct route_request *rq, const link_item *item);

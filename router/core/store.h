@@ -22,8 +22,12 @@ struct store_log {
 	uint32_t n;
 	uint64_t bytes;
 	const struct store_limits *limits; // borrowed; NULL: the store's
+	LIST_ENTRY(store_log) in_slot; // the journal's, as the next two
+	bool in_store_slot;
+	uint16_t slot;
 };
 TAILQ_HEAD(store_logs, store_log);
+LIST_HEAD(store_logs_of_slot, store_log);
 
 struct store_limits {
 	uint64_t messages; // per log; 0: none are kept
