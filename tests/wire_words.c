@@ -96,6 +96,7 @@ static void print_event(enum event_kind kind, enum outcome outcome)
 		.has_recovered = true,
 		.reason = word,
 		.error = ERROR_UNAVAILABLE,
+		.needs_role = "r",
 		.outcome = outcome,
 		.roles = roles,
 		.n_roles = 1,

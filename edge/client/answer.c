@@ -161,8 +161,13 @@ static void on_joined(struct clients *cl, struct uplink *up, const Weir__Link__V
 		// The token was renewed meanwhile; the router has been told and takes it out as
 		// well.
 		if (entry != NULL && entry->kind == REQUEST_JOIN) {
-			conn_send_error(c, ERROR_FORBIDDEN, OUTCOME_NOT_SAID, entry_id(entry),
-				room);
+			conn_send_refusal(c,
+				&(struct client_event){
+					.error = ERROR_FORBIDDEN,
+					.id = entry_id(entry),
+					.room = room,
+					.needs_right = RIGHT_JOIN,
+				});
 		}
 		settle(cl, up, entry);
 		return;
@@ -248,6 +253,18 @@ static enum client_error error_of(uint32_t refusal)
 	return refusal < REFUSAL_COUNT ? errors[refusal] : ERROR_UNAVAILABLE;
 }
 
+// The right that a request needs on its room; 0: another thing, or none.
+static unsigned right_of(const struct pending_entry *entry)
+{
+	static const enum right rights[] = {
+		[REQUEST_JOIN] = RIGHT_JOIN,
+		[REQUEST_PUBLISH] = RIGHT_PUBLISH,
+		[REQUEST_HISTORY] = RIGHT_HISTORY,
+		[REQUEST_PRESENCE] = RIGHT_PRESENCE,
+	};
+	return (size_t)entry->kind < ARRAY_LEN(rights) ? rights[entry->kind] : 0;
+}
+
 static void on_refused(struct clients *cl, struct uplink *up, const Weir__Link__V1__Refused *m)
 {
 	struct pending_entry *entry = pending_find(&up->pending, m->req);
@@ -261,6 +278,7 @@ static void on_refused(struct clients *cl, struct uplink *up, const Weir__Link__
 								      : OUTCOME_NOT_SAID,
 				.id = entry_id(entry),
 				.room = entry_room(entry),
+				.needs_right = error == ERROR_FORBIDDEN ? right_of(entry) : 0,
 				.limit = pb_bytes(m->limit),
 				.after_ms = m->after_ms,
 			});

@@ -33,6 +33,28 @@ static void refuse(struct conn *c, const struct command *command, enum client_er
 	conn_send_error(c, error, OUTCOME_NOT_SAID, command->id, command->room);
 }
 
+static void refuse_right(struct conn *c, const struct command *command, enum right right)
+{
+	conn_send_refusal(c,
+		&(struct client_event){
+			.error = ERROR_FORBIDDEN,
+			.id = command->id,
+			.room = command->room,
+			.needs_right = right,
+		});
+}
+
+static void refuse_role(struct conn *c, const struct command *command)
+{
+	conn_send_refusal(c,
+		&(struct client_event){
+			.error = ERROR_FORBIDDEN,
+			.id = command->id,
+			.room = command->room,
+			.needs_role = turn_of(c)->settings->conf.admin_role,
+		});
+}
+
 static bool ask(struct conn *c, const struct request *request)
 {
 	struct clients *cl = clients_of(c);
@@ -104,9 +126,12 @@ static bool has_space_for(const struct conn *c, struct bytes room)
 
 static void run_join(struct conn *c, const struct command *command)
 {
-	if (!may(c, RIGHT_JOIN, command->room) ||
-		(command->want_presence && !may(c, RIGHT_PRESENCE, command->room))) {
-		refuse(c, command, ERROR_FORBIDDEN);
+	if (!may(c, RIGHT_JOIN, command->room)) {
+		refuse_right(c, command, RIGHT_JOIN);
+		return;
+	}
+	if (command->want_presence && !may(c, RIGHT_PRESENCE, command->room)) {
+		refuse_right(c, command, RIGHT_PRESENCE);
 		return;
 	}
 	if (!has_space_for(c, command->room)) {
@@ -162,7 +187,7 @@ static void run_leave(struct conn *c, const struct command *command)
 static void run_publish(struct conn *c, const struct command *command)
 {
 	if (!may(c, RIGHT_PUBLISH, command->room)) {
-		refuse(c, command, ERROR_FORBIDDEN);
+		refuse_right(c, command, RIGHT_PUBLISH);
 		return;
 	}
 	struct request request = {
@@ -179,7 +204,7 @@ static void run_publish(struct conn *c, const struct command *command)
 static void run_broadcast(struct conn *c, const struct command *command)
 {
 	if (!c->identity.admin) {
-		refuse(c, command, ERROR_FORBIDDEN);
+		refuse_role(c, command);
 		return;
 	}
 	struct request request = {
@@ -195,7 +220,7 @@ static void run_broadcast(struct conn *c, const struct command *command)
 static void run_history(struct conn *c, const struct command *command)
 {
 	if (!may(c, RIGHT_HISTORY, command->room)) {
-		refuse(c, command, ERROR_FORBIDDEN);
+		refuse_right(c, command, RIGHT_HISTORY);
 		return;
 	}
 	struct request request = {
@@ -212,7 +237,7 @@ static void run_history(struct conn *c, const struct command *command)
 static void run_presence(struct conn *c, const struct command *command)
 {
 	if (!may(c, RIGHT_PRESENCE, command->room)) {
-		refuse(c, command, ERROR_FORBIDDEN);
+		refuse_right(c, command, RIGHT_PRESENCE);
 		return;
 	}
 	struct request request = { .kind = REQUEST_PRESENCE };
@@ -232,7 +257,7 @@ static void run_ping(struct conn *c, const struct command *command)
 static void run_disconnect(struct conn *c, const struct command *command)
 {
 	if (!c->identity.admin) {
-		refuse(c, command, ERROR_FORBIDDEN);
+		refuse_role(c, command);
 		return;
 	}
 	struct request request = { .kind = REQUEST_DISCONNECT };

@@ -4,6 +4,8 @@
 // admin plane must not publish them either.
 #include "edge/codec/codec.h"
 
+#include "proto/policy/rights.h"
+
 static const struct {
 	const char *code;
 	const char *message;
@@ -136,4 +138,16 @@ size_t codec_type_index(const struct codec_options *options, struct bytes type)
 	const char *const *list = label_list(options, &n);
 	size_t at = list_find(list, n, type);
 	return at < n ? TYPE_COUNT + at : 0;
+}
+
+void codec_put_needs(struct buf *out, const struct client_event *event)
+{
+	if (event->needs_right != 0) {
+		buf_append_str(out, right_name((enum right)event->needs_right));
+		buf_append_str(out, " on ");
+		buf_append_bytes(out, event->room);
+	} else if (event->needs_role != NULL) {
+		buf_append_str(out, "role ");
+		buf_append_str(out, event->needs_role);
+	}
 }

@@ -123,6 +123,8 @@ struct client_event {
 	uint64_t from_seq, to_seq; // EVENT_GAP
 	enum client_error error;
 	enum outcome outcome;
+	unsigned needs_right; // EVENT_ERROR: the enum right that `room` asks for; 0: leave out
+	const char *needs_role; // EVENT_ERROR: the role that it takes; NULL: leave out
 	struct bytes limit; // EVENT_ERROR: the option that was exceeded; empty: leave out
 	uint64_t after_ms; // EVENT_ERROR: 0: leave out
 	const char *const *roles; // EVENT_CONNECTED
@@ -164,6 +166,10 @@ struct codec {
 	// Appends one whole message.
 	void (*encode)(struct buf *out, const struct client_event *event);
 };
+
+// Appends what would allow the request that an EVENT_ERROR refuses: "publish on user:bob", "role
+// admin", or nothing.
+void codec_put_needs(struct buf *out, const struct client_event *event);
 
 extern const struct codec codec_json; // weir.v1.json
 extern const struct codec codec_proto; // weir.v1.proto; all events but those of the HTTP API

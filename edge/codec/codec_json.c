@@ -305,11 +305,22 @@ static enum client_error take_publish(const struct codec_options *options, struc
 	return take_room(p, &command->room);
 }
 
+// A user's name, or the integer that a token has for one.
+static bool take_to(const struct parts *p, struct bytes *to)
+{
+	const struct slot *slot = &p->slots[FIELD_TO];
+	if (slot->kind == JSON_NUMBER) {
+		*to = slot->raw;
+		return json_is_integer(slot->raw) && slot->raw.len <= USER_NAME_MAX;
+	}
+	return take_string(p, FIELD_TO, USER_NAME_MAX, to) && user_name_valid(*to);
+}
+
 static enum client_error take_direct(struct parts *p, struct command *command)
 {
 	struct bytes to;
 	if (!take_publish_options(p, command) || (command->ephemeral && command->key.len > 0) ||
-		!take_string(p, FIELD_TO, USER_NAME_MAX, &to) || !user_name_valid(to)) {
+		!take_to(p, &to)) {
 		return ERROR_INVALID_MESSAGE;
 	}
 	size_t start = p->scratch->len;

@@ -237,7 +237,7 @@ static void encode_member(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "room", event->room);
 	put_string(out, "user", event->user);
-	put_string(out, "username", event->username);
+	put_string_if_any(out, "username", event->username);
 }
 
 static void encode_expiring(struct buf *out, const struct client_event *event)
@@ -260,12 +260,21 @@ static void encode_pong(struct buf *out, const struct client_event *event)
 	put_id_if_any(out, event->id);
 }
 
+static void put_needs_if_any(struct buf *out, const struct client_event *event)
+{
+	struct buf text = { 0 };
+	codec_put_needs(&text, event);
+	put_string_if_any(out, "needs", buf_bytes(&text));
+	buf_fini(&text);
+}
+
 static void encode_error(struct buf *out, const struct client_event *event)
 {
 	put_string(out, "code", bytes_str(client_error_code(event->error)));
 	put_string(out, "message", bytes_str(client_error_message(event->error)));
 	put_id_if_any(out, event->id);
 	put_string_if_any(out, "room", event->room);
+	put_needs_if_any(out, event);
 	put_string_if_any(out, "outcome", bytes_str(outcome_name(event->outcome)));
 	put_string_if_any(out, "limit", event->limit);
 	if (event->after_ms > 0) {

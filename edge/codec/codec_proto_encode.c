@@ -170,6 +170,10 @@ static void encode_error(struct buf *out, const struct client_event *event)
 	put_text(out, 4, outcome_name(event->outcome));
 	pb_append_bytes(out, 5, event->limit);
 	pb_append_uint(out, 6, event->after_ms);
+	struct buf needs = { 0 };
+	codec_put_needs(&needs, event);
+	pb_append_bytes(out, 7, buf_bytes(&needs));
+	buf_fini(&needs);
 }
 
 // By kind, with the number in ServerMessage.

@@ -1,9 +1,11 @@
 """Who may do what in which room: claims, patterns, defaults, admins, broadcast, renewal."""
 
+import os
+import re
 import time
 import unittest
 
-from harness import ClusterTestCase
+from harness import ROOT, ClusterTestCase, TestCase
 
 FORBIDDEN = ("forbidden", "Insufficient permissions")
 
@@ -41,7 +43,28 @@ class Rights(ClusterTestCase):
         client = self.with_rights(join=["club"])
         known = self.assert_forbidden(client, type="join", room="secret", id=1)
         unknown = self.assert_forbidden(client, type="join", room="no-such", id=1)
-        self.assertEqual(known, {**unknown, "room": "secret"})
+        self.assertEqual(known, {**unknown, "room": "secret", "needs": "join on secret"})
+        self.assertEqual(unknown["needs"], "join on no-such")
+
+    def test_the_error_names_what_is_missing(self):
+        client = self.with_rights(join=["club"])
+        for message, needs in (
+                ({"type": "chat", "room": "club"}, "publish on club"),
+                ({"type": "direct", "to": "bob"}, "publish on user:bob"),
+                ({"type": "direct", "to": 17}, "publish on user:17"),
+                ({"type": "join", "room": "club", "presence": True}, "presence on club"),
+                ({"type": "presence", "room": "club"}, "presence on club"),
+                ({"type": "history", "room": "club"}, "history on club"),
+                ({"type": "admin:broadcast"}, "role admin")):
+            with self.subTest(message=message):
+                self.assertEqual(self.assert_forbidden(client, **message)["needs"], needs)
+
+    def test_a_user_who_is_a_number_gets_direct_messages(self):
+        seven = self.connect(token=self.cluster.token(17), autojoin=True)
+        seven.wait_for("joined", room="user:17")
+        alice = self.with_rights("alice", publish=["user:*"])
+        alice.ask_for("ack", type="direct", to=17, text="hi")
+        self.assertEqual(seven.wait_for("direct")["user"], "alice")
 
     def test_patterns(self):
         client = self.with_rights(join=["team-*", "*-open", "x*y*z", "{user}/*", "exact"])
@@ -206,6 +229,25 @@ class Renewal(ClusterTestCase):
         while time.time() < expires + 1:
             alice.ask_for("pong", type="ping")
             time.sleep(0.1)
+
+
+class SecurityPage(TestCase):
+    """The lines for private rooms of deploy/security.md do what the page says."""
+
+    def test_private_rooms(self):
+        with open(os.path.join(ROOT, "deploy", "security.md"), encoding="utf-8") as f:
+            lines = re.findall(r"^default-rights = (.*)$", f.read(), re.MULTILINE)
+        self.assertEqual(len(lines), 2)
+        cluster = self.start_cluster(edges=1)
+        cluster.connect(user="alice").join("secret")  # as long as nothing is configured
+        edge = cluster.start_edge("private", default_rights=lines)
+        alice = cluster.connect(edge, "alice")
+        for room in ("public:hall", "private:alice:notes"):
+            alice.join(room)
+        for room in ("secret", "private:bob:notes", "team:7"):
+            self.assertEqual(alice.ask_for("error", type="join", room=room)["code"], "forbidden")
+        member = cluster.connect(edge, token=cluster.token("bob", weir={"join": ["team:7"]}))
+        member.join("team:7")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "edge/codec/codec.h"
 #include "proto/names.h"
+#include "proto/policy/rights.h"
 #include "tests/unit/json_text.h"
 #include "tests/unit/test.h"
 
@@ -626,7 +627,10 @@ static void decodes_direct_messages(void **state)
 			"direct room=user:u type=direct body={} ephemeral" },
 		{ "{\"type\":\"direct\"}", "invalid_message" },
 		{ "{\"type\":\"direct\",\"to\":\"\"}", "invalid_message" },
-		{ "{\"type\":\"direct\",\"to\":1}", "invalid_message" },
+		{ "{\"type\":\"direct\",\"to\":17,\"a\":1}",
+			"direct room=user:17 type=direct body={\"a\":1}" },
+		{ "{\"type\":\"direct\",\"to\":1.5}", "invalid_message" },
+		{ "{\"type\":\"direct\",\"to\":true}", "invalid_message" },
 		{ "{\"type\":\"direct\",\"to\":\"a\\u0009\"}", "invalid_message" },
 	};
 	check_rows(&with_lobby, rows, ARRAY_LEN(rows));
@@ -1008,8 +1012,7 @@ static void encodes_short_events(void **state)
 			"{\"type\":\"member:join\",\"room\":\"a\",\"user\":\"u\","
 			"\"username\":\"U\"}" },
 		{ { .kind = EVENT_MEMBER_LEAVE, .room = S("a"), .user = S("u") },
-			"{\"type\":\"member:leave\",\"room\":\"a\",\"user\":\"u\","
-			"\"username\":\"\"}" },
+			"{\"type\":\"member:leave\",\"room\":\"a\",\"user\":\"u\"}" },
 		{ { .kind = EVENT_TOKEN_EXPIRING, .expires_s = 30 },
 			"{\"type\":\"token:expiring\",\"in\":30}" },
 		{ { .kind = EVENT_TOKEN_EXPIRING }, "{\"type\":\"token:expiring\",\"in\":0}" },
@@ -1038,6 +1041,16 @@ static void encodes_short_events(void **state)
 			"{\"type\":\"error\",\"code\":\"unavailable\","
 			"\"message\":\"Service temporarily unavailable\",\"room\":\"a\","
 			"\"outcome\":\"none\"}" },
+		{ { .kind = EVENT_ERROR,
+			  .error = ERROR_FORBIDDEN,
+			  .room = S("user:\"b\""),
+			  .needs_right = RIGHT_PUBLISH },
+			"{\"type\":\"error\",\"code\":\"forbidden\","
+			"\"message\":\"Insufficient permissions\",\"room\":\"user:\\\"b\\\"\","
+			"\"needs\":\"publish on user:\\\"b\\\"\"}" },
+		{ { .kind = EVENT_ERROR, .error = ERROR_FORBIDDEN, .needs_role = "admin" },
+			"{\"type\":\"error\",\"code\":\"forbidden\","
+			"\"message\":\"Insufficient permissions\",\"needs\":\"role admin\"}" },
 		{ { .kind = EVENT_ERROR, .error = ERROR_UNAVAILABLE, .outcome = OUTCOME_UNKNOWN },
 			"{\"type\":\"error\",\"code\":\"unavailable\","
 			"\"message\":\"Service temporarily unavailable\","
