@@ -39,6 +39,9 @@ def converse(alice, bob):
     bob.say('{"type":"chat","room":"tea","text":"please","id":"n"}')
     heard += [speaker.hear("chat", room="tea", text="please", user="bob")
               for speaker in (bob, alice)]
+    alice.say('{"type":"direct","to":"bob","text":"thanks","id":"d"}')
+    bob.hear("direct", room="user:bob", user="alice", text="thanks")
+    alice.hear("ack", id="d")
     if heard[0] != heard[1] or heard[2] != heard[3]:
         raise AssertionError("the two did not hear the same")
 

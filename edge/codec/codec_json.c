@@ -309,9 +309,9 @@ static enum client_error take_publish(const struct codec_options *options, struc
 static bool take_to(const struct parts *p, struct bytes *to)
 {
 	const struct slot *slot = &p->slots[FIELD_TO];
-	if (slot->kind == JSON_NUMBER) {
+	if (slot->kind == JSCAN_NUMBER) {
 		*to = slot->raw;
-		return json_is_integer(slot->raw) && slot->raw.len <= USER_NAME_MAX;
+		return jscan_is_integer(slot->raw) && slot->raw.len <= USER_NAME_MAX;
 	}
 	return take_string(p, FIELD_TO, USER_NAME_MAX, to) && user_name_valid(*to);
 }

@@ -107,6 +107,8 @@ def client_message(message):
     kind = KINDS.get(rest.pop("type"), "publish")
     names = {field.name for field in MESSAGES[kind_message(kind)].values()}
     values = {name: rest.pop(name) for name in names & set(rest) - {"type", "body"}}
+    if type(values.get("to")) is int:  # in the schema a user is a text
+        values["to"] = str(values["to"])
     if kind == "publish":
         values["type"] = message["type"]
         values["no_echo"] = rest.pop("echo", True) is False

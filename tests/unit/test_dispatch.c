@@ -253,7 +253,7 @@ static void members_and_broadcasts_are_rendered_too_but_a_gap_is_not(void **stat
 	assert_bytes_equal(record.text, "r");
 	assert_bytes_equal(record.user, "bob");
 	assert_bytes_equal(payload_of(record.frames[CODEC_JSON]),
-		"{\"type\":\"member:join\",\"room\":\"r\",\"user\":\"bob\",\"username\":\"\"}");
+		"{\"type\":\"member:join\",\"room\":\"r\",\"user\":\"bob\"}");
 	frame_unref(record.frames[CODEC_JSON]);
 	record = next(&b, 0);
 	assert_int_equal(record.kind, INBOX_BROADCAST);
