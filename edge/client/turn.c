@@ -92,27 +92,12 @@ void turn_touch(struct turn *t)
 
 struct frame *turn_render(struct turn *t, enum codec_id id, const struct client_event *event)
 {
-	// The protocol's own types are the first of the labels; a message brings its own.
-	static const enum known_type types[] = {
-		[EVENT_CONNECTED] = TYPE_CONNECTED,
-		[EVENT_JOINED] = TYPE_JOINED,
-		[EVENT_LEFT] = TYPE_LEFT,
-		[EVENT_ACK] = TYPE_ACK,
-		[EVENT_HISTORY] = TYPE_HISTORY,
-		[EVENT_PRESENCE] = TYPE_PRESENCE,
-		[EVENT_MEMBER_JOIN] = TYPE_MEMBER_JOIN,
-		[EVENT_MEMBER_LEAVE] = TYPE_MEMBER_LEAVE,
-		[EVENT_TOKEN_EXPIRING] = TYPE_TOKEN_EXPIRING,
-		[EVENT_GAP] = TYPE_GAP,
-		[EVENT_PONG] = TYPE_PONG,
-		[EVENT_ERROR] = TYPE_ERROR,
-	};
 	CHECK(event->kind != EVENT_MESSAGE);
 	const struct codec *codec = codec_of(id);
 	buf_reset(&t->out, TURN_KEEP);
 	codec->encode(&t->out, event);
 	struct frame *f = frame_new(codec->binary ? WS_BINARY : WS_TEXT, buf_bytes(&t->out));
-	f->type = types[event->kind];
+	f->type = event_type(event->kind); // the protocol's own are the first of the labels
 	return f;
 }
 

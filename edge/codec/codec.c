@@ -61,6 +61,26 @@ static const struct {
 	[TYPE_ADMIN_BROADCAST] = { true, COMMAND_BROADCAST },
 };
 
+enum known_type event_type(enum event_kind kind)
+{
+	static const enum known_type event_types[EVENT_COUNT] = {
+		[EVENT_CONNECTED] = TYPE_CONNECTED,
+		[EVENT_JOINED] = TYPE_JOINED,
+		[EVENT_LEFT] = TYPE_LEFT,
+		[EVENT_ACK] = TYPE_ACK,
+		[EVENT_HISTORY] = TYPE_HISTORY,
+		[EVENT_PRESENCE] = TYPE_PRESENCE,
+		[EVENT_MEMBER_JOIN] = TYPE_MEMBER_JOIN,
+		[EVENT_MEMBER_LEAVE] = TYPE_MEMBER_LEAVE,
+		[EVENT_TOKEN_EXPIRING] = TYPE_TOKEN_EXPIRING,
+		[EVENT_GAP] = TYPE_GAP,
+		[EVENT_PONG] = TYPE_PONG,
+		[EVENT_ERROR] = TYPE_ERROR,
+	};
+	CHECK(kind < EVENT_COUNT);
+	return event_types[kind];
+}
+
 static const char *const default_message_types[] = { "chat" };
 
 // Where `name` is in the list, or `n`.

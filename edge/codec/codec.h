@@ -90,6 +90,10 @@ enum event_kind {
 	EVENT_COUNT,
 };
 
+// What `type` says of it: a published message brings its own, and what only the HTTP API is sent
+// has none (both TYPE_OTHER).
+enum known_type event_type(enum event_kind kind);
+
 struct event_message { // one entry of a history
 	struct bytes type, from, user, username, body;
 	uint64_t seq;

@@ -287,25 +287,28 @@ static void encode_disconnected(struct buf *out, const struct client_event *even
 	put_uint(out, "closed", event->members);
 }
 
-// By kind; the type of a published message is its own.
-static const struct {
-	const char *type;
-	void (*encode)(struct buf *out, const struct client_event *event);
-} encoders[EVENT_COUNT] = {
-	[EVENT_CONNECTED] = { "connected", encode_connected },
-	[EVENT_JOINED] = { "joined", encode_joined },
-	[EVENT_LEFT] = { "left", encode_left },
-	[EVENT_ACK] = { "ack", encode_ack },
-	[EVENT_HISTORY] = { "history", encode_history },
-	[EVENT_PRESENCE] = { "presence", encode_presence },
-	[EVENT_MEMBER_JOIN] = { "member:join", encode_member },
-	[EVENT_MEMBER_LEAVE] = { "member:leave", encode_member },
-	[EVENT_TOKEN_EXPIRING] = { "token:expiring", encode_expiring },
-	[EVENT_GAP] = { "gap", encode_gap },
-	[EVENT_PONG] = { "pong", encode_pong },
-	[EVENT_ERROR] = { "error", encode_error },
-	[EVENT_DISCONNECTED] = { "disconnected", encode_disconnected },
+typedef void encode_fn(struct buf *out, const struct client_event *event);
+
+static encode_fn *const encoders[EVENT_COUNT] = {
+	[EVENT_CONNECTED] = encode_connected,
+	[EVENT_JOINED] = encode_joined,
+	[EVENT_LEFT] = encode_left,
+	[EVENT_ACK] = encode_ack,
+	[EVENT_HISTORY] = encode_history,
+	[EVENT_PRESENCE] = encode_presence,
+	[EVENT_MEMBER_JOIN] = encode_member,
+	[EVENT_MEMBER_LEAVE] = encode_member,
+	[EVENT_TOKEN_EXPIRING] = encode_expiring,
+	[EVENT_GAP] = encode_gap,
+	[EVENT_PONG] = encode_pong,
+	[EVENT_ERROR] = encode_error,
+	[EVENT_DISCONNECTED] = encode_disconnected,
 };
+
+static struct bytes type_of(enum event_kind kind)
+{
+	return bytes_str(kind == EVENT_DISCONNECTED ? "disconnected" : type_name(event_type(kind)));
+}
 
 void codec_json_encode(struct buf *out, const struct client_event *event)
 {
@@ -322,8 +325,8 @@ void codec_json_encode(struct buf *out, const struct client_event *event)
 		put_message(out, event->room, event->epoch, &message);
 		return;
 	}
-	CHECK(event->kind < EVENT_COUNT && encoders[event->kind].encode != NULL);
-	begin(out, bytes_str(encoders[event->kind].type));
-	encoders[event->kind].encode(out, event);
+	CHECK(event->kind < EVENT_COUNT && encoders[event->kind] != NULL);
+	begin(out, type_of(event->kind));
+	encoders[event->kind](out, event);
 	buf_append_byte(out, '}');
 }
