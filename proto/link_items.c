@@ -166,3 +166,24 @@ const link_item *link_item_unpack(struct link_arena *arena, struct bytes packed)
 	bool known = item->kind_case != WEIR__LINK__V1__ITEM__KIND__NOT_SET;
 	return known && item->client_up == NULL ? NULL : item;
 }
+
+// By the schema's own description, so that a new message needs no line here: `client` is number 1
+// wherever there is one.
+uint64_t link_item_client(const link_item *item)
+{
+	const ProtobufCFieldDescriptor *kind =
+		protobuf_c_message_descriptor_get_field(item->base.descriptor, item->kind_case);
+	if (kind == NULL) {
+		return 0;
+	}
+	const ProtobufCMessageDescriptor *message = kind->descriptor;
+	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(message, 1);
+	if (field == NULL || field->type != PROTOBUF_C_TYPE_FIXED64 ||
+		strcmp(field->name, "client") != 0) {
+		return 0;
+	}
+	uint64_t client;
+	const void *value = item->join; // of any kind: the union holds a pointer to the message
+	memcpy(&client, (const char *)value + field->offset, sizeof(client));
+	return client;
+}

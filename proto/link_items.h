@@ -66,6 +66,9 @@ void link_arena_fini(struct link_arena *arena);
 // would take more than 32 times its packed size plus 4 KiB (an amplification attack).
 const link_item *link_item_unpack(struct link_arena *arena, struct bytes packed);
 
+// The client that an item is for or about, as its field `client` says; 0 if it has none.
+uint64_t link_item_client(const link_item *item);
+
 // Between protobuf-c's spans and ours. Borrowed both ways.
 static inline struct bytes pb_bytes(ProtobufCBinaryData data)
 {

@@ -172,31 +172,6 @@ static void on_drain(struct dispatch *d, const Weir__Link__V1__Drain *m)
 	}
 }
 
-// The client that an answer is for; 0 if the item is not for one client.
-static uint64_t client_of(const link_item *item)
-{
-	switch (item->kind_case) {
-	case WEIR__LINK__V1__ITEM__KIND_JOINED:
-		return item->joined->client;
-	case WEIR__LINK__V1__ITEM__KIND_LEFT:
-		return item->left->client;
-	case WEIR__LINK__V1__ITEM__KIND_PUBLISHED:
-		return item->published->client;
-	case WEIR__LINK__V1__ITEM__KIND_REFUSED:
-		return item->refused->client;
-	case WEIR__LINK__V1__ITEM__KIND_PRESENCE:
-		return item->presence->client;
-	case WEIR__LINK__V1__ITEM__KIND_HISTORY:
-		return item->history->client;
-	case WEIR__LINK__V1__ITEM__KIND_KICK:
-		return item->kick->client;
-	case WEIR__LINK__V1__ITEM__KIND_DISCONNECTED:
-		return item->disconnected->client;
-	default:
-		return 0;
-	}
-}
-
 // Names that a worker puts into its tables, which rely on them. All others are only looked up or
 // copied.
 static bool names_valid(const link_item *item)
@@ -236,7 +211,7 @@ static void on_item(struct dispatch *d, const link_item *item, struct bytes pack
 		break;
 	}
 	// What is left is for one client.
-	uint64_t client = client_of(item);
+	uint64_t client = link_item_client(item);
 	unsigned worker = handle_worker(client);
 	if (client != 0 && worker < d->n_workers) {
 		inbox_record_append(&d->records[worker],

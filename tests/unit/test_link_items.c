@@ -55,6 +55,39 @@ static void is_the_batch_message_of_the_schema(void **state)
 	buf_fini(&batch);
 }
 
+static void knows_the_client_of_every_item_that_has_one(void **state)
+{
+	(void)state;
+	Weir__Link__V1__Published published = WEIR__LINK__V1__PUBLISHED__INIT;
+	Weir__Link__V1__ClientUp up = WEIR__LINK__V1__CLIENT_UP__INIT;
+	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+	Weir__Link__V1__Drain drain = WEIR__LINK__V1__DRAIN__INIT;
+	published.client = UINT64_MAX;
+	up.client = 7;
+	delivery.room = pb_data(bytes_str("room"));
+	drain.active = true;
+	assert_true(link_item_client(&LINK_ITEM(PUBLISHED, published, &published)) == UINT64_MAX);
+	assert_int_equal(link_item_client(&LINK_ITEM(CLIENT_UP, client_up, &up)), 7);
+	assert_int_equal(link_item_client(&LINK_ITEM(DELIVERY, delivery, &delivery)), 0);
+	assert_int_equal(link_item_client(&LINK_ITEM(DRAIN, drain, &drain)), 0);
+	const link_item unknown = WEIR__LINK__V1__ITEM__INIT;
+	assert_int_equal(link_item_client(&unknown), 0);
+}
+
+// The field's place is a rule of the schema: a `client` elsewhere would be no client's.
+static void finds_client_first_in_every_message_of_the_schema(void **state)
+{
+	(void)state;
+	const ProtobufCMessageDescriptor *item = &weir__link__v1__item__descriptor;
+	for (unsigned i = 0; i < item->n_fields; i++) {
+		const ProtobufCMessageDescriptor *message = item->fields[i].descriptor;
+		const ProtobufCFieldDescriptor *client =
+			protobuf_c_message_descriptor_get_field_by_name(message, "client");
+		assert_true(client == NULL ||
+			(client->id == 1 && client->type == PROTOBUF_C_TYPE_FIXED64));
+	}
+}
+
 static void refuses_every_truncation(void **state)
 {
 	(void)state;
@@ -177,6 +210,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_back_each_element),
 		cmocka_unit_test(is_the_batch_message_of_the_schema),
+		cmocka_unit_test(knows_the_client_of_every_item_that_has_one),
+		cmocka_unit_test(finds_client_first_in_every_message_of_the_schema),
 		cmocka_unit_test(refuses_every_truncation),
 		cmocka_unit_test(refuses_what_is_no_element),
 		cmocka_unit_test(reads_a_kind_of_a_newer_version_as_none),
