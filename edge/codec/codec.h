@@ -24,6 +24,7 @@ enum command_kind {
 	COMMAND_PING,
 	COMMAND_BROADCAST,
 	COMMAND_DISCONNECT, // of the HTTP API; `room` is the user
+	COMMAND_COUNT,
 };
 
 // Codes and messages of protocol section 3; one table in codec.c.

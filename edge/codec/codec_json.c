@@ -236,8 +236,10 @@ static bool take_since(const struct parts *p, struct command *command)
 	return command->has_since;
 }
 
-static enum client_error take_join(const struct parts *p, struct command *command)
+static enum client_error take_join(const struct codec_options *options, struct parts *p,
+	struct command *command)
 {
+	(void)options;
 	if (!take_bool(p, FIELD_PRESENCE, &command->want_presence) ||
 		(has(p, FIELD_SINCE) && !take_since(p, command))) {
 		return ERROR_INVALID_MESSAGE;
@@ -258,8 +260,10 @@ static bool take_limit(const struct parts *p, uint32_t *limit)
 	return true;
 }
 
-static enum client_error take_history(const struct parts *p, struct command *command)
+static enum client_error take_history(const struct codec_options *options, struct parts *p,
+	struct command *command)
 {
+	(void)options;
 	command->limit = HISTORY_LIMIT_DEFAULT;
 	if (has(p, FIELD_LIMIT) && !take_limit(p, &command->limit)) {
 		return ERROR_INVALID_MESSAGE;
@@ -316,8 +320,10 @@ static bool take_to(const struct parts *p, struct bytes *to)
 	return take_string(p, FIELD_TO, USER_NAME_MAX, to) && user_name_valid(*to);
 }
 
-static enum client_error take_direct(struct parts *p, struct command *command)
+static enum client_error take_direct(const struct codec_options *options, struct parts *p,
+	struct command *command)
 {
+	(void)options;
 	struct bytes to;
 	if (!take_publish_options(p, command) || (command->ephemeral && command->key.len > 0) ||
 		!take_to(p, &to)) {
@@ -334,8 +340,10 @@ static enum client_error take_direct(struct parts *p, struct command *command)
 
 // Its options are checked like those of a publish, so that nobody takes a typing error for a
 // success; they have no effect.
-static enum client_error take_broadcast(struct parts *p, struct command *command)
+static enum client_error take_broadcast(const struct codec_options *options, struct parts *p,
+	struct command *command)
 {
+	(void)options;
 	struct command unused = { 0 };
 	if (!take_publish_options(p, &unused)) {
 		return ERROR_INVALID_MESSAGE;
@@ -343,6 +351,45 @@ static enum client_error take_broadcast(struct parts *p, struct command *command
 	command->body = body_finish(p);
 	return ERROR_NONE;
 }
+
+// A leave, and a question who is there.
+static enum client_error take_room_only(const struct codec_options *options, struct parts *p,
+	struct command *command)
+{
+	(void)options;
+	return take_room(p, &command->room);
+}
+
+static enum client_error take_auth(const struct codec_options *options, struct parts *p,
+	struct command *command)
+{
+	(void)options;
+	return take_string(p, FIELD_TOKEN, SIZE_MAX, &command->token) ? ERROR_NONE
+								      : ERROR_INVALID_MESSAGE;
+}
+
+static enum client_error take_nothing(const struct codec_options *options, struct parts *p,
+	struct command *command)
+{
+	(void)options;
+	(void)p;
+	(void)command;
+	return ERROR_NONE;
+}
+
+// What a message of each kind has to say; a kind without a row is not a client's to send.
+static enum client_error (*const takers[COMMAND_COUNT])(const struct codec_options *options,
+	struct parts *p, struct command *command) = {
+	[COMMAND_PUBLISH] = take_publish,
+	[COMMAND_DIRECT] = take_direct,
+	[COMMAND_BROADCAST] = take_broadcast,
+	[COMMAND_JOIN] = take_join,
+	[COMMAND_LEAVE] = take_room_only,
+	[COMMAND_PRESENCE] = take_room_only,
+	[COMMAND_HISTORY] = take_history,
+	[COMMAND_AUTH] = take_auth,
+	[COMMAND_PING] = take_nothing,
+};
 
 static enum client_error take_command(const struct codec_options *options, struct parts *p,
 	struct command *command)
@@ -355,30 +402,8 @@ static enum client_error take_command(const struct codec_options *options, struc
 	if (error != ERROR_NONE) {
 		return error;
 	}
-	switch (command->kind) {
-	case COMMAND_PUBLISH:
-		return take_publish(options, p, command);
-	case COMMAND_DIRECT:
-		return take_direct(p, command);
-	case COMMAND_BROADCAST:
-		return take_broadcast(p, command);
-	case COMMAND_JOIN:
-		return take_join(p, command);
-	case COMMAND_LEAVE:
-	case COMMAND_PRESENCE:
-		return take_room(p, &command->room);
-	case COMMAND_HISTORY:
-		return take_history(p, command);
-	case COMMAND_AUTH:
-		return take_string(p, FIELD_TOKEN, SIZE_MAX, &command->token)
-			? ERROR_NONE
-			: ERROR_INVALID_MESSAGE;
-	case COMMAND_PING:
-		return ERROR_NONE;
-	case COMMAND_DISCONNECT:
-		break; // not a client's to send
-	}
-	return ERROR_INVALID_MESSAGE;
+	CHECK(takers[command->kind] != NULL);
+	return takers[command->kind](options, p, command);
 }
 
 static enum client_error decode(const struct codec_options *options, struct bytes message,
