@@ -11,6 +11,7 @@
 
 #include "common/mem.h"
 #include "edge/client/clients.h"
+#include "edge/client/conn_command.h"
 #include "edge/state/settings.h"
 
 // ---- the request an answer is for
@@ -46,11 +47,9 @@ static void settle(struct clients *cl, struct uplink *up, struct pending_entry *
 	}
 	struct conn *c = find_conn(cl, entry->conn);
 	if (c != NULL) {
-		if (entry->kind == REQUEST_JOIN || entry->kind == REQUEST_AUTOJOIN) {
-			c->account.n_joining--;
-		}
-		if (uplink_is_recovery(entry)) {
-			c->account.n_recoveries--;
+		bool recovery = uplink_is_recovery(entry);
+		client_count_requests(c, (enum command_kind)entry->kind, recovery, -1);
+		if (recovery) {
 			conn_review_input(c);
 		}
 	}
@@ -61,7 +60,7 @@ void answer_unavailable(struct clients *cl, struct uplink *up, struct pending_en
 	enum outcome outcome)
 {
 	struct conn *c = find_conn(cl, entry->conn);
-	if (c != NULL && entry->kind != REQUEST_AUTOJOIN) {
+	if (c != NULL && !uplink_is_automatic(entry)) {
 		conn_send_error(c, ERROR_UNAVAILABLE, outcome, entry_id(entry), entry_room(entry));
 	}
 	settle(cl, up, entry);
@@ -144,39 +143,43 @@ static bool may_join(const struct conn *c, struct bytes room)
 	return rights_decide(&turn_of(c)->edge->policy, &subject, RIGHT_JOIN, room).allowed;
 }
 
-static void on_joined(struct clients *cl, struct uplink *up, const Weir__Link__V1__Joined *m)
+// What an answer meets here.
+struct answer {
+	struct clients *cl;
+	struct pending_entry *entry; // the request; NULL: nobody waits for it any more
+	struct conn *c; // its client; NULL: gone
+};
+
+static void on_joined(const struct answer *a, const link_item *item)
 {
 	enum {
 		NOT_ASKED,
 		RECOVERED
 	};
-	struct pending_entry *entry = pending_find(&up->pending, m->req);
-	struct conn *c = find_conn(cl, m->client);
+	const Weir__Link__V1__Joined *m = item->joined;
 	struct bytes room = pb_bytes(m->room);
-	if (c == NULL) {
-		settle(cl, up, entry);
+	if (a->c == NULL) {
 		return;
 	}
-	if (!may_join(c, room)) {
+	if (!may_join(a->c, room)) {
 		// The token was renewed meanwhile; the router has been told and takes it out as
 		// well.
-		if (entry != NULL && entry->kind == REQUEST_JOIN) {
-			conn_send_refusal(c,
+		if (a->entry != NULL && !uplink_is_automatic(a->entry)) {
+			conn_send_refusal(a->c,
 				&(struct client_event){
 					.error = ERROR_FORBIDDEN,
-					.id = entry_id(entry),
+					.id = entry_id(a->entry),
 					.room = room,
 					.needs_right = RIGHT_JOIN,
 				});
 		}
-		settle(cl, up, entry);
 		return;
 	}
-	become_member(c, m);
+	become_member(a->c, m);
 	struct event_message *messages = messages_of(m->n_messages, m->messages);
 	struct client_event event = {
 		.kind = EVENT_JOINED,
-		.id = entry_id(entry),
+		.id = entry_id(a->entry),
 		.room = room,
 		.epoch = m->epoch,
 		.seq = m->seq,
@@ -188,45 +191,43 @@ static void on_joined(struct clients *cl, struct uplink *up, const Weir__Link__V
 		.n_messages = m->n_messages,
 		.has_messages = m->recovery == RECOVERED,
 	};
-	send_joined(c, &event);
+	send_joined(a->c, &event);
 	free(messages);
-	settle(cl, up, entry);
 }
 
-static void on_left(struct clients *cl, struct uplink *up, const Weir__Link__V1__Left *m)
+static void on_left(const struct answer *a, const link_item *item)
 {
-	struct pending_entry *entry = pending_find(&up->pending, m->req);
-	struct conn *c = find_conn(cl, m->client);
+	const Weir__Link__V1__Left *m = item->left;
+	struct conn *c = a->c;
 	struct fib_member *member = NULL;
 	if (c != NULL) {
-		member = fib_member_find(&cl->fib, &c->account.rooms, c, pb_bytes(m->room));
+		member = fib_member_find(&a->cl->fib, &c->account.rooms, c, pb_bytes(m->room));
 	}
 	if (member != NULL) {
 		c->account.n_rooms--;
-		fib_leave(&cl->fib, member);
+		fib_leave(&a->cl->fib, member);
 	}
-	if (c != NULL && (member != NULL || entry != NULL)) {
+	if (c != NULL && (member != NULL || a->entry != NULL)) {
 		conn_send_event(c,
 			&(struct client_event){
 				.kind = EVENT_LEFT,
-				.id = entry_id(entry),
+				.id = entry_id(a->entry),
 				.room = pb_bytes(m->room),
 				.reason = pb_bytes(m->reason),
 			});
 	}
-	settle(cl, up, entry);
 }
 
-static void on_published(struct clients *cl, struct uplink *up, const Weir__Link__V1__Published *m)
+static void on_published(const struct answer *a, const link_item *item)
 {
-	struct pending_entry *entry = pending_find(&up->pending, m->req);
-	struct conn *c = find_conn(cl, m->client);
-	if (entry != NULL && c != NULL && entry->id != NULL) {
+	const Weir__Link__V1__Published *m = item->published;
+	struct conn *c = a->c;
+	if (a->entry != NULL && c != NULL && a->entry->id != NULL) {
 		conn_send_event(c,
 			&(struct client_event){
 				.kind = EVENT_ACK,
-				.id = entry_id(entry),
-				.room = entry_room(entry),
+				.id = entry_id(a->entry),
+				.room = entry_room(a->entry),
 				.epoch = m->epoch,
 				.seq = m->seq,
 				.timestamp_ms = m->timestamp_ms,
@@ -235,7 +236,6 @@ static void on_published(struct clients *cl, struct uplink *up, const Weir__Link
 				.duplicate = m->duplicate,
 			});
 	}
-	settle(cl, up, entry);
 }
 
 static enum client_error error_of(uint32_t refusal)
@@ -253,44 +253,37 @@ static enum client_error error_of(uint32_t refusal)
 	return refusal < REFUSAL_COUNT ? errors[refusal] : ERROR_UNAVAILABLE;
 }
 
-// The right that a request needs on its room; 0: another thing, or none.
 static unsigned right_of(const struct pending_entry *entry)
 {
-	static const enum right rights[] = {
-		[REQUEST_JOIN] = RIGHT_JOIN,
-		[REQUEST_PUBLISH] = RIGHT_PUBLISH,
-		[REQUEST_HISTORY] = RIGHT_HISTORY,
-		[REQUEST_PRESENCE] = RIGHT_PRESENCE,
-	};
-	return (size_t)entry->kind < ARRAY_LEN(rights) ? rights[entry->kind] : 0;
+	return client_right_for((enum command_kind)entry->kind);
 }
 
-static void on_refused(struct clients *cl, struct uplink *up, const Weir__Link__V1__Refused *m)
+static void on_refused(const struct answer *a, const link_item *item)
 {
-	struct pending_entry *entry = pending_find(&up->pending, m->req);
-	struct conn *c = find_conn(cl, m->client);
+	const Weir__Link__V1__Refused *m = item->refused;
+	struct conn *c = a->c;
 	enum client_error error = error_of(m->code);
-	if (entry != NULL && c != NULL && entry->kind != REQUEST_AUTOJOIN && error != ERROR_NONE) {
+	if (a->entry != NULL && c != NULL && !uplink_is_automatic(a->entry) &&
+		error != ERROR_NONE) {
 		conn_send_refusal(c,
 			&(struct client_event){
 				.error = error,
 				.outcome = error == ERROR_UNAVAILABLE ? OUTCOME_NONE
 								      : OUTCOME_NOT_SAID,
-				.id = entry_id(entry),
-				.room = entry_room(entry),
-				.needs_right = error == ERROR_FORBIDDEN ? right_of(entry) : 0,
+				.id = entry_id(a->entry),
+				.room = entry_room(a->entry),
+				.needs_right = error == ERROR_FORBIDDEN ? right_of(a->entry) : 0,
 				.limit = pb_bytes(m->limit),
 				.after_ms = m->after_ms,
 			});
 	}
-	settle(cl, up, entry);
 }
 
-static void on_presence(struct clients *cl, struct uplink *up, const Weir__Link__V1__Presence *m)
+static void on_presence(const struct answer *a, const link_item *item)
 {
-	struct pending_entry *entry = pending_find(&up->pending, m->req);
-	struct conn *c = find_conn(cl, m->client);
-	if (entry != NULL && c != NULL) {
+	const Weir__Link__V1__Presence *m = item->presence;
+	struct conn *c = a->c;
+	if (a->entry != NULL && c != NULL) {
 		struct event_user *users = xcalloc(m->n_members, sizeof(users[0]));
 		for (size_t i = 0; i < m->n_members; i++) {
 			users[i] = (struct event_user){
@@ -302,7 +295,7 @@ static void on_presence(struct clients *cl, struct uplink *up, const Weir__Link_
 		conn_send_event(c,
 			&(struct client_event){
 				.kind = EVENT_PRESENCE,
-				.id = entry_id(entry),
+				.id = entry_id(a->entry),
 				.room = pb_bytes(m->room),
 				.users = m->users,
 				.connections = m->connections,
@@ -311,7 +304,6 @@ static void on_presence(struct clients *cl, struct uplink *up, const Weir__Link_
 			});
 		free(users);
 	}
-	settle(cl, up, entry);
 }
 
 // An answer that would not fit the client's queue is refused rather than the death of the client.
@@ -330,16 +322,16 @@ static void send_history(struct conn *c, const struct client_event *event)
 	}
 }
 
-static void on_history(struct clients *cl, struct uplink *up, const Weir__Link__V1__History *m)
+static void on_history(const struct answer *a, const link_item *item)
 {
-	struct pending_entry *entry = pending_find(&up->pending, m->req);
-	struct conn *c = find_conn(cl, m->client);
-	if (entry != NULL && c != NULL) {
+	const Weir__Link__V1__History *m = item->history;
+	struct conn *c = a->c;
+	if (a->entry != NULL && c != NULL) {
 		struct event_message *messages = messages_of(m->n_messages, m->messages);
 		send_history(c,
 			&(struct client_event){
 				.kind = EVENT_HISTORY,
-				.id = entry_id(entry),
+				.id = entry_id(a->entry),
 				.room = pb_bytes(m->room),
 				.epoch = m->epoch,
 				.seq = m->seq,
@@ -349,30 +341,26 @@ static void on_history(struct clients *cl, struct uplink *up, const Weir__Link__
 			});
 		free(messages);
 	}
-	settle(cl, up, entry);
 }
 
-static void on_disconnected(struct clients *cl, struct uplink *up,
-	const Weir__Link__V1__Disconnected *m)
+static void on_disconnected(const struct answer *a, const link_item *item)
 {
-	struct pending_entry *entry = pending_find(&up->pending, m->req);
-	struct conn *c = find_conn(cl, m->client);
-	if (entry != NULL && c != NULL) {
+	const Weir__Link__V1__Disconnected *m = item->disconnected;
+	struct conn *c = a->c;
+	if (a->entry != NULL && c != NULL) {
 		conn_send_event(c,
 			&(struct client_event){
 				.kind = EVENT_DISCONNECTED,
-				.id = entry_id(entry),
+				.id = entry_id(a->entry),
 				.members = m->closed,
 			});
 	}
-	settle(cl, up, entry);
 }
 
-static void on_kick(struct clients *cl, const Weir__Link__V1__Kick *m)
+static void on_kick(const struct answer *a, const link_item *item)
 {
-	struct conn *c = find_conn(cl, m->client);
-	if (c != NULL) {
-		conn_close(c, close_reason_parse(pb_bytes(m->reason), CLOSE_REVOKED));
+	if (a->c != NULL) {
+		conn_close(a->c, close_reason_parse(pb_bytes(item->kick->reason), CLOSE_REVOKED));
 	}
 }
 
@@ -386,8 +374,10 @@ static void drop_frames(struct frame *frames[CODEC_COUNT])
 
 // Moves the room past what is lost. Workers stand at different places and members have joined at
 // different ones, so each is told of its own part: what it has had is not lost.
-static void on_gap(struct clients *cl, const Weir__Link__V1__Gap *m)
+static void on_gap(const struct answer *a, const link_item *item)
 {
+	struct clients *cl = a->cl;
+	const Weir__Link__V1__Gap *m = item->gap;
 	struct fib_room *room = fib_find(&cl->fib, pb_bytes(m->room));
 	if (room == NULL || m->epoch != room->epoch || m->to <= room->last_seq) {
 		return;
@@ -421,40 +411,49 @@ static void on_gap(struct clients *cl, const Weir__Link__V1__Gap *m)
 	drop_frames(frames);
 }
 
+// What a kind of item does, and where the number of the request that it answers lies in its
+// message; 0: it answers none. (The first field of each is the library's.)
+#define ANSWER(KIND, Type, fn)                                                                     \
+	[WEIR__LINK__V1__ITEM__KIND_##KIND] = { fn, offsetof(Weir__Link__V1__##Type, req) }
+#define NOTICE(KIND, fn) [WEIR__LINK__V1__ITEM__KIND_##KIND] = { fn, 0 }
+
+static const struct answer_row {
+	void (*fn)(const struct answer *a, const link_item *item);
+	size_t req;
+} rows[] = {
+	ANSWER(JOINED, Joined, on_joined),
+	ANSWER(LEFT, Left, on_left),
+	ANSWER(PUBLISHED, Published, on_published),
+	ANSWER(REFUSED, Refused, on_refused),
+	ANSWER(PRESENCE, Presence, on_presence),
+	ANSWER(HISTORY, History, on_history),
+	ANSWER(DISCONNECTED, Disconnected, on_disconnected),
+	NOTICE(KICK, on_kick),
+	NOTICE(GAP, on_gap),
+};
+
+static uint64_t req_of(const link_item *item, const struct answer_row *row)
+{
+	uint64_t req;
+	const void *message = item->joined; // of any kind: the union holds a pointer to it
+	memcpy(&req, (const char *)message + row->req, sizeof(req));
+	return row->req != 0 ? req : 0;
+}
+
 void answer_item(struct clients *cl, const struct inbox_record *record)
 {
 	struct uplink *up = uplink_of(cl, record);
 	const link_item *item = link_item_unpack(&cl->arena, record->text);
 	CHECK(item != NULL); // dispatch has unpacked the same bytes
-	switch (item->kind_case) {
-	case WEIR__LINK__V1__ITEM__KIND_JOINED:
-		on_joined(cl, up, item->joined);
-		break;
-	case WEIR__LINK__V1__ITEM__KIND_LEFT:
-		on_left(cl, up, item->left);
-		break;
-	case WEIR__LINK__V1__ITEM__KIND_PUBLISHED:
-		on_published(cl, up, item->published);
-		break;
-	case WEIR__LINK__V1__ITEM__KIND_REFUSED:
-		on_refused(cl, up, item->refused);
-		break;
-	case WEIR__LINK__V1__ITEM__KIND_PRESENCE:
-		on_presence(cl, up, item->presence);
-		break;
-	case WEIR__LINK__V1__ITEM__KIND_HISTORY:
-		on_history(cl, up, item->history);
-		break;
-	case WEIR__LINK__V1__ITEM__KIND_DISCONNECTED:
-		on_disconnected(cl, up, item->disconnected);
-		break;
-	case WEIR__LINK__V1__ITEM__KIND_KICK:
-		on_kick(cl, item->kick);
-		break;
-	case WEIR__LINK__V1__ITEM__KIND_GAP:
-		on_gap(cl, item->gap);
-		break;
-	default:
-		break;
+	if (item->kind_case >= ARRAY_LEN(rows) || rows[item->kind_case].fn == NULL) {
+		return; // no conforming router sends it
 	}
+	const struct answer_row *row = &rows[item->kind_case];
+	struct answer answer = {
+		.cl = cl,
+		.entry = pending_find(&up->pending, req_of(item, row)),
+		.c = find_conn(cl, link_item_client(item)),
+	};
+	row->fn(&answer, item);
+	settle(cl, up, answer.entry);
 }

@@ -55,24 +55,52 @@ static void refuse_role(struct conn *c, const struct command *command)
 		});
 }
 
+void client_count_requests(struct conn *c, enum command_kind kind, bool recovery, int n)
+{
+	struct client_account *account = &c->account;
+	if (kind == COMMAND_JOIN) {
+		account->n_joining = (uint16_t)(account->n_joining + n);
+	}
+	if (recovery) {
+		account->n_recoveries = (uint16_t)(account->n_recoveries + n);
+	}
+}
+
 static bool ask(struct conn *c, const struct request *request)
 {
 	struct clients *cl = clients_of(c);
 	uint64_t deadline_ms = cl->turn.mono_ms + cl->turn.settings->conf.publish_timeout_ms;
-	return uplink_ask(clients_link_for(cl, request->room), request, deadline_ms);
+	if (!uplink_ask(clients_link_for(cl, request->room), request, deadline_ms)) {
+		return false;
+	}
+	client_count_requests(c, request->kind, request_is_recovery(request), 1);
+	return true;
 }
 
 // Asks the router; a client whose request cannot wait any more is told so.
-static bool ask_for(struct conn *c, const struct command *command, struct request *request)
+static void ask_for(struct conn *c, const struct command *command)
 {
-	request->conn = c->handle;
-	request->id = command->id;
-	request->room = command->room;
-	if (!ask(c, request)) {
+	const struct request request = {
+		.kind = command->kind,
+		.conn = c->handle,
+		.id = command->id,
+		.room = command->room,
+		.presence = command->want_presence,
+		.has_since = command->has_since,
+		.since_epoch = epoch_parse(command->since_epoch),
+		.since_seq = command->since_seq,
+		.has_before = command->has_before,
+		.before = command->before,
+		.limit = command->limit,
+		.type = command->type,
+		.body = command->body,
+		.key = command->key,
+		.no_echo = command->no_echo,
+		.ephemeral = command->ephemeral,
+	};
+	if (!ask(c, &request)) {
 		conn_send_error(c, ERROR_UNAVAILABLE, OUTCOME_NONE, command->id, command->room);
-		return false;
 	}
-	return true;
 }
 
 // ---- coming and going
@@ -126,29 +154,12 @@ static bool has_space_for(const struct conn *c, struct bytes room)
 
 static void run_join(struct conn *c, const struct command *command)
 {
-	if (!may(c, RIGHT_JOIN, command->room)) {
-		refuse_right(c, command, RIGHT_JOIN);
-		return;
-	}
 	if (command->want_presence && !may(c, RIGHT_PRESENCE, command->room)) {
 		refuse_right(c, command, RIGHT_PRESENCE);
-		return;
-	}
-	if (!has_space_for(c, command->room)) {
+	} else if (!has_space_for(c, command->room)) {
 		refuse(c, command, ERROR_LIMIT);
-		return;
-	}
-	struct request request = {
-		.kind = REQUEST_JOIN,
-		.presence = command->want_presence,
-		.has_since = command->has_since,
-		.since_epoch = epoch_parse(command->since_epoch),
-		.since_seq = command->since_seq,
-	};
-	if (ask_for(c, command, &request)) {
-		c->account.n_joining++;
-		c->account.n_recoveries =
-			(uint16_t)(c->account.n_recoveries + (command->has_since ? 1 : 0));
+	} else {
+		ask_for(c, command);
 	}
 }
 
@@ -157,10 +168,13 @@ static void autojoin_room(struct conn *c, struct bytes room)
 	if (!may(c, RIGHT_JOIN, room) || !has_space_for(c, room)) {
 		return;
 	}
-	struct request request = { .kind = REQUEST_AUTOJOIN, .conn = c->handle, .room = room };
-	if (ask(c, &request)) {
-		c->account.n_joining++;
-	}
+	(void)ask(c,
+		&(struct request){
+			.kind = COMMAND_JOIN,
+			.conn = c->handle,
+			.room = room,
+			.automatic = true,
+		});
 }
 
 void client_autojoin(struct conn *c)
@@ -176,74 +190,6 @@ void client_autojoin(struct conn *c)
 	}
 }
 
-static void run_leave(struct conn *c, const struct command *command)
-{
-	struct request request = { .kind = REQUEST_LEAVE };
-	(void)ask_for(c, command, &request);
-}
-
-// ---- messages
-
-static void run_publish(struct conn *c, const struct command *command)
-{
-	if (!may(c, RIGHT_PUBLISH, command->room)) {
-		refuse_right(c, command, RIGHT_PUBLISH);
-		return;
-	}
-	struct request request = {
-		.kind = REQUEST_PUBLISH,
-		.type = command->type,
-		.body = command->body,
-		.key = command->key,
-		.no_echo = command->no_echo,
-		.ephemeral = command->ephemeral,
-	};
-	(void)ask_for(c, command, &request);
-}
-
-static void run_broadcast(struct conn *c, const struct command *command)
-{
-	if (!c->identity.admin) {
-		refuse_role(c, command);
-		return;
-	}
-	struct request request = {
-		.kind = REQUEST_BROADCAST,
-		.type = command->type,
-		.body = command->body,
-	};
-	(void)ask_for(c, command, &request);
-}
-
-// ---- questions
-
-static void run_history(struct conn *c, const struct command *command)
-{
-	if (!may(c, RIGHT_HISTORY, command->room)) {
-		refuse_right(c, command, RIGHT_HISTORY);
-		return;
-	}
-	struct request request = {
-		.kind = REQUEST_HISTORY,
-		.has_before = command->has_before,
-		.before = command->before,
-		.limit = command->limit,
-	};
-	if (ask_for(c, command, &request)) {
-		c->account.n_recoveries++;
-	}
-}
-
-static void run_presence(struct conn *c, const struct command *command)
-{
-	if (!may(c, RIGHT_PRESENCE, command->room)) {
-		refuse_right(c, command, RIGHT_PRESENCE);
-		return;
-	}
-	struct request request = { .kind = REQUEST_PRESENCE };
-	(void)ask_for(c, command, &request);
-}
-
 static void run_ping(struct conn *c, const struct command *command)
 {
 	conn_send_event(c,
@@ -252,16 +198,6 @@ static void run_ping(struct conn *c, const struct command *command)
 			.id = command->id,
 			.timestamp_ms = clock_wall_ms(),
 		});
-}
-
-static void run_disconnect(struct conn *c, const struct command *command)
-{
-	if (!c->identity.admin) {
-		refuse_role(c, command);
-		return;
-	}
-	struct request request = { .kind = REQUEST_DISCONNECT };
-	(void)ask_for(c, command, &request);
 }
 
 // ---- a new token
@@ -347,24 +283,39 @@ static void run_auth(struct conn *c, const struct command *command)
 
 // ---- all of them
 
-typedef void command_fn(struct conn *c, const struct command *command);
-
-static command_fn *const runners[] = {
-	[COMMAND_JOIN] = run_join,
-	[COMMAND_LEAVE] = run_leave,
-	[COMMAND_PUBLISH] = run_publish,
-	[COMMAND_DIRECT] = run_publish,
-	[COMMAND_HISTORY] = run_history,
-	[COMMAND_PRESENCE] = run_presence,
-	[COMMAND_AUTH] = run_auth,
-	[COMMAND_PING] = run_ping,
-	[COMMAND_BROADCAST] = run_broadcast,
-	[COMMAND_DISCONNECT] = run_disconnect,
+// What a client needs for a command, and what it does; most ask the router.
+static const struct command_row {
+	enum right right; // on its room; 0: none
+	bool admin; // only an administrator's
+	void (*run)(struct conn *c, const struct command *command);
+} rows[COMMAND_COUNT] = {
+	[COMMAND_JOIN] = { .right = RIGHT_JOIN, .run = run_join },
+	[COMMAND_LEAVE] = { .run = ask_for },
+	[COMMAND_PUBLISH] = { .right = RIGHT_PUBLISH, .run = ask_for },
+	[COMMAND_DIRECT] = { .right = RIGHT_PUBLISH, .run = ask_for },
+	[COMMAND_HISTORY] = { .right = RIGHT_HISTORY, .run = ask_for },
+	[COMMAND_PRESENCE] = { .right = RIGHT_PRESENCE, .run = ask_for },
+	[COMMAND_AUTH] = { .run = run_auth },
+	[COMMAND_PING] = { .run = run_ping },
+	[COMMAND_BROADCAST] = { .admin = true, .run = ask_for },
+	[COMMAND_DISCONNECT] = { .admin = true, .run = ask_for },
 };
+
+enum right client_right_for(enum command_kind kind)
+{
+	return rows[kind].right;
+}
 
 void conn_run_command(struct conn *c, const struct command *command)
 {
-	runners[command->kind](c, command);
+	const struct command_row *row = &rows[command->kind];
+	if (row->right != 0 && !may(c, row->right, command->room)) {
+		refuse_right(c, command, row->right);
+	} else if (row->admin && !c->identity.admin) {
+		refuse_role(c, command);
+	} else {
+		row->run(c, command);
+	}
 }
 
 // What a message was too much for, and until when.

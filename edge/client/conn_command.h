@@ -17,6 +17,11 @@ void conn_command(struct conn *c, struct bytes message);
 // One command, whoever decoded it. What it comes to is an event of the connection, now or later.
 void conn_run_command(struct conn *c, const struct command *command);
 
+// The right that a command needs on its room; 0: another thing, or none.
+enum right client_right_for(enum command_kind kind);
+// Counts `n` more requests of this kind as not answered yet; `recovery`: their answers may be
+// large.
+void client_count_requests(struct conn *c, enum command_kind kind, bool recovery, int n);
 // Tells the routers who it is, also when it has renewed its token.
 void client_announce(struct conn *c);
 // The same facts; the two arrays hold texts of theirs.

@@ -18,6 +18,7 @@ enum { // pending_entry.flags
 	ASK_PRESENCE = 1 << 0,
 	ASK_SINCE = 1 << 1,
 	ASK_BEFORE = 1 << 2,
+	ASK_AUTOMATIC = 1 << 3,
 };
 
 // What a request costs on the link beyond its texts; an estimate for router_link_has_room().
@@ -52,7 +53,7 @@ static void add_join(struct link_outbox *outbox, const struct request *r, uint64
 	join.has_since = r->has_since;
 	join.since_epoch = r->since_epoch;
 	join.since_seq = r->since_seq;
-	join.automatic = r->kind == REQUEST_AUTOJOIN;
+	join.automatic = r->automatic;
 	link_outbox_add_request(outbox, &LINK_ITEM(JOIN, join, &join), req, by);
 }
 
@@ -127,40 +128,27 @@ static void add_disconnect(struct link_outbox *outbox, const struct request *r, 
 	link_outbox_add_request(outbox, &LINK_ITEM(DISCONNECT, disconnect, &disconnect), req, by);
 }
 
-static void add_request(struct link_outbox *outbox, const struct request *r, uint64_t req,
-	uint64_t by)
-{
-	switch (r->kind) {
-	case REQUEST_JOIN:
-	case REQUEST_AUTOJOIN:
-		add_join(outbox, r, req, by);
-		break;
-	case REQUEST_LEAVE:
-		add_leave(outbox, r, req, by);
-		break;
-	case REQUEST_PUBLISH:
-		add_publish(outbox, r, req, by);
-		break;
-	case REQUEST_BROADCAST:
-		add_broadcast(outbox, r, req, by);
-		break;
-	case REQUEST_PRESENCE:
-		add_presence(outbox, r, req, by);
-		break;
-	case REQUEST_HISTORY:
-		add_history(outbox, r, req, by);
-		break;
-	case REQUEST_DISCONNECT:
-		add_disconnect(outbox, r, req, by);
-		break;
-	}
-}
+// By kind of command; the others are not for the router.
+static const struct request_row {
+	void (*add)(struct link_outbox *outbox, const struct request *r, uint64_t req, uint64_t by);
+	bool once; // asked twice, it would change something twice
+	bool recovery; // its answer is as large as a history
+} rows[COMMAND_COUNT] = {
+	[COMMAND_JOIN] = { add_join },
+	[COMMAND_LEAVE] = { add_leave },
+	[COMMAND_PUBLISH] = { add_publish, .once = true },
+	[COMMAND_DIRECT] = { add_publish, .once = true },
+	[COMMAND_BROADCAST] = { add_broadcast, .once = true },
+	[COMMAND_PRESENCE] = { add_presence },
+	[COMMAND_HISTORY] = { add_history, .recovery = true },
+	[COMMAND_DISCONNECT] = { add_disconnect },
+};
 
 // Keeps in the entry what request_of() needs.
 static void entry_remember(struct pending_entry *entry, const struct request *r)
 {
 	entry->flags = (uint8_t)((r->presence ? ASK_PRESENCE : 0) | (r->has_since ? ASK_SINCE : 0) |
-		(r->has_before ? ASK_BEFORE : 0));
+		(r->has_before ? ASK_BEFORE : 0) | (r->automatic ? ASK_AUTOMATIC : 0));
 	entry->epoch = r->since_epoch;
 	entry->seq = r->has_since ? r->since_seq : r->before;
 	entry->limit = r->limit;
@@ -169,9 +157,10 @@ static void entry_remember(struct pending_entry *entry, const struct request *r)
 static struct request request_of(const struct pending_entry *entry)
 {
 	return (struct request){
-		.kind = (enum request_kind)entry->kind,
+		.kind = (enum command_kind)entry->kind,
 		.conn = entry->conn,
 		.room = bytes_make(entry->room, entry->room_len),
+		.automatic = (entry->flags & ASK_AUTOMATIC) != 0,
 		.presence = (entry->flags & ASK_PRESENCE) != 0,
 		.has_since = (entry->flags & ASK_SINCE) != 0,
 		.since_epoch = entry->epoch,
@@ -184,6 +173,7 @@ static struct request request_of(const struct pending_entry *entry)
 
 bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms)
 {
+	CHECK(rows[request->kind].add != NULL);
 	size_t size = REQUEST_OVERHEAD + request->room.len + request->type.len + request->body.len +
 		request->key.len;
 	if (!uplink_has_room(up, size)) {
@@ -192,13 +182,23 @@ bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadl
 	uint64_t req = pending_add(&up->pending, request->conn, (uint8_t)request->kind, request->id,
 		request->room, deadline_ms);
 	entry_remember(pending_find(&up->pending, req), request);
-	add_request(&up->outbox, request, req, deadline_ms);
+	rows[request->kind].add(&up->outbox, request, req, deadline_ms);
 	return true;
+}
+
+bool request_is_recovery(const struct request *request)
+{
+	return rows[request->kind].recovery || request->has_since;
 }
 
 bool uplink_is_recovery(const struct pending_entry *entry)
 {
-	return entry->kind == REQUEST_HISTORY || (entry->flags & ASK_SINCE) != 0;
+	return rows[entry->kind].recovery || (entry->flags & ASK_SINCE) != 0;
+}
+
+bool uplink_is_automatic(const struct pending_entry *entry)
+{
+	return (entry->flags & ASK_AUTOMATIC) != 0;
 }
 
 // The rights of a ClientUp: `*list` (one block, free(3)) and their number.
@@ -353,11 +353,6 @@ static void add_snapshot_end(struct link_outbox *outbox, unsigned worker)
 	link_outbox_add_fact(outbox, &LINK_ITEM(SNAPSHOT_END, snapshot_end, &end));
 }
 
-static bool changes_something_twice(const struct pending_entry *entry)
-{
-	return entry->kind == REQUEST_PUBLISH || entry->kind == REQUEST_BROADCAST;
-}
-
 // By number, because an entry that is closed may move the others.
 static void ask_again(struct uplink *up, struct link_outbox *outbox, uplink_lost_fn *lost,
 	void *arg)
@@ -368,11 +363,12 @@ static void ask_again(struct uplink *up, struct link_outbox *outbox, uplink_lost
 		if (entry == NULL || !uplink_was_sent(up, req)) {
 			continue;
 		}
-		if (changes_something_twice(entry)) {
+		const struct request_row *row = &rows[entry->kind];
+		if (row->once) {
 			lost(arg, entry);
 		} else {
 			struct request request = request_of(entry);
-			add_request(outbox, &request, req, entry->deadline_ms);
+			row->add(outbox, &request, req, entry->deadline_ms);
 		}
 	}
 }

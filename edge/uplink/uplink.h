@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/check.h"
+#include "edge/codec/codec.h"
 #include "edge/uplink/fib.h"
 #include "edge/uplink/link_lane.h"
 #include "edge/uplink/pending.h"
@@ -16,23 +17,13 @@
 
 struct identity;
 
-enum request_kind {
-	REQUEST_JOIN,
-	REQUEST_AUTOJOIN, // a join that nobody asked for
-	REQUEST_LEAVE,
-	REQUEST_PUBLISH,
-	REQUEST_BROADCAST,
-	REQUEST_PRESENCE,
-	REQUEST_HISTORY,
-	REQUEST_DISCONNECT, // `room` is the user
-};
-
 // One request; what a kind does not use is ignored. Borrows everything.
 struct request {
-	enum request_kind kind;
+	enum command_kind kind; // one that the router answers
 	uint64_t conn; // handle of who asks
 	struct bytes id; // as the client sent it; empty: none
 	struct bytes room;
+	bool automatic; // a join that the client has not asked for
 	bool presence; // join
 	bool has_since;
 	uint64_t since_epoch;
@@ -70,8 +61,10 @@ void uplink_fini(struct uplink *up);
 
 // Asks the router; the answer will find the request in `pending`. False if publish-queue is full.
 MUST_CHECK bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms);
-// True if the answer to `entry` may be as large as a history.
-bool uplink_is_recovery(const struct pending_entry *entry);
+// True if the answer may be as large as a history.
+bool request_is_recovery(const struct request *request);
+bool uplink_is_recovery(const struct pending_entry *entry); // the same
+bool uplink_is_automatic(const struct pending_entry *entry); // request.automatic
 
 // What the router is told of a connection. All borrowed.
 struct announcement {
