@@ -12,6 +12,8 @@
 #include "common/mem.h"
 #include "edge/client/clients.h"
 #include "edge/client/conn_command.h"
+#include "edge/client/edge_recorder.h"
+#include "edge/client/testimony.h"
 #include "edge/state/settings.h"
 
 // ---- the request an answer is for
@@ -97,9 +99,14 @@ static void send_joined(struct conn *c, struct client_event *event)
 	struct frame *f = turn_render(turn_of(c), (enum codec_id)c->codec, event);
 	if (event->has_messages && !fits_queue(c, f)) {
 		frame_unref(f);
+		record_not_recovered(c, event->room, event->epoch, event->seq);
 		event->recovered = false;
 		event->has_messages = false;
 		f = turn_render(turn_of(c), (enum codec_id)c->codec, event);
+	}
+	if (event->has_messages && event->n_messages > 0) {
+		f->epoch = event->epoch;
+		f->seq = event->messages[0].seq;
 	}
 	conn_send(c, f);
 }
@@ -146,6 +153,7 @@ static bool may_join(const struct conn *c, struct bytes room)
 // What an answer meets here.
 struct answer {
 	struct clients *cl;
+	struct uplink *up; // that it came by
 	struct pending_entry *entry; // the request; NULL: nobody waits for it any more
 	struct conn *c; // its client; NULL: gone
 };
@@ -411,6 +419,11 @@ static void on_gap(const struct answer *a, const link_item *item)
 	drop_frames(frames);
 }
 
+static void on_inquiry(const struct answer *a, const link_item *item)
+{
+	testify(a->cl, a->up, item->inquiry);
+}
+
 // What a kind of item does, and where the number of the request that it answers lies in its
 // message; 0: it answers none. (The first field of each is the library's.)
 #define ANSWER(KIND, Type, fn)                                                                     \
@@ -430,6 +443,7 @@ static const struct answer_row {
 	ANSWER(DISCONNECTED, Disconnected, on_disconnected),
 	NOTICE(KICK, on_kick),
 	NOTICE(GAP, on_gap),
+	NOTICE(INQUIRY, on_inquiry),
 };
 
 static uint64_t req_of(const link_item *item, const struct answer_row *row)
@@ -451,6 +465,7 @@ void answer_item(struct clients *cl, const struct inbox_record *record)
 	const struct answer_row *row = &rows[item->kind_case];
 	struct answer answer = {
 		.cl = cl,
+		.up = up,
 		.entry = pending_find(&up->pending, req_of(item, row)),
 		.c = find_conn(cl, link_item_client(item)),
 	};

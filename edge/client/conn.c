@@ -29,6 +29,7 @@
 #include "common/mem.h"
 #include "edge/client/conn_deadline.h"
 #include "edge/client/conn_parts.h"
+#include "edge/client/edge_recorder.h"
 #include "edge/client/turn.h"
 #include "edge/state/edge.h"
 #include "edge/state/settings.h"
@@ -322,6 +323,7 @@ static void leave_open(struct conn *c)
 	atomic_fetch_sub(&t->edge->codec_use.n[c->codec], 1);
 	histogram_observe_ns(&m->duration, (turn_client_ms(t) - c->opened_ms) * 1000000U);
 	conn_log_closed(c);
+	record_closed(c);
 }
 
 // Ends an open connection with a Close frame of this payload.

@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "edge/client/clients.h"
 #include "edge/client/conn_parts.h"
+#include "edge/client/edge_recorder.h"
 #include "edge/state/settings.h"
 #include "proto/names.h"
 #include "proto/reasons.h"
@@ -30,11 +31,13 @@ static bool may(const struct conn *c, enum right right, struct bytes room)
 
 static void refuse(struct conn *c, const struct command *command, enum client_error error)
 {
+	record_refused(c, command, error);
 	conn_send_error(c, error, OUTCOME_NOT_SAID, command->id, command->room);
 }
 
 static void refuse_right(struct conn *c, const struct command *command, enum right right)
 {
+	record_refused(c, command, ERROR_FORBIDDEN);
 	conn_send_refusal(c,
 		&(struct client_event){
 			.error = ERROR_FORBIDDEN,
@@ -46,6 +49,7 @@ static void refuse_right(struct conn *c, const struct command *command, enum rig
 
 static void refuse_role(struct conn *c, const struct command *command)
 {
+	record_refused(c, command, ERROR_FORBIDDEN);
 	conn_send_refusal(c,
 		&(struct client_event){
 			.error = ERROR_FORBIDDEN,
@@ -99,6 +103,7 @@ static void ask_for(struct conn *c, const struct command *command)
 		.ephemeral = command->ephemeral,
 	};
 	if (!ask(c, &request)) {
+		record_refused(c, command, ERROR_UNAVAILABLE);
 		conn_send_error(c, ERROR_UNAVAILABLE, OUTCOME_NONE, command->id, command->room);
 	}
 }

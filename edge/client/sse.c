@@ -112,6 +112,8 @@ static struct frame *make_event(const struct conn *c, const struct frame *f)
 	buf_append_str(&out, "\n\n");
 	struct frame *event = frame_new_raw(buf_bytes(&out));
 	event->type = f->type;
+	event->epoch = f->epoch;
+	event->seq = f->seq;
 	buf_fini(&scratch);
 	buf_fini(&out);
 	return event;

@@ -49,6 +49,8 @@ void turn_init(struct turn *t, struct edge *edge, unsigned index, struct loop *l
 	t->streams.client_ms = t->mono_ms;
 	wheel_init(&t->wheel, t->mono_ms);
 	init_compression(t);
+	record_ring_init(&t->recorder.ring,
+		edge->startup->conf.recorder_bytes / (edge->n_workers > 0 ? edge->n_workers : 1));
 }
 
 void turn_fini(struct turn *t)
@@ -56,6 +58,7 @@ void turn_fini(struct turn *t)
 	conn_table_fini(&t->conns);
 	stream_group_fini(&t->streams);
 	packer_fini(&t->packer);
+	record_ring_fini(&t->recorder.ring);
 	ws_inflater_free(t->packed_limits.inflater);
 	frame_unref(t->event_of);
 	frame_unref(t->event);

@@ -18,6 +18,7 @@
 #include "common/net_ip.h"
 #include "common/wheel.h"
 #include "edge/client/conn_table.h"
+#include "edge/client/edge_recorder.h"
 #include "edge/codec/codec.h"
 #include "edge/send/pack.h"
 #include "edge/send/stream.h"
@@ -62,6 +63,7 @@ struct turn {
 	struct buf out; // an event or an answer being rendered
 	struct buf decoded; // what decoding a message or a head needs
 	struct edge_metrics metrics;
+	struct edge_recorder recorder;
 	struct frame *event_of; // owned reference; the last frame made an event, and the event
 	struct frame *event;
 	struct log_limit proxy_log;

@@ -18,6 +18,8 @@ static struct frame *frame_make(const uint8_t *header, size_t header_len, struct
 	struct frame *f = xmalloc(size);
 	atomic_init(&f->refs, 1);
 	f->type = 0;
+	f->epoch = 0;
+	f->seq = 0;
 	atomic_init(&f->packed, NULL);
 	f->len = header_len + payload.len;
 	if (header_len > 0) {
@@ -46,6 +48,8 @@ struct frame *frame_new_packed(const struct frame *f, struct bytes payload)
 	size_t header_len = ws_header_encode(header, opcode, true, payload.len);
 	struct frame *packed = frame_make(header, header_len, payload);
 	packed->type = f->type;
+	packed->epoch = f->epoch;
+	packed->seq = f->seq;
 	return packed;
 }
 

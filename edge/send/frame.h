@@ -13,6 +13,9 @@ struct frame {
 	_Atomic uint32_t refs;
 	uint32_t type; // index of the message type, for the counters
 	size_t len;
+	uint64_t
+		epoch; // of the room's message that it carries, or of the first of several; 0: none
+	uint64_t seq;
 	_Atomic(struct frame *) packed; // owned; see pack.h. NULL: not made; itself: there is none
 	uint8_t data[];
 };

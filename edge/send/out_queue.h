@@ -23,6 +23,11 @@ struct out_queue {
 void out_queue_fini(struct out_queue *q);
 // Takes over one reference.
 void out_queue_push(struct out_queue *q, struct frame *f);
+// The frame with so many before it.
+static inline const struct frame *out_queue_at(const struct out_queue *q, uint32_t i)
+{
+	return i == 0 ? q->first : q->ring[(q->head + i - 1) & (q->cap - 1)];
+}
 // Fills at most `max` entries from the front; returns how many.
 int out_queue_iov(const struct out_queue *q, struct iovec *iov, int max);
 // What became of a frame: it is out whole, or dropped.

@@ -23,6 +23,7 @@
 
 enum {
 	TIMEOUT_MIN_MS = 100, // a tick of the timers
+	RECORDER_MAX = 1 << 30,
 };
 
 static const char *const auth_choices[] = { "jwt", "none", NULL };
@@ -195,8 +196,8 @@ static const struct conf_option options[] = {
 		.help = "time without a router in which clients are still accepted" },
 	{ "drain-timeout", CONF_DURATION, FIELD(drain_timeout_ms), RELOADABLE, .def = "20s",
 		.help = "time over which a drain closes the connections" },
-	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), NOT_YET,
-		.help = "memory for what weirctl explain can tell" },
+	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), .def = "4MiB", .max = RECORDER_MAX,
+		.help = "memory for what weirctl explain can tell; 0: none" },
 	{ "demo", CONF_BOOL, FIELD(demo), RELOADABLE, .help = "serve a chat page at /demo" },
 	{ "log-level", CONF_ENUM, FIELD(log_level), RELOADABLE, .def = "info",
 		.choices = log_level_choices, .help = "least important line that is logged" },

@@ -66,6 +66,8 @@ static struct frame *render(struct dispatch *d, enum codec_id id, const struct c
 	codec->encode(&d->scratch, event);
 	struct frame *f = frame_new(codec->binary ? WS_BINARY : WS_TEXT, buf_bytes(&d->scratch));
 	f->type = (uint32_t)type;
+	f->epoch = event->epoch;
+	f->seq = event->seq;
 	if (d->n_workers > 1) {
 		frame_ref(f, d->n_workers - 1);
 	}
@@ -151,7 +153,7 @@ static void on_member_event(struct dispatch *d, const Weir__Link__V1__MemberEven
 }
 
 // Each worker makes of it what it means there.
-static void on_gap(struct dispatch *d, struct bytes packed)
+static void to_all_packed(struct dispatch *d, struct bytes packed)
 {
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		inbox_record_append(&d->records[i],
@@ -199,7 +201,8 @@ static void on_item(struct dispatch *d, const link_item *item, struct bytes pack
 		on_member_event(d, item->member_event);
 		return;
 	case WEIR__LINK__V1__ITEM__KIND_GAP:
-		on_gap(d, packed);
+	case WEIR__LINK__V1__ITEM__KIND_INQUIRY:
+		to_all_packed(d, packed);
 		return;
 	case WEIR__LINK__V1__ITEM__KIND_DRAIN:
 		on_drain(d, item->drain);

@@ -281,6 +281,12 @@ void uplink_edge_state(struct uplink *up, bool draining)
 	link_outbox_add_fact(&up->outbox, &LINK_ITEM(EDGE_STATE, edge_state, &state));
 }
 
+void uplink_testify(struct uplink *up, const Weir__Link__V1__Testimony *testimony)
+{
+	link_outbox_add_fact(&up->outbox,
+		&LINK_ITEM(TESTIMONY, testimony, (Weir__Link__V1__Testimony *)testimony));
+}
+
 bool uplink_has_room(const struct uplink *up, size_t more)
 {
 	return up->ops->has_room(up->link, more);

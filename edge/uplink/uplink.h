@@ -88,6 +88,9 @@ void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes)
 // What the router shows of the edge; a session begins with false.
 void uplink_edge_state(struct uplink *up, bool draining);
 
+// Answers an Inquiry. Not said again to a next session.
+void uplink_testify(struct uplink *up, const Weir__Link__V1__Testimony *testimony);
+
 // Sends what the turn has gathered.
 void uplink_flush(struct uplink *up);
 // True if so many bytes more still fit publish-queue.

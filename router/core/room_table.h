@@ -97,6 +97,8 @@ struct table_edge {
 	uint32_t n_rooms; // rooms with a member here
 	uint64_t n_memberships;
 	uint32_t number; // the caller's: under which records name it
+	uint32_t n_workers; // the caller's; 0: it did not say
+	bool testifies; // the caller's: it answers an Inquiry
 	bool going; // retired: nothing is to be sent to it
 	uint64_t token_life_ms; // tokens are good for no longer after they were issued; 0: any
 	bool draining; // it says that it sends its clients away

@@ -103,6 +103,7 @@ void route_fini(struct route *r)
 	settling_fini(&r->settling);
 	absences_fini(&r->absences);
 	recorder_fini(&r->recorder);
+	inquiries_fini(&r->inquiries);
 	buf_fini(&r->element);
 }
 
@@ -140,6 +141,7 @@ static const struct item_row rows[] = {
 	OF_EDGE(SNAPSHOT_END, route_on_snapshot_end),
 	OF_EDGE(REVOCATION_SNAPSHOT, route_on_revocations),
 	OF_EDGE(EDGE_STATE, route_on_edge_state),
+	OF_EDGE(TESTIMONY, route_on_testimony),
 	[ITEM(CLIENT_DOWN)] = { .client = FIELD(ClientDown, client),
 		.in_order = true,
 		.run = route_on_client_down },

@@ -17,6 +17,7 @@
 #include "router/core/absence.h"
 #include "router/core/budget.h"
 #include "router/core/dedup.h"
+#include "router/core/inquiry.h"
 #include "router/core/journal.h"
 #include "router/core/recorder.h"
 #include "router/core/room_table.h"
@@ -64,6 +65,7 @@ struct route {
 	struct revocations revocations;
 	struct settling settling; // after a restart
 	struct recorder recorder;
+	struct inquiries inquiries;
 	route_append_fn *append;
 	void *arg;
 	struct buf element; // scratch: what is being appended
@@ -195,6 +197,18 @@ void route_kick(struct route *r, const struct table_client *client, struct bytes
 // Has the edge send its clients away, `rate` a second (0: as it sees fit), and keep others out; or
 // no longer. What it makes of that it says itself (table_edge's `draining`).
 void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t rate);
+
+// What became of a message, or of whom. Spans may be empty; seq may be 0.
+struct route_question {
+	struct bytes room;
+	struct bytes user;
+	struct bytes client;
+	uint64_t epoch;
+	uint64_t seq;
+};
+// Asks all edges. The number under which `inquiries` gathers the answers; 0: too many ask.
+MUST_CHECK uint64_t route_inquire(struct route *r, const struct route_question *question,
+	uint64_t now_ms);
 
 // What the router decides of a client that asks for a right; weirctl explains with it.
 struct rights_decision route_decide(const struct table_client *client, enum right right,

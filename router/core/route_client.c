@@ -24,6 +24,7 @@ struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
 {
 	struct table_edge *edge = room_table_edge_add(&r->table, name, policy, link);
 	edge->snapshots_due = n_workers;
+	edge->n_workers = n_workers;
 	edge->number = recorder_edge(&r->recorder, name);
 	recorder_add(&r->recorder,
 		&(struct record){ .kind = RECORD_EDGE_UP, .edge = edge->number });

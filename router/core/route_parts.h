@@ -70,6 +70,7 @@ int route_on_client_down(struct route_request *rq, const link_item *item);
 int route_on_client_stats(struct route_request *rq, const link_item *item);
 int route_on_disconnect(struct route_request *rq, const link_item *item);
 int route_on_edge_state(struct route_request *rq, const link_item *item);
+int route_on_testimony(struct route_request *rq, const link_item *item);
 int route_on_join(struct route_request *rq, const link_item *item);
 int route_on_leave(struct route_request *rq, const link_item *item);
 int route_on_rejoin(struct route_request *rq, const link_item *item);

@@ -241,6 +241,7 @@ static void begin_session(struct link_server *server, struct edge_link *edge,
 	route_tell_time(server->route, clock_wall_ms());
 	edge->table =
 		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
+	edge->table->testifies = hello->testifies != 0 && hello->workers > 0;
 	route_tell_revocations(server->route, edge->table);
 	route_send_edges(server->route);
 }

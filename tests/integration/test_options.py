@@ -107,10 +107,6 @@ class CommandLine(OptionsTestCase):
                     self.refused_router(f".*{option.replace('_', '-')}", **{option: value})
 
     def test_what_is_not_built_yet_is_said(self):
-        for option, value in (("recorder_bytes", "1MiB"),):
-            with self.subTest(option=option):
-                self.refused_edge(f"{option.replace('_', '-')}: .*not available yet",
-                                  **{option: value})
         for option, value in (("ui_listen", "127.0.0.1:0"), ("store", f"file:{self.folder}")):
             with self.subTest(option=option):
                 self.refused_router(f"{option.replace('_', '-')}: .*not available yet",

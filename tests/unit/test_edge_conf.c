@@ -98,22 +98,6 @@ static void words_are_the_numbers_of_their_enums(void **state)
 	edge_conf_fini(&c);
 }
 
-static void refuses_what_is_not_built(void **state)
-{
-	(void)state;
-	static const char *const rows[] = {
-		"recorder-bytes=1MiB",
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		char arg[64];
-		char fault[96];
-		snprintf(arg, sizeof(arg), "--%s", rows[i]);
-		snprintf(fault, sizeof(fault), "command line: %.*s: not available yet",
-			(int)strcspn(rows[i], "="), rows[i]);
-		assert_fails(&edge_conf_spec, ARGS("--jwt-key=HS256:/k", arg), fault);
-	}
-}
-
 static void refuses_values_of_the_wrong_form(void **state)
 {
 	(void)state;
@@ -290,7 +274,6 @@ int main(void)
 		cmocka_unit_test(has_the_documented_defaults),
 		cmocka_unit_test(is_called_by_host_and_pid_unless_told),
 		cmocka_unit_test(words_are_the_numbers_of_their_enums),
-		cmocka_unit_test(refuses_what_is_not_built),
 		cmocka_unit_test(refuses_values_of_the_wrong_form),
 		cmocka_unit_test(takes_values_of_the_right_form),
 		cmocka_unit_test(lets_strangers_in_only_on_purpose),
