@@ -12,7 +12,7 @@
 
 enum {
 	ADMIN_WORDS_MAX = 2,
-	ADMIN_OPTIONS_MAX = 3,
+	ADMIN_OPTIONS_MAX = 4,
 };
 
 // How a listing says where it goes on; weirctl hands it back as it came.
@@ -43,6 +43,7 @@ struct admin_call {
 	bool flag; // it was given
 	struct bytes cursor;
 	const Weir__Admin__V1__Subject *subject; // only for commands that take one; else NULL
+	uint64_t *state; // see struct admin_request
 	uint64_t now_ms;
 	int64_t wall_ms;
 	struct admin_reply *reply;
@@ -78,5 +79,7 @@ admin_command_fn admin_cmd_route;
 // admin_act.c
 admin_command_fn admin_cmd_publish, admin_cmd_broadcast, admin_cmd_drain, admin_cmd_undrain;
 admin_command_fn admin_cmd_restart_prepare;
+// admin_explain.c, admin_watch.c
+admin_command_fn admin_cmd_explain, admin_cmd_watch;
 // admin_revoke.c
 admin_command_fn admin_cmd_kick, admin_cmd_revoke, admin_cmd_revocations;

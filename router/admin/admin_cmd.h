@@ -10,6 +10,10 @@
 #include "router/admin/admin_reply.h"
 #include "router/core/route.h"
 
+enum {
+	ADMIN_HOLD_LOOK_MS = 10, // between two runs of a command that holds its answer
+};
+
 struct admin_edge_figures {
 	uint64_t queue_bytes; // waiting to be sent to it
 	uint64_t inflight_bytes; // sent and not acknowledged
@@ -41,6 +45,9 @@ struct admin_request {
 	const struct bytes *argv;
 	size_t argc;
 	const Weir__Admin__V1__Subject *subject; // of an unverified token; NULL: none given
+	// The command's between its runs, 0 at first: an answer with `hold` has it run again. NULL:
+	// it must answer now.
+	uint64_t *state;
 	uint64_t now_ms;
 	int64_t wall_ms;
 };

@@ -121,6 +121,9 @@ void admin_reply_fail(struct admin_reply *reply, Weir__Admin__V1__Status status,
 	va_end(args);
 	reply->status = status;
 	reply->table = false;
+	reply->sentences = false;
+	reply->live = false;
+	reply->hold = false;
 	reply->message.len = 0;
 	buf_append_str(&reply->message, message);
 	reply->cursor.len = 0;
@@ -137,6 +140,8 @@ void admin_reply_pack(const struct admin_reply *reply, struct buf *out)
 	head.table = reply->table;
 	head.more = reply->cursor.len > 0;
 	head.cursor = span(buf_bytes(&reply->cursor));
+	head.sentences = reply->sentences;
+	head.live = reply->live;
 	size_t size = weir__admin__v1__reply__get_packed_size(&head);
 	weir__admin__v1__reply__pack(&head, buf_reserve(out, size));
 	out->len += size;

@@ -18,6 +18,9 @@ enum {
 struct admin_reply {
 	Weir__Admin__V1__Status status;
 	bool table; // rows are alike
+	bool sentences; // people read `at` and `text` of each row
+	bool live; // it goes on for as long as it is asked for
+	bool hold; // nothing to say yet: run the request again soon
 	struct buf message;
 	struct buf cursor; // not empty: there is more
 	struct buf audit; // what a command has changed, for the log

@@ -7,6 +7,9 @@
 // weirctl repeats a request when its connection breaks: answers of commands that change something
 // are kept under the request's id and given again (admin_answers.h).
 //
+// A command that has nothing to say yet (a watch, or a question to the edges) keeps its slot and is
+// run again each few milliseconds. It is told if too many do so already, and then answers at once.
+//
 // NNG before 1.6 takes a peer that leaves during the handshake for the end of its own listening,
 // and accepts nobody ever after: a second router that finds the socket in use is such a peer. The
 // only trace is a counter of the listener. So it is read each second, and when it has moved the
@@ -36,7 +39,8 @@
 #include "router/admin/admin_answers.h"
 
 enum {
-	SLOTS = 16,
+	SLOTS = 32,
+	HELD_MAX = 24, // the others are for those who need not wait
 	REQUEST_MAX = 64 << 10,
 	WORDS_MAX = 64,
 	SOCKET_MODE = 0600,
@@ -51,6 +55,8 @@ struct slot {
 	nng_aio *aio;
 	bool sending; // the aio's last operation
 	nng_msg *request; // owned; while waiting
+	STAILQ_ENTRY(slot) held; // its command has nothing to say yet
+	uint64_t state; // of its command
 };
 
 struct admin_server {
@@ -64,6 +70,9 @@ struct admin_server {
 	STAILQ_HEAD(slot_queue, slot) waiting;
 	bool closing;
 	struct slot slots[SLOTS];
+	STAILQ_HEAD(held_slots, slot) held;
+	size_t n_held;
+	struct loop_timer look; // at those
 	struct admin_answers answers; // to requests that must not run again
 };
 
@@ -131,8 +140,9 @@ static bool peer_allowed(nng_msg *request)
 	return result != 0 || uid == geteuid() || uid == 0;
 }
 
-static void run(struct admin_server *server, const Weir__Admin__V1__Request *request,
-	struct buf *out)
+// True if there is nothing to say yet.
+static bool run(struct admin_server *server, const Weir__Admin__V1__Request *request,
+	uint64_t *state, struct buf *out)
 {
 	struct bytes argv[WORDS_MAX];
 	for (size_t i = 0; i < request->n_argv; i++) {
@@ -143,16 +153,18 @@ static void run(struct admin_server *server, const Weir__Admin__V1__Request *req
 		.argv = argv,
 		.argc = request->n_argv,
 		.subject = request->subject,
+		.state = state,
 		.now_ms = clock_mono_ms(),
 		.wall_ms = clock_wall_ms(),
 	};
 	struct bytes known;
 	if (changes && admin_answers_find(&server->answers, request->id, to_run.now_ms, &known)) {
 		buf_append_bytes(out, known);
-		return;
+		return false;
 	}
 	struct admin_reply reply = { 0 };
 	admin_run(server->ctx, &to_run, &reply);
+	bool hold = reply.hold && !changes;
 	admin_reply_pack(&reply, out);
 	if (changes) {
 		log_info("admin", LOG_BYTES("command", argv[0]), LOG_UINT("status", reply.status),
@@ -160,6 +172,7 @@ static void run(struct admin_server *server, const Weir__Admin__V1__Request *req
 		admin_answers_add(&server->answers, request->id, buf_bytes(out), to_run.now_ms);
 	}
 	admin_reply_fini(&reply);
+	return hold;
 }
 
 static void fail(Weir__Admin__V1__Status status, const char *why, struct buf *out)
@@ -170,27 +183,46 @@ static void fail(Weir__Admin__V1__Status status, const char *why, struct buf *ou
 	admin_reply_fini(&reply);
 }
 
-static void answer(struct admin_server *server, nng_msg *message, struct buf *out)
+// True if there is nothing to say yet. `state` is NULL if that cannot be waited for.
+static bool answer(struct admin_server *server, nng_msg *message, uint64_t *state, struct buf *out)
 {
+	bool hold = false;
 	if (!peer_allowed(message)) {
 		log_warn("admin_refused", LOG_STR("reason", "peer_uid"));
 		fail(WEIR__ADMIN__V1__STATUS__REFUSED, "not permitted", out);
-		return;
+		return false;
 	}
 	Weir__Admin__V1__Request *request =
 		weir__admin__v1__request__unpack(NULL, nng_msg_len(message), nng_msg_body(message));
 	if (request == NULL || request->n_argv > WORDS_MAX) {
 		fail(WEIR__ADMIN__V1__STATUS__USAGE, "not a request", out);
 	} else {
-		run(server, request, out);
+		hold = run(server, request, state, out);
 	}
 	weir__admin__v1__request__free_unpacked(request, NULL);
+	return hold;
+}
+
+static void hold(struct slot *slot)
+{
+	struct admin_server *server = slot->server;
+	STAILQ_INSERT_TAIL(&server->held, slot, held);
+	if (server->n_held++ == 0) {
+		loop_timer_start(&server->look, ADMIN_HOLD_LOOK_MS);
+	}
 }
 
 static void serve(struct slot *slot)
 {
 	struct buf out = { 0 };
-	answer(slot->server, slot->request, &out);
+	struct admin_server *server = slot->server;
+	bool may_hold = server->n_held < HELD_MAX;
+	if (answer(server, slot->request, may_hold ? &slot->state : NULL, &out)) {
+		buf_fini(&out);
+		hold(slot);
+		return;
+	}
+	slot->state = 0;
 	// The request's message becomes the answer's.
 	nng_msg *message = slot->request;
 	slot->request = NULL;
@@ -202,6 +234,20 @@ static void serve(struct slot *slot)
 	slot->sending = true;
 	nng_aio_set_msg(slot->aio, message);
 	nng_ctx_send(slot->ctx, slot->aio);
+}
+
+// Runs once more what had nothing to say.
+static void on_look(void *arg)
+{
+	struct admin_server *server = arg;
+	struct held_slots due = STAILQ_HEAD_INITIALIZER(due);
+	STAILQ_CONCAT(&due, &server->held);
+	server->n_held = 0;
+	struct slot *slot;
+	while ((slot = STAILQ_FIRST(&due)) != NULL) {
+		STAILQ_REMOVE_HEAD(&due, held);
+		serve(slot);
+	}
 }
 
 static struct slot *dequeue(struct admin_server *server)
@@ -297,6 +343,8 @@ struct admin_server *admin_server_new(struct loop *loop, const char *url,
 	server->url = url;
 	pthread_mutex_init(&server->lock, NULL);
 	STAILQ_INIT(&server->waiting);
+	STAILQ_INIT(&server->held);
+	loop_timer_init(loop, &server->look, on_look, server);
 	admin_answers_init(&server->answers);
 	server->wake = loop_wake_new(loop, on_wake, server);
 	loop_timer_init(loop, &server->check, on_check, server);
@@ -348,6 +396,7 @@ void admin_server_free(struct admin_server *server)
 	}
 	nng_close(server->socket);
 	loop_timer_stop(&server->check);
+	loop_timer_stop(&server->look);
 	loop_wake_free(server->wake);
 	pthread_mutex_destroy(&server->lock);
 	admin_answers_fini(&server->answers);

@@ -154,6 +154,13 @@ static void on_alarm(int signum)
 	_exit(EXIT_UNREACHABLE);
 }
 
+// What goes on without end is ended by who has seen enough.
+static void on_enough(int signum)
+{
+	(void)signum;
+	_exit(EXIT_OK);
+}
+
 static void set_deadline(const struct session *session)
 {
 	snprintf(alarm_text, sizeof(alarm_text), "weirctl: no router answers at %s: %d s passed\n",
@@ -307,6 +314,10 @@ static int ask(struct session *session, char *const *words, size_t n_words, char
 		return unreachable(session, "not an answer of a router");
 	}
 	int code = print(session, reply);
+	if (reply->live) {
+		signal(SIGINT, on_enough);
+		fflush(stdout);
+	}
 	if (reply->more) {
 		*cursor = xstrndup(reply->cursor.data, reply->cursor.len);
 	}

@@ -36,6 +36,32 @@ static void print_lines(const Weir__Admin__V1__Row *row, struct buf *out)
 	}
 }
 
+static const Weir__Admin__V1__Field *find(const Weir__Admin__V1__Row *row, const char *name)
+{
+	for (size_t i = 0; i < row->n_fields; i++) {
+		struct bytes field =
+			bytes_make(row->fields[i]->name.data, row->fields[i]->name.len);
+		if (bytes_equal_str(field, name)) {
+			return row->fields[i];
+		}
+	}
+	return NULL;
+}
+
+static void print_sentence(const Weir__Admin__V1__Row *row, struct buf *out)
+{
+	const Weir__Admin__V1__Field *at = find(row, "at");
+	const Weir__Admin__V1__Field *text = find(row, "text");
+	if (at != NULL && at->value_case == WEIR__ADMIN__V1__FIELD__VALUE_TIME) {
+		print_value(out, at);
+		print_space(out, 1);
+	}
+	if (text != NULL) {
+		print_value(out, text);
+	}
+	buf_append_byte(out, '\n');
+}
+
 void print_reply(struct printer *printer, const Weir__Admin__V1__Reply *reply, struct buf *out)
 {
 	if (reply->n_rows == 0) {
@@ -44,6 +70,10 @@ void print_reply(struct printer *printer, const Weir__Admin__V1__Reply *reply, s
 	if (printer->json) {
 		for (size_t i = 0; i < reply->n_rows; i++) {
 			json_row(out, reply->rows[i]);
+		}
+	} else if (reply->sentences) {
+		for (size_t i = 0; i < reply->n_rows; i++) {
+			print_sentence(reply->rows[i], out);
 		}
 	} else if (reply->table) {
 		print_table_rows(&printer->table, reply, out);
