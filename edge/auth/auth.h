@@ -8,6 +8,10 @@
 //   past if it is there.
 // - username: at most AUTH_USERNAME_MAX printable bytes; empty is none. jti: 1-AUTH_JTI_MAX.
 // - roles: at most AUTH_ROLES_MAX strings of 1-AUTH_ROLE_MAX printable bytes.
+// - claim paths: a name as it stands, or names of nested objects joined by dots; of two readings of
+//   the same text the one with the longest first name wins, so a name with dots is found as well:
+//   "realm_access.roles", "https://app.example/roles". With a path of one's own for the roles, a
+//   single string is one role.
 // - weir: an object of arrays of patterns by right. Names that are no right mean nothing, so that a
 //   token can carry those of a newer version. A token with a kid needs the key of that name, one
 //   without is tried with every key of its algorithm.
@@ -60,6 +64,11 @@ struct auth_options {
 	const char *jwks_file; // NULL or empty: none
 	const char *issuer; // NULL or empty: any
 	const char *audience; // NULL or empty: any
+	// Where the claims of an identity are, see claim paths above; NULL or empty: the defaults.
+	const char *user_claim; // sub, else userId
+	const char *username_claim; // username
+	const char *roles_claim; // roles
+	const char *rights_claim; // weir
 	uint64_t leeway_ms;
 	uint64_t max_lifetime_ms; // 0: any
 	const char *admin_role;

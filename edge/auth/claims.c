@@ -23,6 +23,11 @@ static char *copy_unless_empty(const char *text)
 	return text != NULL && text[0] != '\0' ? xstrdup(text) : NULL;
 }
 
+static char *copy_or(const char *text, const char *otherwise)
+{
+	return xstrdup(text != NULL && text[0] != '\0' ? text : otherwise);
+}
+
 // Durations from the configuration are compared with times, so longer than any is as good as any.
 static int64_t cap_duration(uint64_t ms)
 {
@@ -35,6 +40,11 @@ void claims_rules_init(struct claims_rules *rules, const struct auth_options *op
 	rules->issuer = copy_unless_empty(options->issuer);
 	rules->audience = copy_unless_empty(options->audience);
 	rules->admin_role = copy_unless_empty(options->admin_role);
+	rules->user_claim = copy_unless_empty(options->user_claim);
+	rules->username_claim = copy_or(options->username_claim, "username");
+	rules->roles_claim = copy_or(options->roles_claim, "roles");
+	rules->one_role = options->roles_claim != NULL && options->roles_claim[0] != '\0';
+	rules->rights_claim = copy_or(options->rights_claim, "weir");
 	rules->leeway_ms = cap_duration(options->leeway_ms);
 	rules->max_lifetime_ms = cap_duration(options->max_lifetime_ms);
 }
@@ -44,6 +54,10 @@ void claims_rules_fini(struct claims_rules *rules)
 	free(rules->issuer);
 	free(rules->audience);
 	free(rules->admin_role);
+	free(rules->user_claim);
+	free(rules->username_claim);
+	free(rules->roles_claim);
+	free(rules->rights_claim);
 	*rules = (struct claims_rules){ 0 };
 }
 
@@ -165,17 +179,42 @@ enum auth_result claims_check(const struct claims_rules *rules, const struct jso
 	return check_times(rules, payload, now_ms, claim);
 }
 
+// The value at `path`, NULL if there is none. A name may itself hold dots, so the whole of the path
+// is tried as a name first, then what is left of each dot, from the last on. The operator wrote the
+// path and the depth of a token is bounded, so this ends soon.
+static json_t *find(const json_t *object, struct bytes path)
+{
+	json_t *value = json_object_getn(object, (const char *)path.data, path.len);
+	for (size_t i = path.len; value == NULL && i-- > 0;) {
+		if (path.data[i] == '.') {
+			const json_t *inner = json_object_getn(object, (const char *)path.data, i);
+			value = inner != NULL ? find(inner, bytes_from(path, i + 1)) : NULL;
+		}
+	}
+	return value;
+}
+
+static json_t *find_claim(const json_t *payload, const char *path)
+{
+	return find(payload, bytes_str(path));
+}
+
 static bool text_is_good(struct bytes text, size_t max)
 {
 	return text.len > 0 && text.len <= max && utf8_printable(text);
 }
 
-static char *read_user(const json_t *payload)
+static const json_t *find_user(const struct claims_rules *rules, const json_t *payload)
 {
-	const json_t *claim = json_object_get(payload, "sub");
-	if (claim == NULL) {
-		claim = json_object_get(payload, "userId");
+	if (rules->user_claim != NULL) {
+		return find_claim(payload, rules->user_claim);
 	}
+	const json_t *claim = json_object_get(payload, "sub");
+	return claim != NULL ? claim : json_object_get(payload, "userId");
+}
+
+static char *read_user(const json_t *claim)
+{
 	if (json_is_integer(claim)) {
 		return xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(claim));
 	}
@@ -197,34 +236,39 @@ static bool read_text(const json_t *claim, size_t max, char **text)
 	return true;
 }
 
-static bool read_username(const json_t *payload, struct identity *id)
+static bool read_username(const json_t *username, struct identity *id)
 {
-	const json_t *username = json_object_get(payload, "username");
 	if (string_is(username, "")) {
 		username = NULL; // what a program sends that has no name to send
 	}
 	return read_text(username, AUTH_USERNAME_MAX, &id->username);
 }
 
-static bool read_roles(const struct claims_rules *rules, const json_t *payload, struct identity *id)
+static bool add_role(const struct claims_rules *rules, const json_t *role, struct identity *id)
 {
-	const json_t *claim = json_object_get(payload, "roles");
-	size_t n = json_array_size(claim);
+	if (!read_text(role, AUTH_ROLE_MAX, &id->roles[id->n_roles])) {
+		return false;
+	}
+	id->n_roles++;
+	id->admin = id->admin || (rules->admin_role != NULL && string_is(role, rules->admin_role));
+	return true;
+}
+
+static bool read_roles(const struct claims_rules *rules, const json_t *claim, struct identity *id)
+{
+	bool one = rules->one_role && json_is_string(claim);
+	size_t n = one ? 1 : json_array_size(claim);
 	if (claim == NULL) {
 		return true;
 	}
-	if (!json_is_array(claim) || n > AUTH_ROLES_MAX) {
+	if ((!one && !json_is_array(claim)) || n > AUTH_ROLES_MAX) {
 		return false;
 	}
 	id->roles = xcalloc(n, sizeof(*id->roles));
 	for (size_t i = 0; i < n; i++) {
-		const json_t *role = json_array_get(claim, i);
-		if (!read_text(role, AUTH_ROLE_MAX, &id->roles[i])) {
+		if (!add_role(rules, one ? claim : json_array_get(claim, i), id)) {
 			return false;
 		}
-		id->n_roles++;
-		id->admin = id->admin ||
-			(rules->admin_role != NULL && string_is(role, rules->admin_role));
 	}
 	return true;
 }
@@ -243,9 +287,8 @@ static bool add_patterns(struct rights *rights, unsigned right, const json_t *pa
 	return true;
 }
 
-static bool read_rights(const json_t *payload, struct identity *id)
+static bool read_rights(json_t *claim, struct identity *id)
 {
-	json_t *claim = json_object_get(payload, "weir");
 	if (claim == NULL) {
 		return true;
 	}
@@ -274,23 +317,23 @@ enum auth_result claims_read(const struct claims_rules *rules, const struct json
 	}
 	id->expires_s = dates.exp;
 	id->issued_s = dates.iat != NO_DATE ? dates.iat : 0;
-	*claim = "username";
-	if (!read_username(payload, id)) {
+	*claim = rules->username_claim;
+	if (!read_username(find_claim(payload, *claim), id)) {
 		return AUTH_CLAIMS;
 	}
 	*claim = "jti";
-	if (!read_text(json_object_get(payload, "jti"), AUTH_JTI_MAX, &id->jti)) {
+	if (!read_text(json_object_get(payload, *claim), AUTH_JTI_MAX, &id->jti)) {
 		return AUTH_CLAIMS;
 	}
-	*claim = "roles";
-	if (!read_roles(rules, payload, id)) {
+	*claim = rules->roles_claim;
+	if (!read_roles(rules, find_claim(payload, *claim), id)) {
 		return AUTH_CLAIMS;
 	}
-	*claim = "weir";
-	if (!read_rights(payload, id)) {
+	*claim = rules->rights_claim;
+	if (!read_rights(find_claim(payload, *claim), id)) {
 		return AUTH_CLAIMS;
 	}
-	*claim = "sub";
-	id->user = read_user(payload);
+	*claim = rules->user_claim != NULL ? rules->user_claim : "sub";
+	id->user = read_user(find_user(rules, payload));
 	return id->user != NULL ? AUTH_OK : AUTH_SUBJECT;
 }

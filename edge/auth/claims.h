@@ -2,6 +2,7 @@
 // payload alone; nothing here knows whether it is signed. The claims are described in auth.h.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/check.h"
@@ -15,6 +16,11 @@ struct claims_rules {
 	char *issuer; // owned; NULL: any
 	char *audience; // owned; NULL: any
 	char *admin_role; // owned; NULL: none
+	char *user_claim; // owned, as the next three; a path; NULL: sub, else userId
+	char *username_claim;
+	char *roles_claim;
+	bool one_role; // a string there is one role
+	char *rights_claim;
 	int64_t leeway_ms;
 	int64_t max_lifetime_ms; // 0: any
 };

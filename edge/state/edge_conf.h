@@ -41,6 +41,10 @@ struct edge_conf {
 	char *jwks_file;
 	char *jwt_issuer;
 	char *jwt_audience;
+	char *jwt_user_claim; // empty: sub, else userId
+	char *jwt_username_claim;
+	char *jwt_roles_claim; // empty: roles, an array
+	char *jwt_rights_claim;
 	uint64_t jwt_leeway_ms;
 	uint64_t jwt_max_lifetime_ms;
 	struct conf_list default_rights;

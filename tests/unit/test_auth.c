@@ -132,6 +132,61 @@ static void names_the_cause_and_the_claim_at_fault(void **state)
 	auth_free(auth);
 }
 
+// As identity providers write them; each row is one configuration and one token.
+static void finds_claims_by_paths(void **state)
+{
+	(void)state;
+	static const struct {
+		struct auth_options options;
+		const char *claims;
+		const char *user; // NULL: refused as bad_claim
+		const char *username;
+		const char *role;
+	} rows[] = {
+		{ { .username_claim = "preferred_username", .roles_claim = "realm_access.roles" },
+			"\"sub\":\"k\",\"preferred_username\":\"ann\","
+			"\"realm_access\":{\"roles\":[\"admin\"]},\"username\":\"no\"",
+			"k", "ann", "admin" },
+		{ { .roles_claim = "https://app.example/roles" },
+			"\"sub\":\"a\",\"https://app.example/roles\":[\"r\"],\"roles\":[\"no\"]",
+			"a", "", "r" },
+		{ { .roles_claim = "a.b.c" }, "\"sub\":1,\"a.b\":{\"c\":[\"r\"]}", "1", "", "r" },
+		{ { .roles_claim = "a.b.c" }, "\"sub\":1,\"a\":{\"b.c\":[\"r\"]}", "1", "", "r" },
+		{ { .roles_claim = "a.b" },
+			"\"sub\":1,\"a.b\":[\"whole\"],\"a\":{\"b\":[\"nested\"]}", "1", "",
+			"whole" },
+		{ { .roles_claim = "a.b" }, "\"sub\":1,\"a\":[\"b\"]", "1", "", "" },
+		{ { .roles_claim = "a..b." }, "\"sub\":1,\"a\":{}", "1", "", "" },
+		{ { .roles_claim = "role" }, "\"sub\":1,\"role\":\"authenticated\"", "1", "",
+			"authenticated" },
+		{ { .roles_claim = "role" }, "\"sub\":1,\"role\":7", NULL, NULL, NULL },
+		{ { 0 }, "\"sub\":1,\"roles\":\"admin\"", NULL, NULL, NULL },
+		{ { .user_claim = "email" }, "\"sub\":1,\"email\":\"a@b.example\"", "a@b.example",
+			"", "" },
+		{ { .user_claim = "email" }, "\"sub\":1", NULL, NULL, NULL },
+		{ { .user_claim = "ids.number" }, "\"ids\":{\"number\":7}", "7", "", "" },
+		{ { .rights_claim = "app_metadata.weir" },
+			"\"sub\":1,\"app_metadata\":{\"weir\":{\"join\":[7]}}", NULL, NULL, NULL },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct auth *auth = auth_of(rows[i].options);
+		char *claims = xasprintf("%s," FOREVER, rows[i].claims);
+		struct identity id;
+		enum auth_result result = verify(auth, claims, NOW_MS, &id);
+		assert_string_equal(auth_result_cause(result),
+			rows[i].user != NULL ? "" : "bad_claim");
+		if (rows[i].user != NULL) {
+			assert_string_equal(id.user, rows[i].user);
+			assert_string_equal(id.username != NULL ? id.username : "",
+				rows[i].username);
+			assert_string_equal(id.n_roles > 0 ? id.roles[0] : "", rows[i].role);
+		}
+		identity_fini(&id);
+		free(claims);
+		auth_free(auth);
+	}
+}
+
 static void reads_who_a_client_is(void **state)
 {
 	(void)state;
@@ -686,6 +741,7 @@ int main(void)
 	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_who_a_client_is),
+		cmocka_unit_test(finds_claims_by_paths),
 		cmocka_unit_test(names_the_cause_and_the_claim_at_fault),
 		cmocka_unit_test(finds_the_user_in_sub_or_userid),
 		cmocka_unit_test(holds_times_to_the_millisecond),
