@@ -21,6 +21,7 @@
 
 #include <jansson.h>
 
+#include "common/ascii.h"
 #include "common/base64url.h"
 #include "common/fault.h"
 #include "common/mem.h"
@@ -81,11 +82,48 @@ static const char *secret_fault(const struct jws_key *key)
 	return jws_hmac_usable(key) ? NULL : "OpenSSL cannot use it";
 }
 
-static int load_secret(struct jws_key *key, const char *file, struct fault *fault)
+// Takes "base64" off a kid, or ":base64" off its end; true if it was there.
+static bool take_encoding(struct bytes *kid)
+{
+	static const char word[] = "base64";
+	const size_t len = strlen(word);
+	if (kid->len < len || !bytes_equal_str(bytes_from(*kid, kid->len - len), word)) {
+		return false;
+	}
+	size_t rest = kid->len - len;
+	if (rest > 0 && kid->data[rest - 1] != ':') {
+		return false;
+	}
+	kid->len = rest > 0 ? rest - 1 : 0;
+	return true;
+}
+
+// Decodes the secret in place: base64 or base64url, padded or not.
+static bool decode_secret(struct buf *secret)
+{
+	struct bytes text = ascii_trim_end(buf_bytes(secret), "\r\n");
+	text = ascii_trim_end(text, "=");
+	struct buf decoded = { 0 };
+	uint8_t *digits = secret->data;
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = digits[i];
+		digits[i] = (uint8_t)(c == '+' ? '-' : c == '/' ? '_' : c);
+	}
+	uint8_t *out = buf_reserve(&decoded, base64url_decoded_max(text.len));
+	bool good = base64url_decode(text, out, &decoded.len);
+	secret_file_free(secret);
+	*secret = decoded;
+	return good;
+}
+
+static int load_secret(struct jws_key *key, const char *file, bool base64, struct fault *fault)
 {
 	const char *why;
 	if (secret_file_read(file, JWS_SECRET_MAX, &key->secret, &why) < 0) {
 		return fault_set(fault, NULL, "%s: %s", file, why);
+	}
+	if (base64 && !decode_secret(&key->secret)) {
+		return fault_set(fault, NULL, "%s: not base64", file);
 	}
 	if (key->secret.len < key->algorithm->secret_min) {
 		return fault_set(fault, NULL, "%s: a key of %zu bytes, %s needs at least %zu", file,
@@ -125,10 +163,16 @@ static struct jws_key *load(const char *spec, bool signing, struct fault *fault)
 		fault_set(fault, NULL, "%.*s: unknown algorithm", (int)name.len, spec);
 		return NULL;
 	}
+	bool base64 = take_encoding(&kid);
+	if (base64 && algorithm->family != JWS_HMAC) {
+		fault_set(fault, NULL, "%s: only secrets (HS256, HS384, HS512) may be base64",
+			algorithm->name);
+		return NULL;
+	}
 	struct jws_key *key = xcalloc(1, sizeof(*key));
 	key->algorithm = algorithm;
 	key->kid = kid.len > 0 ? xstrndup(kid.data, kid.len) : NULL;
-	int result = algorithm->family == JWS_HMAC ? load_secret(key, file, fault)
+	int result = algorithm->family == JWS_HMAC ? load_secret(key, file, base64, fault)
 						   : load_pem(key, file, signing, fault);
 	if (result != 0) {
 		jws_key_free(key);

@@ -46,8 +46,9 @@ struct jws_key {
 };
 
 // Loads "ALG:FILE" or "ALG:kid=FILE" (a kid has no "/": so a path may contain "="). FILE is a
-// secret's raw bytes, or one public key in PEM. NULL with `fault` set, but for the option: several
-// have keys.
+// secret's raw bytes, but for one newline at the end, or one public key in PEM. "ALG:base64=FILE"
+// and "ALG:kid:base64=FILE" name a secret that is written in base64 or base64url. NULL with `fault`
+// set, but for the option: several have keys.
 struct jws_key *jws_key_load(const char *spec, struct fault *fault);
 // The same for who signs: a secret, or a private key in PEM, in a file that others cannot touch.
 struct jws_key *jws_key_load_signing(const char *spec, struct fault *fault);

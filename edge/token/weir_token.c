@@ -50,7 +50,8 @@ static const char help[] =
 	"DURATION]\n"
 	"                  [--kid KID] [--claim NAME=JSON]...\n"
 	"      prints a token, signed with ALG and the key in FILE\n"
-	"      --key ALG:FILE     or ALG:kid=FILE; mode 0600, 0400, 0640 or 0440\n"
+	"      --key ALG:FILE     or ALG:kid=FILE, or ALG:base64=FILE for a secret in base64;\n"
+	"                         mode 0600, 0400, 0640 or 0440\n"
 	"      --sub USER         the user\n"
 	"      --name NAME        the display name\n"
 	"      --role ROLE        may be repeated\n"
@@ -372,9 +373,12 @@ static struct auth *auth_of_edge(const struct edge_conf *conf, const struct conf
 static int check_print(const struct edge_conf *conf, const struct auth *auth, struct bytes token)
 {
 	struct identity id;
-	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &id, NULL);
+	const char *claim;
+	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &id, &claim);
 	if (result != AUTH_OK) {
-		return complain(REFUSED, "token: %s", auth_result_text(result));
+		const char *of = claim != NULL ? claim : "token";
+		return complain(REFUSED, "%s: %s (%s)", of, auth_result_text(result),
+			auth_result_cause(result));
 	}
 	struct rights *defaults = rights_new();
 	for (size_t i = 0; i < conf->default_rights.n; i++) {

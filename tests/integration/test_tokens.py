@@ -234,6 +234,26 @@ class TokenTool(TestCase):
                             stdin=jwts.make(b"x" * 32, {"sub": "alice"}))
         self.assertEqual(bad.returncode, 1)
 
+    def test_check_names_the_claim_and_the_cause(self):
+        config = self.cluster.write("edge.conf", f"jwt-key = HS256:{self.key}\n"
+                                                 "jwt-audience = weir\n")
+        for claims, said in (({"exp": None, "aud": "weir"}, "error: exp: no exp (no_exp)"),
+                             ({"aud": "x"}, "error: aud: wrong audience (wrong_audience)"),
+                             ({"aud": "weir", "sub": ""},
+                              "error: sub: no usable user (bad_claim)"),
+                             ({"aud": "weir", "roles": 1},
+                              "error: roles: claim missing or of the wrong type (bad_claim)")):
+            with self.subTest(claims=claims):
+                token = jwts.make(JWT_KEY, {"sub": "alice", **claims})
+                done = self.run_tool("check", "--config", config, "-", stdin=token)
+                self.assertEqual((done.returncode, done.stderr.strip()), (1, said))
+
+    def test_a_key_in_base64_is_decoded_where_it_says_so(self):
+        path = self.cluster.write("jwt.b64", base64.b64encode(JWT_KEY) + b"\n")
+        done = self.run_tool("make", "--key", f"HS256:base64={path}", "--sub", "alice")
+        self.assertEqual(self.cluster.connect(token=done.stdout.strip()).connected["user"],
+                         "alice")
+
     def test_a_weak_or_open_key_is_refused(self):
         for name, data, mode in (("short", b"x" * 31, 0o600), ("empty", b"", 0o600),
                                  ("open", b"x" * 32, 0o644)):

@@ -86,6 +86,47 @@ static void takes_one_newline_off_a_key_file(void **state)
 	free(spec);
 }
 
+static void decodes_a_secret_in_base64_if_the_option_says_so(void **state)
+{
+	(void)state;
+	// 33 bytes: 0xfb 0xef 0xff, again and again, whose digits are the ones that differ.
+	static const struct {
+		const char *prefix;
+		const char *text;
+		const char *kid; // NULL: none
+		const char *fault; // NULL: loaded
+	} rows[] = {
+		{ "HS256:base64=", "++//++//++//++//++//++//++//++//++//++//++//\n", NULL, NULL },
+		{ "HS256:base64=", "--__--__--__--__--__--__--__--__--__--__--__", NULL, NULL },
+		{ "HS256:k1:base64=", "++//++//++//++//++//++//++//++//++//++//++//", "k1", NULL },
+		{ "HS256:base64=", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n", NULL, NULL },
+		{ "HS256:xbase64=", "0123456789abcdef0123456789abcdef", "xbase64", NULL },
+		{ "HS256:base64=", "MDEyMzQ1Njc4OWFiY2RlZg==", NULL, "a key of 16 bytes" },
+		{ "HS256:base64=", "this is no base64 at all, though it is long enough", NULL,
+			"not base64" },
+		{ "RS256:base64=", "MDEy", NULL, "only secrets" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *spec =
+			key_dir_write(&dir, "key", bytes_str(rows[i].text), 0600, rows[i].prefix);
+		if (rows[i].fault != NULL) {
+			assert_not_loaded(spec, rows[i].fault);
+		} else {
+			struct fault fault = { 0 };
+			struct jws_key *key = jws_key_load(spec, &fault);
+			assert_non_null(key);
+			assert_string_equal(key->kid != NULL ? key->kid : "",
+				rows[i].kid != NULL ? rows[i].kid : "");
+			assert_in_range(key->secret.len, 32, 33);
+			if (key->secret.len == 33) {
+				assert_memory_equal(key->secret.data, "\xfb\xef\xff\xfb", 4);
+			}
+			jws_key_free(key);
+		}
+		free(spec);
+	}
+}
+
 static void refuses_key_files_that_others_can_touch(void **state)
 {
 	(void)state;
@@ -589,6 +630,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_keys_too_short_for_their_hash),
 		cmocka_unit_test(takes_one_newline_off_a_key_file),
+		cmocka_unit_test(decodes_a_secret_in_base64_if_the_option_says_so),
 		cmocka_unit_test(refuses_key_files_that_others_can_touch),
 		cmocka_unit_test(says_what_is_wrong_with_a_key_option),
 		cmocka_unit_test(an_algorithm_takes_keys_of_its_own_kind_and_curve_only),
