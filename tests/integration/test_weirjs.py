@@ -79,13 +79,18 @@ def url_of(edge):
 
 
 class WeirTestMixin:
+    codecs = ("json",)  # of one client after the other
+
     def setUp(self):
         if not_here():
             self.skipTest(not_here())
+        self.n_clients = 0
         super().setUp()
 
     def client(self, cluster, user, edges=(0, 1), **options):
         options.setdefault("token", cluster.token(user))
+        options.setdefault("codec", self.codecs[self.n_clients % len(self.codecs)])
+        self.n_clients += 1
         client = Client([url_of(cluster.edges[i]) for i in edges], **options)
         self.addCleanup(client.stop)
         return client
@@ -212,6 +217,10 @@ class Talk(WeirTestMixin, ClusterTestCase):
         self.assertEqual((end["code"], end["reason"]), (4004, "revoked"))
 
 
+class TalkInBinary(Talk):
+    codecs = ("proto",)
+
+
 class Loss(WeirTestMixin, TestCase):
     """Programs die while two clients flood a room; each message comes once and in order."""
 
@@ -308,8 +317,12 @@ class Loss(WeirTestMixin, TestCase):
             yield got
 
 
+class LossInBoth(Loss):
+    codecs = ("proto", "json")
+
+
 class BrowserTests:
-    """weir.js itself in a browser, on a page of another origin."""
+    """weir.js itself in a browser, on a page of another origin; one speaks the binary codec."""
 
     expected_seconds = 15
     COUNT = 60
