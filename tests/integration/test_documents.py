@@ -10,7 +10,7 @@ import urllib.request
 from harness import EDGE_BIN, ROOT, ROUTER_BIN, ClusterTestCase, metrics_of
 
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
-CASES = range(1, 152)
+CASES = range(1, 158)
 
 
 def read(name):
