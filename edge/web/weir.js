@@ -624,7 +624,7 @@ const CAME = {
   'token:expiring': 'in#',
   gap: 'room epoch from to reason',
   pong: 'timestamp',
-  error: 'code message room outcome limit after',
+  error: 'code message room outcome limit after needs',
 };
 const LISTED = { messages: CAME[''], members: 'user username clients' };
 

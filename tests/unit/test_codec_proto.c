@@ -6,6 +6,7 @@
 #include "edge/codec/codec.h"
 #include "proto/names.h"
 #include "proto/pb_wire.h"
+#include "proto/policy/rights.h"
 #include "tests/unit/command_text.h"
 #include "tests/unit/pb_text.h"
 #include "tests/unit/test.h"
@@ -513,6 +514,15 @@ static void encodes_what_went_wrong(void **state)
 	check_event(&event,
 		"id=e error { code=unavailable message=Service temporarily unavailable room=tea "
 		"outcome=unknown limit=rate-user after_ms=1500 }");
+	event = (struct client_event){
+		.kind = EVENT_ERROR,
+		.room = S("tea"),
+		.error = ERROR_FORBIDDEN,
+		.needs_right = RIGHT_PUBLISH,
+	};
+	check_event(&event,
+		"error { code=forbidden message=Insufficient permissions room=tea "
+		"needs=publish on tea }");
 	event = (struct client_event){ .kind = EVENT_ERROR, .error = ERROR_INVALID_MESSAGE };
 	check_event(&event, "error { code=invalid_message message=Invalid message format }");
 }

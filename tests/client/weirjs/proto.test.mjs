@@ -104,7 +104,7 @@ const wire = (seq) => ({ ...head, seq, timestampMs: 1767225601000, body });
 const heard = (seq) => ({ ...head, seq, timestamp: 1767225601000, text: 'hi', n: [1] });
 
 const problem = { code: 'unavailable', message: 'no', room: 'tea', outcome: 'unknown',
-  limit: 'rate-user' };
+  limit: 'rate-user', needs: 'publish on tea' };
 const somebody = { user: 'u', username: 'U', clients: 2 };
 
 const came = [
