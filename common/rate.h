@@ -29,6 +29,16 @@ static inline bool rate_take(struct rate *rate, uint64_t per_s, uint64_t burst, 
 	return true;
 }
 
+// Takes `n` units, whether or not that is allowed.
+static inline void rate_charge(struct rate *rate, uint64_t per_s, uint64_t n, uint64_t now_ms)
+{
+	if (per_s > 0) {
+		uint64_t now_us = now_ms * 1000;
+		uint64_t from = rate->paid_until_us > now_us ? rate->paid_until_us : now_us;
+		rate->paid_until_us = from + n * 1000000 / per_s;
+	}
+}
+
 // How long until rate_take() of the same would pass, at least 1; after it did not.
 static inline uint64_t rate_after_ms(const struct rate *rate, uint64_t per_s, uint64_t burst,
 	uint64_t n, uint64_t now_ms)

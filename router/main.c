@@ -167,6 +167,7 @@ static struct route_options route_options_of(const struct router_conf *conf)
 			[BUDGET_BYTES] = conf->rate_user_bytes,
 			[BUDGET_DELIVERIES] = conf->rate_fanout,
 			[BUDGET_FANOUT_BYTES] = conf->rate_fanout_bytes,
+			[BUDGET_ANSWERS] = conf->rate_answers,
 		},
 		.presence_linger_ms = conf->presence_linger_ms,
 		.presence_events_max = conf->presence_events_max,

@@ -124,6 +124,8 @@ static const struct conf_option options[] = {
 	{ "rate-fanout-bytes", CONF_RATE, FIELD(rate_fanout_bytes), RELOADABLE,
 		.def = "64MiB/s burst 128MiB",
 		.help = "bytes that a user may cause to be delivered to all; 0: any" },
+	{ "rate-answers", CONF_RATE, FIELD(rate_answers), RELOADABLE, .def = "4MiB/s burst 16MiB",
+		.help = "bytes of presence, history and recovery that a user is answered; 0: any" },
 	{ "presence-events-max", CONF_UINT, FIELD(presence_events_max), RELOADABLE, .def = "1000",
 		.help = "members above which a room tells only their number" },
 	{ "presence-linger", CONF_DURATION, FIELD(presence_linger_ms), RELOADABLE,

@@ -2,6 +2,8 @@
 
 #include "router/router_metrics.h"
 
+#include <stdio.h>
+
 #include "common/log.h"
 #include "common/metrics.h"
 #include "router/core/route.h"
@@ -24,6 +26,17 @@ static void write_rejected(struct buf *out, const struct route *route)
 			metrics_sample(out, "weir_router_rejected_total", refusal_labels[i],
 				counter_get(&route->counters.rejected[i]));
 		}
+	}
+}
+
+static void write_over_budget(struct buf *out, const struct route *route)
+{
+	const char *name = "weir_router_over_budget_total";
+	metrics_head(out, name, "counter", "Requests refused as rate_limited.");
+	for (unsigned kind = 0; kind < BUDGET_COUNT; kind++) {
+		char label[64];
+		snprintf(label, sizeof(label), "limit=\"%s\"", budget_option(kind));
+		metrics_sample(out, name, label, counter_get(&route->counters.over_budget[kind]));
 	}
 }
 
@@ -75,6 +88,7 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 		metrics_simple(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
 	}
 	write_rejected(out, route);
+	write_over_budget(out, route);
 	write_ignored(out, route);
 	metrics_histogram(out, "weir_router_route_seconds", "Time to route one BATCH of an edge.",
 		link_server_route_seconds(server));

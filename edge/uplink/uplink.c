@@ -132,14 +132,14 @@ static void add_disconnect(struct link_outbox *outbox, const struct request *r, 
 static const struct request_row {
 	void (*add)(struct link_outbox *outbox, const struct request *r, uint64_t req, uint64_t by);
 	bool once; // asked twice, it would change something twice
-	bool recovery; // its answer is as large as a history
+	bool recovery; // its answer may be large, so a client waits for it
 } rows[COMMAND_COUNT] = {
 	[COMMAND_JOIN] = { add_join },
 	[COMMAND_LEAVE] = { add_leave },
 	[COMMAND_PUBLISH] = { add_publish, .once = true },
 	[COMMAND_DIRECT] = { add_publish, .once = true },
 	[COMMAND_BROADCAST] = { add_broadcast, .once = true },
-	[COMMAND_PRESENCE] = { add_presence },
+	[COMMAND_PRESENCE] = { add_presence, .recovery = true },
 	[COMMAND_HISTORY] = { add_history, .recovery = true },
 	[COMMAND_DISCONNECT] = { add_disconnect },
 };

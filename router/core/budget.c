@@ -29,6 +29,7 @@ static const char *const options[BUDGET_COUNT] = {
 	[BUDGET_BYTES] = "rate-user-bytes",
 	[BUDGET_DELIVERIES] = "rate-fanout",
 	[BUDGET_FANOUT_BYTES] = "rate-fanout-bytes",
+	[BUDGET_ANSWERS] = "rate-answers",
 };
 
 const char *budget_option(enum budget_kind kind)
@@ -51,6 +52,13 @@ bool budget_take(struct budget *budget, const struct budget_limits *limits, bool
 	uint64_t after_ms = rate_after_ms(&budget->rates[kind], per_s, burst, n, now_ms);
 	excess->after_ms = after_ms < UINT32_MAX ? (uint32_t)after_ms : UINT32_MAX;
 	return false;
+}
+
+void budget_charge(struct budget *budget, const struct budget_limits *limits, bool admin,
+	enum budget_kind kind, uint64_t n, uint64_t now_ms)
+{
+	uint64_t per_s = limits->rates[kind].per_s * (admin ? BUDGET_ADMIN_FACTOR : 1);
+	rate_charge(&budget->rates[kind], per_s, n, now_ms);
 }
 
 // Nothing that was taken has yet to be earned: forgetting it changes nothing.

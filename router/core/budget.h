@@ -16,6 +16,7 @@ enum budget_kind {
 	BUDGET_BYTES, // published, as a receiver gets them: what each member has to read
 	BUDGET_DELIVERIES, // connections reached
 	BUDGET_FANOUT_BYTES, // bytes times connections
+	BUDGET_ANSWERS, // bytes of what was asked for: presence, history, what was missed
 	BUDGET_COUNT,
 };
 
@@ -48,6 +49,10 @@ const char *budget_option(enum budget_kind kind);
 // nothing is used.
 MUST_CHECK bool budget_take(struct budget *budget, const struct budget_limits *limits, bool admin,
 	enum budget_kind kind, uint64_t n, uint64_t now_ms, struct budget_excess *excess);
+
+// Takes them even if they are too many, for what cannot be refused.
+void budget_charge(struct budget *budget, const struct budget_limits *limits, bool admin,
+	enum budget_kind kind, uint64_t n, uint64_t now_ms);
 
 // What users have used who are gone for the moment: to come back is no new budget. Bounded in
 // number, the oldest leave first, and in age.

@@ -11,9 +11,11 @@
 // - an epoch is given once in the life of a process; the first is random, so that two lives of a
 //    router do not share any either.
 //
-// Whether a user is in a room already is not kept per (room, user): that would cost every
-// membership more than its links. It is asked when somebody joins or leaves, by walking the room or
-// the user's connections, whichever is shorter, until the first hit.
+// How many connections of a user are in a room is kept for users who have had several at a time,
+// and only for them: it would cost every membership more than its links, and who has one connection
+// is in a room once. Their memberships lie one behind another in the room's list, so that a list of
+// users costs what it lists. Rejected: walking the room, or the user's connections, whenever
+// somebody joins, leaves or asks. One user with many connections made that milliseconds.
 //
 // Memberships are cut from slabs and go back to a free list; the slabs stay until the end, as the
 // next storm of joins needs them again. A malloc per membership would cost the same bytes and
@@ -47,6 +49,15 @@ static struct bytes user_key(const struct map_node *node)
 	return user_name(CONTAINER_OF(node, const struct table_user, node));
 }
 
+static struct bytes room_user_key(const struct map_node *node)
+{
+	const struct room_user *ru = CONTAINER_OF(node, const struct room_user, node);
+	_Static_assert(offsetof(struct room_user, user) ==
+			offsetof(struct room_user, room) + sizeof(ru->room),
+		"both are the key");
+	return bytes_make(&ru->room, sizeof(ru->room) + sizeof(ru->user));
+}
+
 static struct bytes client_key(const struct map_node *node)
 {
 	const struct table_client *client = CONTAINER_OF(node, const struct table_client, node);
@@ -61,6 +72,7 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 	};
 	map_init(&t->rooms, room_key);
 	map_init(&t->users, user_key);
+	map_init(&t->room_users, room_user_key);
 	budget_memory_init(&t->budgets);
 	LIST_INIT(&t->edges);
 	LIST_INIT(&t->retired);
@@ -139,6 +151,7 @@ void room_table_fini(struct room_table *t)
 	}
 	map_fini(&t->rooms);
 	map_fini(&t->users);
+	map_fini(&t->room_users);
 	budget_memory_fini(&t->budgets);
 	room_rules_fini(&t->rules);
 	while (t->slabs != NULL) {
@@ -264,6 +277,75 @@ void room_table_client_update(struct table_client *client, const struct client_f
 	client->no_sender = facts->no_sender;
 }
 
+// NULL if the user is not counted, or not in the room.
+static struct room_user *room_user_find(const struct room_table *t, const struct table_room *room,
+	const struct table_user *user)
+{
+	const struct room_user key = { .room = room, .user = user };
+	struct map_node *node =
+		user->counted ? map_find(&t->room_users, room_user_key(&key.node)) : NULL;
+	return node != NULL ? CONTAINER_OF(node, struct room_user, node) : NULL;
+}
+
+// `m` is its first membership there.
+static void room_user_open(struct room_table *t, struct membership *m)
+{
+	struct room_user *ru = xcalloc(1, sizeof(*ru));
+	ru->room = m->room;
+	ru->user = m->client->user;
+	ru->first = m;
+	ru->last = m;
+	ru->n_members = 1;
+	map_insert(&t->room_users, &ru->node);
+}
+
+// A second client of the user comes.
+static void start_counting(struct room_table *t, struct table_user *user)
+{
+	struct membership *m;
+	user->counted = true;
+	LIST_FOREACH (m, &LIST_FIRST(&user->clients)->rooms, in_client) {
+		room_user_open(t, m);
+	}
+}
+
+// Puts the new membership into its room's list. True if its user was not there before.
+static bool room_user_add(struct room_table *t, struct membership *m)
+{
+	struct room_user *ru = room_user_find(t, m->room, m->client->user);
+	if (ru != NULL) {
+		TAILQ_INSERT_AFTER(&m->room->members, ru->last, m, in_room);
+		ru->last = m;
+		ru->n_members++;
+		return false;
+	}
+	TAILQ_INSERT_TAIL(&m->room->members, m, in_room);
+	if (m->client->user->counted) {
+		room_user_open(t, m);
+	}
+	return true;
+}
+
+// Takes the membership out of its room's list. True if its user is not there any more.
+static bool room_user_drop(struct room_table *t, struct membership *m)
+{
+	struct room_user *ru = room_user_find(t, m->room, m->client->user);
+	if (ru != NULL && ru->n_members > 1) {
+		ru->n_members--;
+		if (ru->first == m) {
+			ru->first = TAILQ_NEXT(m, in_room);
+		} else if (ru->last == m) {
+			ru->last = TAILQ_PREV(m, membership_queue, in_room);
+		}
+	} else if (ru != NULL) {
+		map_remove(&t->room_users, &ru->node);
+		free(ru);
+		ru = NULL;
+	}
+	TAILQ_REMOVE(&m->room->members, m, in_room);
+	return ru == NULL;
+}
+
 struct table_client *room_table_client_add(struct room_table *t, struct table_edge *edge,
 	const struct client_facts *facts)
 {
@@ -276,6 +358,9 @@ struct table_client *room_table_client_add(struct room_table *t, struct table_ed
 	room_table_client_update(client, facts);
 	map_insert(&edge->clients, &client->node);
 	LIST_INSERT_HEAD(&edge->list, client, in_edge);
+	if (client->user->n_clients == 1 && !client->user->counted) {
+		start_counting(t, client->user);
+	}
 	LIST_INSERT_HEAD(&client->user->clients, client, in_user);
 	client->user->n_clients++;
 	edge->n_clients++;
@@ -427,41 +512,25 @@ struct membership *membership_find(const struct table_room *room, const struct t
 	return NULL;
 }
 
-static bool user_is_in(const struct table_room *room, const struct table_user *user)
+uint32_t room_user_count(const struct room_table *t, const struct table_room *room,
+	const struct table_user *user)
 {
-	if (room->n_members <= user->n_memberships) {
-		const struct membership *m;
-		TAILQ_FOREACH (m, &room->members, in_room) {
-			if (m->client->user == user) {
-				return true;
-			}
-		}
-		return false;
+	if (user->counted) {
+		const struct room_user *ru = room_user_find(t, room, user);
+		return ru != NULL ? ru->n_members : 0;
 	}
-	const struct table_client *client;
-	LIST_FOREACH (client, &user->clients, in_user) {
-		if (membership_find(room, client) != NULL) {
-			return true;
-		}
-	}
-	return false;
+	return membership_find(room, LIST_FIRST(&user->clients)) != NULL;
 }
 
-uint32_t room_user_count(const struct table_room *room, const struct table_user *user)
+struct membership *room_first_user(const struct table_room *room)
 {
-	uint32_t count = 0;
-	if (room->n_members <= user->n_memberships) {
-		const struct membership *m;
-		TAILQ_FOREACH (m, &room->members, in_room) {
-			count += m->client->user == user;
-		}
-		return count;
-	}
-	const struct table_client *client;
-	LIST_FOREACH (client, &user->clients, in_user) {
-		count += membership_find(room, client) != NULL;
-	}
-	return count;
+	return TAILQ_FIRST(&room->members);
+}
+
+struct membership *room_next_user(const struct room_table *t, const struct membership *m)
+{
+	const struct room_user *ru = room_user_find(t, m->room, m->client->user);
+	return TAILQ_NEXT(ru != NULL ? ru->last : m, in_room);
 }
 
 void membership_set_presence(struct membership *m, bool presence)
@@ -490,7 +559,6 @@ enum room_result room_table_join(struct room_table *t, struct table_client *clie
 	if (max_members > 0 && room->n_members >= max_members) {
 		return ROOM_FULL;
 	}
-	joining->user_came = !user_is_in(room, client->user);
 	if (room->is_idle) {
 		room_unlist_idle(t, room);
 		room->is_idle = false;
@@ -500,7 +568,7 @@ enum room_result room_table_join(struct room_table *t, struct table_client *clie
 	m->client = client;
 	membership_set_join_seq(m, room->seq);
 	m->presence = false;
-	TAILQ_INSERT_TAIL(&room->members, m, in_room);
+	joining->user_came = room_user_add(t, m);
 	LIST_INSERT_HEAD(&client->rooms, m, in_client);
 	room_edge_open(room, client->edge)->n_members++;
 	membership_set_presence(m, presence);
@@ -524,7 +592,7 @@ bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_m
 	if (re->n_members == 0) {
 		room_edge_close(room, re);
 	}
-	TAILQ_REMOVE(&room->members, m, in_room);
+	bool user_left = room_user_drop(t, m);
 	LIST_REMOVE(m, in_client);
 	LIST_INSERT_HEAD(&t->free, m, in_client);
 	room->n_members--;
@@ -532,7 +600,6 @@ bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_m
 	client->user->n_memberships--;
 	client->edge->n_memberships--;
 	t->n_members--;
-	bool user_left = !user_is_in(room, client->user);
 	room->n_users -= user_left;
 	if (room->n_members == 0) {
 		room_becomes_idle(t, room, now_ms);
@@ -591,18 +658,4 @@ size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max)
 	}
 	t->sweep_at = room;
 	return freed;
-}
-
-void room_table_begin_sight(struct room_table *t)
-{
-	t->sight++;
-}
-
-bool room_table_first_sight(const struct room_table *t, struct table_user *user)
-{
-	if (user->seen == t->sight) {
-		return false;
-	}
-	user->seen = t->sight;
-	return true;
 }

@@ -52,7 +52,7 @@ struct table_user {
 	LIST_HEAD(user_clients, table_client) clients;
 	uint32_t n_clients;
 	uint64_t n_memberships; // of all its clients
-	uint64_t seen; // scratch of room_table_first_sight()
+	bool counted; // has had more than one client at a time: see struct room_user
 	struct budget budget; // the caller's
 	uint16_t name_len;
 	char name[]; // NUL-terminated
@@ -120,9 +120,20 @@ struct room_edge {
 	uint64_t replay_from; // the caller's: live messages wait for a replay from here on; 0: none
 };
 
+// The connections of one user in a room, whose memberships lie one behind another. There is one of
+// these only for users who have had several connections at a time: of others each is the only one.
+struct room_user {
+	struct map_node node; // in the table, by the two pointers below
+	const struct table_room *room;
+	const struct table_user *user;
+	struct membership *first;
+	struct membership *last;
+	uint32_t n_members;
+};
+
 struct table_room {
 	struct map_node node;
-	struct membership_queue members; // in the order of their joining
+	struct membership_queue members; // users in the order of their joining
 	uint32_t n_members;
 	uint32_t n_users;
 	uint32_t n_edges;
@@ -149,6 +160,7 @@ struct membership_slab;
 struct room_table {
 	struct map rooms;
 	struct map users;
+	struct map room_users;
 	LIST_HEAD(table_edges, table_edge) edges;
 	struct table_edges retired; // their clients leave by and by
 	TAILQ_HEAD(idle_rooms, table_room) idle;
@@ -159,7 +171,6 @@ struct room_table {
 	uint64_t n_clients;
 	struct budget_memory budgets; // of users without a client
 	uint64_t next_epoch;
-	uint64_t sight; // see room_table_first_sight()
 	uint64_t max_rooms; // 0: no limit
 	struct room_rules rules;
 	struct table_room *sweep_at; // where room_table_sweep() goes on; NULL: at the front
@@ -245,7 +256,11 @@ struct membership *membership_find(const struct table_room *room,
 // NULL if the edge has no member there.
 struct room_edge *room_edge_find(const struct table_room *room, const struct table_edge *edge);
 // How many connections of the user are in the room.
-uint32_t room_user_count(const struct table_room *room, const struct table_user *user);
+uint32_t room_user_count(const struct room_table *t, const struct table_room *room,
+	const struct table_user *user);
+// The first membership of the first user, and of the one after that of `m`; NULL at the end.
+struct membership *room_first_user(const struct table_room *room);
+struct membership *room_next_user(const struct room_table *t, const struct membership *m);
 
 // A message was published to the room: counts it and puts the end of an empty room off.
 void room_table_count_message(struct room_table *t, struct table_room *room, uint64_t now_ms);
@@ -256,11 +271,6 @@ uint64_t room_rate_milli(const struct table_room *room, uint64_t now_ms);
 // but for those with something proposed; looks at `max` at most, and goes on from there with the
 // next call. Returns how many it freed.
 size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max);
-
-// For lists of distinct users without memory of their own: after room_table_begin_sight() the first
-// call for each user returns true.
-void room_table_begin_sight(struct room_table *t);
-bool room_table_first_sight(const struct room_table *t, struct table_user *user);
 
 static inline struct table_room *table_room_of(struct map_node *node)
 {

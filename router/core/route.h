@@ -51,6 +51,7 @@ struct route_counters {
 	struct counter ignored; // items that speak of a client we do not know
 	struct counter unknown; // items of a kind we do not know
 	struct counter rejected[REFUSAL_COUNT];
+	struct counter over_budget[BUDGET_COUNT]; // REFUSAL_RATE_LIMITED, by what was exceeded
 };
 
 struct route {

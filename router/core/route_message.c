@@ -158,15 +158,14 @@ void route_record_message(struct route *r, const struct table_room *room,
 static bool within_budget(struct route *r, const struct route_message *m, uint64_t reached,
 	uint64_t now_ms)
 {
-	const uint64_t costs[BUDGET_COUNT] = {
+	const uint64_t costs[] = {
 		[BUDGET_MESSAGES] = 1,
 		[BUDGET_BYTES] = size_of(m),
 		[BUDGET_DELIVERIES] = reached,
 		[BUDGET_FANOUT_BYTES] = size_of(m) * reached,
 	};
-	for (unsigned kind = 0; kind < BUDGET_COUNT; kind++) {
-		if (!budget_take(&m->from->user->budget, &r->options.budgets, m->from->admin, kind,
-			    costs[kind], now_ms, &r->excess)) {
+	for (unsigned kind = 0; kind < ARRAY_LEN(costs); kind++) {
+		if (!route_spend(r, m->from, kind, costs[kind], now_ms)) {
 			return false;
 		}
 	}

@@ -22,6 +22,17 @@ bool route_may(const struct table_client *client, enum right right, struct bytes
 // Ends a membership and tells the room, if the user has no other in it.
 void route_leave(struct route *r, struct membership *m, enum record_cause cause, uint64_t now_ms);
 
+// Takes `n` units of what the client's user may use; false: r->excess says why not.
+bool route_spend(struct route *r, const struct table_client *client, enum budget_kind kind,
+	uint64_t n, uint64_t now_ms);
+// Whether the client may be answered once more, and what the answer came to.
+bool route_may_ask(const struct route_request *rq);
+void route_charge_answer(const struct route_request *rq, uint64_t bytes);
+// Whether the client may cause others to be told that it is in a room, and that they are.
+bool route_may_come(const struct route_request *rq);
+void route_charge_event(struct route *r, const struct table_room *room,
+	const struct table_client *client, uint64_t now_ms);
+
 // Tells rooms of users who went and did not come back in time.
 void route_tell_gone(struct route *r, uint64_t now_ms);
 

@@ -18,6 +18,7 @@ enum {
 	PRESENCE_USERS_MAX = 1000, // listed in one answer
 	PRESENCE_BYTES_MAX = 256 << 10, // of their names
 	RECOVERY_BYTES_MAX = 512 << 10, // of the messages in one answer
+	PRESENT_OVERHEAD = 128, // bytes of one user in it, with names as they mostly are
 	MESSAGE_OVERHEAD = 64, // of one message in an answer, besides its texts
 };
 
@@ -34,6 +35,7 @@ struct message_list {
 	Weir__Link__V1__Message *items; // owned, free(3); the references lie in the same block
 	Weir__Link__V1__Message **refs;
 	size_t n;
+	uint64_t bytes; // about
 };
 
 static uint64_t message_size(const struct store_message *m)
@@ -62,6 +64,7 @@ static void list_messages(struct message_list *list, const struct table_room *ro
 		m->username = pb_data(message.username);
 		m->body = pb_data(message.body);
 		list->refs[list->n] = m;
+		list->bytes += message_size(&message);
 	}
 }
 
@@ -183,6 +186,7 @@ static void user_went(struct route *r, const struct table_room *room,
 	const struct table_client *client, uint32_t n_members, uint64_t now_ms)
 {
 	uint64_t linger_ms = r->options.presence_linger_ms;
+	route_charge_event(r, room, client, now_ms);
 	const struct absent who = {
 		.room = room_name(room),
 		.user = user_name(client->user),
@@ -284,10 +288,20 @@ static void record_join(const struct route_request *rq, const Weir__Link__V1__Jo
 	recorder_add(&rq->r->recorder, &record);
 }
 
+// A connection comes into its first rooms whatever its user has used up.
+static bool join_is_paid(const struct route_request *rq, const Weir__Link__V1__Join *join)
+{
+	return join->automatic || (route_may_come(rq) && (!join->has_since || route_may_ask(rq)));
+}
+
 int route_on_join(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__Join *join = item->join;
 	struct room_joining joining;
+	if (!join_is_paid(rq, join)) {
+		route_refuse(rq, REFUSAL_RATE_LIMITED);
+		return 0;
+	}
 	enum refusal refusal = try_join(rq, pb_bytes(join->room), join->presence, &joining);
 	if (refusal != REFUSAL_NONE) {
 		route_refuse(rq, join->automatic ? REFUSAL_SILENT : refusal);
@@ -301,8 +315,10 @@ int route_on_join(struct route_request *rq, const link_item *item)
 	}
 	send_joined(rq, joining.membership, recovery, room->seq, &list);
 	record_join(rq, join, room, recovery);
+	route_charge_answer(rq, list.bytes);
 	free(list.items);
 	if (joining.user_came) {
+		route_charge_event(rq->r, room, rq->client, rq->now_ms);
 		user_came(rq->r, joining.room, rq->client);
 	}
 	return 0;
@@ -544,22 +560,18 @@ static void list_users(struct route *r, const struct table_room *room, struct us
 	Weir__Link__V1__Presence *presence)
 {
 	presence->members = list->members;
-	room_table_begin_sight(&r->table);
 	size_t bytes = 0;
-	const struct membership *m;
-	TAILQ_FOREACH (m, &room->members, in_room) {
+	const struct membership *m = room_first_user(room);
+	for (; m != NULL; m = room_next_user(&r->table, m)) {
 		size_t n = presence->n_members;
 		if (n == PRESENCE_USERS_MAX || bytes > PRESENCE_BYTES_MAX) {
 			break;
-		}
-		if (!room_table_first_sight(&r->table, m->client->user)) {
-			continue;
 		}
 		Weir__Link__V1__PresentUser *user = &list->users[n];
 		weir__link__v1__present_user__init(user);
 		user->user = pb_data(user_name(m->client->user));
 		user->username = pb_data(bytes_str(m->client->username));
-		user->clients = room_user_count(room, m->client->user);
+		user->clients = room_user_count(&r->table, room, m->client->user);
 		list->members[n] = user;
 		presence->n_members++;
 		bytes += user->user.len + user->username.len;
@@ -578,6 +590,10 @@ int route_on_presence(struct route_request *rq, const link_item *item)
 		route_refuse(rq, REFUSAL_FORBIDDEN);
 		return 0;
 	}
+	if (!route_may_ask(rq)) {
+		route_refuse(rq, REFUSAL_RATE_LIMITED);
+		return 0;
+	}
 	Weir__Link__V1__Presence presence = WEIR__LINK__V1__PRESENCE__INIT;
 	presence.client = rq->client->handle;
 	presence.req = rq->req;
@@ -591,6 +607,7 @@ int route_on_presence(struct route_request *rq, const link_item *item)
 		list_users(rq->r, room, list, &presence);
 	}
 	route_send(rq->r, rq->edge, &LINK_ITEM(PRESENCE, presence, &presence));
+	route_charge_answer(rq, presence.n_members * PRESENT_OVERHEAD);
 	free(list);
 	return 0;
 }
@@ -605,6 +622,10 @@ int route_on_history(struct route_request *rq, const link_item *item)
 	}
 	if (!route_may(rq->client, RIGHT_HISTORY, name)) {
 		route_refuse(rq, REFUSAL_FORBIDDEN);
+		return 0;
+	}
+	if (!route_may_ask(rq)) {
+		route_refuse(rq, REFUSAL_RATE_LIMITED);
 		return 0;
 	}
 	Weir__Link__V1__History history = WEIR__LINK__V1__HISTORY__INIT;
@@ -622,6 +643,7 @@ int route_on_history(struct route_request *rq, const link_item *item)
 	history.n_messages = list.n;
 	history.messages = list.refs;
 	route_send(rq->r, rq->edge, &LINK_ITEM(HISTORY, history, &history));
+	route_charge_answer(rq, list.bytes);
 	free(list.items);
 	return 0;
 }

@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 import harness  # noqa: E402
+import linkwire  # noqa: E402
 import rawhttp  # noqa: E402
 import ws  # noqa: E402
 
@@ -85,6 +86,50 @@ class Reader:
         self._thread.join()
 
 
+CLIENT_UP, CLIENT_DOWN, JOIN, LEAVE, PUBLISH, BROADCAST = 1, 2, 3, 4, 5, 6
+REJOIN, SNAPSHOT_END = 10, 11
+
+
+class Population:
+    """An edge of its own that says of many users that each is in the same many rooms, and then only
+    answers that it lives. All of it must fit a link's window."""
+
+    def __init__(self, cluster, users, rooms, presence=False):
+        self.rooms = [f"room-{i}" for i in range(rooms)]
+        address = harness.parse_address(cluster.router.link_url.removeprefix("tcp://"))
+        self.link = linkwire.edge(address, harness.LINK_KEY, "population")
+        self.link.check = False
+        places = b"".join(
+            linkwire.data(2, linkwire.data(1, room) + (linkwire.varint(5, 1) if presence else b""))
+            for room in self.rooms)
+        for start in range(1, users + 1, 50):
+            handles = range(start, min(start + 50, users + 1))
+            self.link.batch(*(self.client_up(handle) for handle in handles), *(
+                linkwire.item(REJOIN, linkwire.fixed64(1, handle) + places) for handle in handles))
+        self.link.batch(linkwire.item(SNAPSHOT_END, linkwire.varint(1, 0)))
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def client_up(handle):
+        return linkwire.item(CLIENT_UP, linkwire.fixed64(1, handle) + linkwire.data(2, f"p{handle}")
+                             + linkwire.data(3, f"user-{handle}"))
+
+    def _live(self):
+        try:
+            while True:
+                kind, body = self.link.receive()
+                if kind == linkwire.PING:
+                    self.link.send(linkwire.PONG, body)
+        except (linkwire.Closed, OSError):
+            pass
+
+    def stop(self):
+        self.link.socket.shutdown(2)
+        self._thread.join()
+        self.link.close()
+
+
 class Attack(harness.TestCase):
     """`self.cluster`: a router and two edges; only the limit of connections' messages may differ."""
 
@@ -94,10 +139,16 @@ class Attack(harness.TestCase):
 
     def setUp(self):
         self.cluster = self.start_cluster(
-            router={**dict.fromkeys(harness.WITHOUT_LIMITS["router"]), **self.router_options},
+            router={"listen": "tcp://127.0.0.1:0",
+                    **dict.fromkeys(harness.WITHOUT_LIMITS["router"]), **self.router_options},
             edge={**dict.fromkeys(harness.WITHOUT_LIMITS["edge"]), **self.edge_options})
         self.bystanders = Bystanders(self.cluster)
         self.addCleanup(self.bystanders.stop)
+
+    def population(self, *what, **how):
+        one = Population(self.cluster, *what, **how)
+        self.addCleanup(one.stop)
+        return one
 
     def reader(self, rate, edge=0, user="reader", room="lobby"):
         client = self.cluster.connect(edge, user, receive_buffer=65536)

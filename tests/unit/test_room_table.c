@@ -84,7 +84,7 @@ static void tells_a_users_first_and_last_connection(void **state)
 	assert_true(ja.user_came);
 	assert_false(jb.user_came);
 	assert_int_equal(ja.room->n_users, 1);
-	assert_int_equal(room_user_count(ja.room, a->user), 2);
+	assert_int_equal(room_user_count(&t, ja.room, a->user), 2);
 	assert_false(room_table_leave(&t, ja.membership, 0));
 	assert_true(room_table_leave(&t, jb.membership, 0));
 	assert_int_equal(jb.room->n_users, 0);
@@ -279,18 +279,28 @@ static void estimates_the_rate_of_a_room(void **state)
 	room_table_fini(&t);
 }
 
-static void sees_each_user_once(void **state)
+static void lists_each_user_once_with_its_connections(void **state)
 {
 	(void)state;
 	struct room_table t;
+	struct room_joining j;
 	room_table_init(&t, 0, 0);
 	struct table_edge *e = add_edge(&t, "e");
-	struct table_user *ann = add_client(&t, e, 1, "ann")->user;
-	for (int round = 0; round < 2; round++) {
-		room_table_begin_sight(&t);
-		assert_true(room_table_first_sight(&t, ann));
-		assert_false(room_table_first_sight(&t, ann));
+	const char *const users[] = { "ann", "ben", "ann", "cat", "ann", "ben" };
+	for (uint64_t i = 0; i < ARRAY_LEN(users); i++) {
+		struct table_client *c = add_client(&t, e, i + 1, users[i]);
+		assert_int_equal(room_table_join(&t, c, bytes_str("r"), false, 0, &j), ROOM_JOINED);
 	}
+	const char *const listed[] = { "ann", "ben", "cat" };
+	const uint32_t counts[] = { 3, 2, 1 };
+	const struct membership *m = room_first_user(j.room);
+	for (size_t i = 0; i < ARRAY_LEN(listed); i++) {
+		assert_string_equal(m->client->user->name, listed[i]);
+		assert_int_equal(room_user_count(&t, j.room, m->client->user), counts[i]);
+		m = room_next_user(&t, m);
+	}
+	assert_null(m);
+	assert_int_equal(t.room_users.n_entries, 2); // nothing for who has one connection
 	room_table_fini(&t);
 }
 
@@ -416,13 +426,18 @@ static void check_room(struct model *m, unsigned r)
 		walked++;
 	}
 	assert_int_equal(walked, n_members);
+	unsigned n_listed = 0;
+	for (ms = room_first_user(room); ms != NULL; ms = room_next_user(&m->t, ms)) {
+		n_listed++;
+	}
+	assert_int_equal(n_listed, room->n_users);
 	unsigned n_users = 0;
 	for (unsigned u = 0; u < N_USERS; u++) {
 		unsigned count = model_count(m, r, -1, (int)u);
 		n_users += count > 0;
 		const struct table_user *user =
 			room_table_user_find(&m->t, bytes_str(name_of('u', u)));
-		assert_int_equal(user != NULL ? room_user_count(room, user) : 0, count);
+		assert_int_equal(user != NULL ? room_user_count(&m->t, room, user) : 0, count);
 	}
 	assert_int_equal(room->n_users, n_users);
 	check_room_edges(m, r, room);
@@ -655,7 +670,7 @@ int main(void)
 		cmocka_unit_test(holds_what_an_edge_said_of_a_client),
 		cmocka_unit_test(forgets_a_user_with_the_last_connection),
 		cmocka_unit_test(estimates_the_rate_of_a_room),
-		cmocka_unit_test(sees_each_user_once),
+		cmocka_unit_test(lists_each_user_once_with_its_connections),
 		cmocka_unit_test(agrees_with_arrays_after_every_random_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

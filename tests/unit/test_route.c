@@ -830,6 +830,57 @@ static void limits_how_many_connections_a_user_reaches(void **state)
 	rig_fini(&rig);
 }
 
+static void who_comes_and_goes_pays_for_all_who_are_told(void **state)
+{
+	(void)state;
+	const struct route_options options = {
+		.budgets.rates[BUDGET_DELIVERIES] = { .per_s = 4, .burst = 8 },
+	};
+	struct rig rig;
+	rig_init(&rig, &options);
+	for (uint64_t handle = 1; handle <= 4; handle++) {
+		client_up(&rig, EDGE_B, handle, "bob");
+		join_presence(&rig, EDGE_B, handle, "r");
+	}
+	client_up(&rig, EDGE_A, 1, "ann");
+	join(&rig, EDGE_A, 1, "r");
+	leave(&rig, EDGE_A, 1, "r");
+	join(&rig, EDGE_A, 1, "r"); // on credit
+	forget_output(&rig);
+	leave(&rig, EDGE_A, 1, "r");
+	next_left(&rig, EDGE_A);
+	join(&rig, EDGE_A, 1, "r");
+	assert_refused(&rig, EDGE_A, REFUSAL_RATE_LIMITED);
+	rig.now_ms += 2000;
+	join(&rig, EDGE_A, 1, "r");
+	next_joined(&rig, EDGE_A);
+	rig_fini(&rig);
+}
+
+static void answers_are_paid_for_when_their_size_is_known(void **state)
+{
+	(void)state;
+	const struct route_options options = {
+		.budgets.rates[BUDGET_ANSWERS] = { .per_s = 100, .burst = 600 },
+	};
+	struct rig rig;
+	rig_init(&rig, &options);
+	client_up(&rig, EDGE_A, 1, "ann");
+	client_up(&rig, EDGE_A, 2, "bob");
+	join(&rig, EDGE_A, 1, "r");
+	join(&rig, EDGE_A, 2, "r");
+	forget_output(&rig);
+	ask_presence(&rig, EDGE_A, 1, "r");
+	assert_int_equal(next(&rig, EDGE_A)->kind_case, WEIR__LINK__V1__ITEM__KIND_PRESENCE);
+	ask_presence(&rig, EDGE_A, 1, "r");
+	assert_refused(&rig, EDGE_A, REFUSAL_RATE_LIMITED);
+	ask_history(&rig, EDGE_A, 1, "r");
+	assert_refused(&rig, EDGE_A, REFUSAL_RATE_LIMITED);
+	ask_presence(&rig, EDGE_A, 2, "r"); // another user's
+	assert_int_equal(next(&rig, EDGE_A)->kind_case, WEIR__LINK__V1__ITEM__KIND_PRESENCE);
+	rig_fini(&rig);
+}
+
 // ---- leave, presence
 
 static void answers_a_leave(void **state)
@@ -2052,6 +2103,8 @@ int main(void)
 		cmocka_unit_test(lets_the_newest_connection_of_a_user_win),
 		cmocka_unit_test(limits_what_a_user_publishes_over_all_connections),
 		cmocka_unit_test(limits_how_many_connections_a_user_reaches),
+		cmocka_unit_test(who_comes_and_goes_pays_for_all_who_are_told),
+		cmocka_unit_test(answers_are_paid_for_when_their_size_is_known),
 		RIG_TEST(answers_a_leave),
 		RIG_TEST(says_not_member_of_an_unknown_room),
 		RIG_TEST(announces_first_and_last_connections_of_a_user),

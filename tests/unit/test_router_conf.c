@@ -38,6 +38,8 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(c.rate_user_bytes.burst, 640 << 10);
 	assert_int_equal(c.rate_fanout_bytes.per_s, 64 << 20);
 	assert_int_equal(c.rate_fanout_bytes.burst, 128 << 20);
+	assert_int_equal(c.rate_answers.per_s, 4 << 20);
+	assert_int_equal(c.rate_answers.burst, 16 << 20);
 	assert_int_equal(c.rate_fanout.per_s, 1000000);
 	assert_int_equal(c.rate_fanout.burst, 1000000);
 	assert_int_equal(c.presence_events_max, 1000);

@@ -864,8 +864,8 @@ static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
 	fixture_deliver(&b);
 	client_expect(&c, "chat");
 	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":\"sent\"}");
-	uint64_t presence = ask(&b, &c, "{\"type\":\"presence\",\"room\":\"r\",\"id\":\"p\"}");
-	router.sent_req = presence;
+	uint64_t leave = ask(&b, &c, "{\"type\":\"leave\",\"room\":\"r\",\"id\":\"p\"}");
+	router.sent_req = leave;
 	ask(&b, &c, "{\"type\":\"chat\",\"room\":\"r\",\"id\":\"waits\"}");
 	router_forget();
 	dispatch_session(&b.dispatch, 2);
@@ -882,8 +882,8 @@ static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
 	item = router_next(NULL);
 	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END);
 	item = router_next(&said);
-	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_PRESENCE_REQUEST);
-	assert_true(said->req == presence && item->presence_request->req == presence);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_LEAVE);
+	assert_true(said->req == leave && item->leave->req == leave);
 	assert_null(router_next(NULL));
 	// The publish that had been sent has an end; the one still waiting will be sent.
 	client_expect(&c, "\"id\":\"sent\",\"room\":\"r\",\"outcome\":\"unknown\"");
