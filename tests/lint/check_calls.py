@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""No file of edge/ or router/ uses one that uses it, directly or by way of others.
+"""No file of edge/ or router/ uses one that uses it, directly or by way of others. And no unit test defines
+a symbol of the product, which would then not be what is tested.
 
     tests/lint/check_calls.py BUILD
 
@@ -9,11 +10,13 @@ does not count, and nothing has to parse C. A circle means that none of its file
 or replaced without the others.
 """
 
+import glob
 import os
 import subprocess
 import sys
 
 LIBRARIES = ("edge", "router")
+BELOW = ("common", "proto")
 
 
 def uses(objects):
@@ -65,8 +68,23 @@ def objects_of(build, library):
             for name in os.listdir(folder) if name.endswith(".c.o")}
 
 
+def replaced(tests, product):
+    """What tests ({file: symbols it defines}) define of what the product does, as complaints."""
+    return [f"tests/unit/{name}: defines {symbol}, which is the product's"
+            for name, defined in sorted(tests.items()) for symbol in sorted(defined & product)]
+
+
+def tests_of(build):
+    """{file: symbols it defines} of the unit tests; empty in a build without them."""
+    objects = glob.glob(os.path.join(build, "tests", "unit", "test_*.p", "test_*.c.o"))
+    return {os.path.basename(path)[:-len(".o")]: symbols_of(path)[0] for path in objects}
+
+
 def check(build):
     complaints = []
+    product = {symbol for library in LIBRARIES + BELOW
+               for defined, _ in objects_of(build, library).values() for symbol in defined}
+    complaints += replaced(tests_of(build), product)
     for library in LIBRARIES:
         objects = objects_of(build, library)
         if not objects:

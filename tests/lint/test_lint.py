@@ -109,6 +109,11 @@ class Calls(unittest.TestCase):
     def test_two_that_use_each_other_are_noticed(self):
         self.assertEqual(self.circles(a="x > y", b="y > x", c="z > x"), [["a", "b"]])
 
+    def test_a_test_in_place_of_the_product_is_noticed(self):
+        tests = {"test_a.c": {"main", "helper"}, "test_b.c": {"main", "y"}}
+        self.assertEqual(check_calls.replaced(tests, {"x", "y"}),
+                         ["tests/unit/test_b.c: defines y, which is the product's"])
+
     def test_a_longer_circle_is_noticed_whole(self):
         self.assertEqual(self.circles(a="w > x", b="x > y", c="y > z", d="z > x", e="v > w"),
                          [["b", "c", "d"]])
