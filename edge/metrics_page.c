@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/log.h"
+#include "common/process_metrics.h"
 #include "edge/client/worker.h"
 #include "edge/state/edge.h"
 #include "edge/state/edge_metrics.h"
@@ -148,6 +149,7 @@ void metrics_page_write(const struct edge *edge, struct buf *out)
 		log_dropped());
 	metrics_simple(out, "weir_reload_failed_total", "counter",
 		"Reloads that kept the old state.", counter_get(&edge->reload_failed));
+	process_metrics_write(out);
 	metrics_head(out, "weir_build_info", "gauge", "Constant 1; the version is a label.");
 	write_sample(out, "weir_build_info", "version", WEIR_VERSION, 1);
 	edge_metrics_fini(&sum);

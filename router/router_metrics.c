@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/process_metrics.h"
 #include "router/core/route.h"
 #include "router/link/link_server.h"
 
@@ -92,6 +93,7 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 	write_ignored(out, route);
 	metrics_histogram(out, "weir_router_route_seconds", "Time to route one BATCH of an edge.",
 		link_server_route_seconds(server));
+	process_metrics_write(out);
 	metrics_head(out, "weir_build_info", "gauge", "Always 1.");
 	metrics_sample(out, "weir_build_info",
 		"program=\"weir-router\",version=\"" WEIR_VERSION "\"", 1);
