@@ -166,9 +166,9 @@ static void serve_health(void *arg, struct ops_reply *reply)
 static void serve_ready(void *arg, struct ops_reply *reply)
 {
 	const struct program *p = arg;
-	const char *why = edge_unready(&p->edge, p->settings, clock_mono_ms());
-	reply->status = why == NULL ? 200 : 503;
-	buf_printf(&reply->body, "%s\n", why == NULL ? "ok" : why);
+	const struct edge_readiness r = edge_readiness(&p->edge, p->settings, clock_mono_ms());
+	reply->status = r.ready ? 200 : 503;
+	buf_printf(&reply->body, "%s\n", r.text);
 }
 
 static int listen_for_operators(struct program *p)

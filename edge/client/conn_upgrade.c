@@ -278,11 +278,14 @@ static bool answer_page(struct conn *c, const struct http_head *head)
 	if (page == HTTP_PAGE_NONE && file == NULL) {
 		return false;
 	}
-	const char *why_not =
-		page == HTTP_PAGE_READY ? edge_unready(t->edge, t->settings, t->mono_ms) : NULL;
+	struct edge_readiness r = { .ready = true, .text = "ok" };
+	if (page == HTTP_PAGE_READY) {
+		r = edge_readiness(t->edge, t->settings, t->mono_ms);
+	}
 	buf_reset(&t->out, TURN_KEEP);
-	int status = file != NULL ? web_page_answer(&t->out, head, file)
-				  : http_page_answer(&t->out, head, &t->settings->upgrade, why_not);
+	int status = file != NULL
+		? web_page_answer(&t->out, head, file)
+		: http_page_answer(&t->out, head, &t->settings->upgrade, r.ready, r.text);
 	if (status == 403 || status == 405) {
 		counter_add(&t->metrics.handshakes[handshake_result_of(status)], 1);
 	}

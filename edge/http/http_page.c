@@ -88,7 +88,7 @@ static int answer_options(struct buf *out, const struct http_head *head,
 }
 
 int http_page_answer(struct buf *out, const struct http_head *head,
-	const struct upgrade_policy *policy, const char *why_not)
+	const struct upgrade_policy *policy, bool good, const char *line)
 {
 	if (bytes_equal_str(head->method, "OPTIONS")) {
 		return answer_options(out, head, policy);
@@ -96,6 +96,5 @@ int http_page_answer(struct buf *out, const struct http_head *head,
 	if (!bytes_equal_str(head->method, "GET") && !bytes_equal_str(head->method, "HEAD")) {
 		return answer_line(out, head, policy, 405, "only GET is allowed here");
 	}
-	return why_not == NULL ? answer_line(out, head, policy, 200, "ok")
-			       : answer_line(out, head, policy, 503, why_not);
+	return answer_line(out, head, policy, good ? 200 : 503, line);
 }

@@ -15,7 +15,7 @@ enum http_page {
 
 // Which page the path names, whatever the method.
 enum http_page http_page_of(const struct http_head *head);
-// Appends the whole answer, after which the connection closes; returns its status. `why_not`: what
-// to say with a 503; NULL: 200. An OPTIONS is answered as to a browser that asks before it fetches.
+// Appends the whole answer, after which the connection closes; returns its status. `good`: 200,
+// else 503; `line` is its text. An OPTIONS is answered as to a browser that asks before it fetches.
 int http_page_answer(struct buf *out, const struct http_head *head,
-	const struct upgrade_policy *policy, const char *why_not);
+	const struct upgrade_policy *policy, bool good, const char *line);

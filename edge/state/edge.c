@@ -4,6 +4,7 @@
 
 #include "edge/state/edge.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,7 +212,9 @@ const char *edge_refusal(const struct edge *edge, const struct settings *setting
 	return NULL;
 }
 
-const char *edge_unready(const struct edge *edge, const struct settings *settings, uint64_t now_ms)
+// NULL if it is ready; else why not.
+static const char *unready(const struct edge *edge, const struct settings *settings,
+	uint64_t now_ms)
 {
 	if (edge_is_draining(edge)) {
 		return "draining";
@@ -228,4 +231,23 @@ const char *edge_unready(const struct edge *edge, const struct settings *setting
 		}
 	}
 	return NULL;
+}
+
+struct edge_readiness edge_readiness(const struct edge *edge, const struct settings *settings,
+	uint64_t now_ms)
+{
+	const char *why = unready(edge, settings, now_ms);
+	struct edge_readiness r = { .ready = why == NULL };
+	snprintf(r.text, sizeof(r.text), "%s", why == NULL ? "ok" : why);
+	for (unsigned i = 0; r.ready && i < edge->n_links; i++) {
+		struct router_link_status status = edge->link_ops->status(edge->links[i]);
+		if (!status.up) {
+			// The link may have gone down after the caller read its clock.
+			uint64_t lost_ms =
+				now_ms > status.down_since_ms ? now_ms - status.down_since_ms : 0;
+			snprintf(r.text, sizeof(r.text), "ok, router lost %llu s ago",
+				(unsigned long long)(lost_ms / 1000));
+		}
+	}
+	return r;
 }

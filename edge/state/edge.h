@@ -89,5 +89,10 @@ MUST_CHECK enum admission edge_admit(struct edge *edge, const struct settings *s
 void edge_release(struct edge *edge, const struct net_ip *ip, uint64_t now_ms);
 // NULL if a new client may come in now; else why not, as a word for the log and the answer.
 const char *edge_refusal(const struct edge *edge, const struct settings *settings, uint64_t now_ms);
-// NULL if /ready is 200; else the reason it states.
-const char *edge_unready(const struct edge *edge, const struct settings *settings, uint64_t now_ms);
+// What /ready says: 200, with "ok" or what is amiss but bearable yet, or 503 with the reason.
+struct edge_readiness {
+	bool ready;
+	char text[96];
+};
+struct edge_readiness edge_readiness(const struct edge *edge, const struct settings *settings,
+	uint64_t now_ms);

@@ -85,7 +85,8 @@ static void answers_each_who_asks(void **state)
 		struct http_head head;
 		struct buf out = { 0 };
 		assert_int_equal(http_head_parse(bytes_str(row->request), &head), 0);
-		int status = http_page_answer(&out, &head, row->policy, row->why_not);
+		int status = http_page_answer(&out, &head, row->policy, row->why_not == NULL,
+			row->why_not != NULL ? row->why_not : "ok");
 		if (!bytes_equal_str(buf_bytes(&out), row->expected)) {
 			fail_msg("%s: %.*s", row->what, (int)out.len, (const char *)out.data);
 		}
