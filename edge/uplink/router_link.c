@@ -58,6 +58,8 @@ enum {
 	OPEN_LIMIT_MS = 3000,
 	LINK_TIMEOUT_DEFAULT_MS = 6000,
 	GOODBYE_MS = 200,
+	MUTE_MIN_MS = 2000, // between two lines about a router that cannot be reached
+	MUTE_MAX_MS = 5 * 60 * 1000,
 };
 
 enum state {
@@ -83,6 +85,9 @@ struct router_link {
 	enum state state;
 	bool stopping;
 	struct redial redial;
+	int dial_error; // of NNG, if the last dial failed; else 0
+	uint64_t mute_until_ms; // monotonic; the next failure is logged from then on
+	uint64_t mute_ms; // for how long after that; 0: none has been logged
 	bool holding; // the router wants no new BATCH for now
 	struct link_conn *conn;
 	bool conn_started; // its loop has heard of it
@@ -199,6 +204,8 @@ static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__Hel
 		link->link_timeout_ms =
 			ack->link_timeout_ms > 0 ? ack->link_timeout_ms : LINK_TIMEOUT_DEFAULT_MS;
 		redial_on_admitted(&link->redial);
+		link->mute_until_ms = 0;
+		link->mute_ms = 0;
 		link->status.up = true;
 		link->status.admitted = true;
 		link->status.down_since_ms = 0;
@@ -422,6 +429,7 @@ static void on_dialled(void *arg)
 		link->state = STATE_OPENING;
 		link->opened_ms = clock_mono_ms();
 	} else {
+		link->dial_error = nng_aio_result(link->dial_aio);
 		link->state = STATE_ENDING;
 		loop_wake_post(link->wake);
 	}
@@ -473,6 +481,19 @@ static void schedule_redial(struct router_link *link)
 	loop_timer_start(&link->redial_timer, delay_ms);
 }
 
+// At once, and then less and less often, since a router may be away for a night.
+static void log_unreachable(struct router_link *link, int error, uint64_t now_ms)
+{
+	if (error == 0 || error == NNG_ECANCELED || now_ms < link->mute_until_ms) {
+		return;
+	}
+	link->mute_ms = link->mute_ms == 0 ? MUTE_MIN_MS : link->mute_ms * 2;
+	link->mute_ms = link->mute_ms < MUTE_MAX_MS ? link->mute_ms : MUTE_MAX_MS;
+	link->mute_until_ms = now_ms + link->mute_ms;
+	log_warn("router_unreachable", LOG_STR("router", link->options.url),
+		LOG_STR("reason", nng_strerror(error)));
+}
+
 // Frees the connection that ended, then dials again.
 static void on_wake(void *arg)
 {
@@ -489,6 +510,10 @@ static void on_wake(void *arg)
 	link->conn = NULL;
 	link->state = STATE_WAITING;
 	bool again = !link->stopping;
+	if (again) {
+		log_unreachable(link, link->dial_error, clock_mono_ms());
+	}
+	link->dial_error = 0;
 	pthread_mutex_unlock(&link->lock);
 	if (conn != NULL) {
 		log_warn("link_down", LOG_STR("router", link->options.url));
