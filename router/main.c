@@ -316,6 +316,7 @@ static void edge_figures(void *arg, const struct table_edge *table,
 		.rtt_us = edge->rtt_us,
 		.since_ms = edge->since_ms,
 		.version = edge->version,
+		.silent = edge_link_is_silent(edge, clock_mono_ms()),
 	};
 }
 

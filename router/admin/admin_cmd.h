@@ -20,6 +20,7 @@ struct admin_edge_figures {
 	uint64_t rtt_us; // 0: not known yet
 	int64_t since_ms; // Unix time
 	const char *version; // borrowed; may be NULL
+	bool silent; // nothing shows that it lives; it is forgotten after link-timeout
 };
 
 enum admin_rest {

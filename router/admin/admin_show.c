@@ -39,6 +39,7 @@ static void edge_row(struct admin_call *call, const void *object)
 		admin_reply_null(reply, "rttMs");
 	}
 	admin_reply_flag(reply, "draining", edge->draining);
+	admin_reply_flag(reply, "silent", figures.silent);
 	admin_reply_time(reply, "since", figures.since_ms);
 	admin_text_or_null(reply, "version", figures.version);
 	admin_reply_end_row(reply);

@@ -95,6 +95,13 @@ static void drop_waiting(struct edge_link *link)
 	link->tail_at = 0;
 }
 
+bool edge_link_is_silent(const struct edge_link *link, uint64_t now_ms)
+{
+	// A byte may have come after the caller read its clock.
+	uint64_t heard_ms = link->conn != NULL ? link_conn_last_rx_ms(link->conn) : 0;
+	return link->conn == NULL || (now_ms > heard_ms && now_ms - heard_ms > EDGE_SILENT_MS);
+}
+
 void edge_link_begin(struct edge_link *link)
 {
 	drop_waiting(link);

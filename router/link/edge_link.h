@@ -25,6 +25,7 @@ struct table_edge;
 enum {
 	EDGE_TAIL_MAX = 4 << 20,
 	EDGE_STALLED_MS = 250,
+	EDGE_SILENT_MS = 3000, // a living edge sends a PING each second
 	EDGE_RIVAL_MS = 10000, // an edge that was refused dials again within three seconds
 };
 
@@ -83,6 +84,9 @@ void edge_link_ask(struct edge_link *link, uint64_t now_ms);
 // A PONG has come; `sent_ns` is when its PING was sent. True if it shows that two living edges have
 // this name, and nothing did within the last EDGE_RIVAL_MS.
 bool edge_link_answered(struct edge_link *link, uint64_t sent_ns, uint64_t now_ms);
+
+// Whether nothing shows that it lives: it has no connection, or sends nothing on it.
+bool edge_link_is_silent(const struct edge_link *link, uint64_t now_ms);
 
 // A session has begun: nothing of the last one waits.
 void edge_link_begin(struct edge_link *link);

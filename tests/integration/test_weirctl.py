@@ -12,7 +12,7 @@ from harness import ClusterTestCase, TestCase
 OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
 EDGE = {"edge", "connections", "members", "rooms", "queueBytes", "inflightBytes", "rttMs",
-        "draining", "since", "version"}
+        "draining", "silent", "since", "version"}
 ROOM = {"room", "members", "users", "edges", "epoch", "seq", "historyMessages", "historyBytes"}
 CLIENT = {"client", "user", "username", "edge", "address", "since", "rooms", "queueBytes", "codec",
           "compressed"}

@@ -263,11 +263,13 @@ static void lists_edges(void **state)
 	fill(rig);
 	static const char one[] =
 		"{\"edge\":\"one\",\"connections\":1,\"members\":1,\"rooms\":1,\"queueBytes\":11,"
-		"\"inflightBytes\":22,\"rttMs\":1.234,\"draining\":false,\"since\":1700000001000,"
+		"\"inflightBytes\":22,\"rttMs\":1.234,\"draining\":false,\"silent\":false,"
+		"\"since\":1700000001000,"
 		"\"version\":\"0.1.0\"}\n";
 	static const char two[] =
 		"{\"edge\":\"two\",\"connections\":2,\"members\":3,\"rooms\":2,\"queueBytes\":0,"
-		"\"inflightBytes\":0,\"rttMs\":null,\"draining\":false,\"since\":0,"
+		"\"inflightBytes\":0,\"rttMs\":null,\"draining\":false,\"silent\":false,\"since\":"
+		"0,"
 		"\"version\":null}\n";
 	char *both = xasprintf("%s%s", one, two);
 	assert_rows(rig, "edges", both);
