@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 #include "common/bytes.h"
+#include "proto/admin_command.h"
 #include "router/admin/admin_cmd.h"
 #include "router/admin/admin_page.h"
 
 enum {
 	ADMIN_WORDS_MAX = 2,
-	ADMIN_OPTIONS_MAX = 4,
 };
 
 // How a listing says where it goes on; weirctl hands it back as it came.
@@ -21,18 +21,6 @@ enum {
 struct admin_call;
 struct conf_option;
 typedef void admin_command_fn(struct admin_call *call);
-
-struct admin_command {
-	const char *name;
-	const char *args;
-	const char *help;
-	size_t min, max; // words
-	admin_command_fn *fn;
-	const char *options[ADMIN_OPTIONS_MAX]; // names without dashes; each takes a value
-	const char *flag; // the name of one that takes none; NULL: there is none
-	bool changes;
-	bool takes_subject; // --token FILE, which weirctl turns into a subject
-};
 
 struct admin_call {
 	const struct admin_context *ctx;

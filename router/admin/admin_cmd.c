@@ -1,6 +1,6 @@
-// One row a command: its name, arguments and help are said once, and usage, arity, unknown options
-// and `help` come from there. A command gets its words sorted out (struct admin_call), says rows or
-// fails; it never sees a request, a socket, or another command.
+// Which function runs which command of the table (proto/admin_command.h), whose rows say how its
+// words are sorted out. A command gets them so (struct admin_call), says rows or fails; it never
+// sees a request, a socket, or another command.
 
 #include "router/admin/admin_cmd.h"
 
@@ -11,89 +11,53 @@
 
 static void admin_cmd_help(struct admin_call *call);
 
-static const struct admin_command commands[] = {
-	{ "status", "", "how the router does", 0, 0, admin_cmd_status },
-	{ "ready", "", "exit 0 if it routes", 0, 0, admin_cmd_ready },
-	{ "edges", "", "list edges", 0, 0, admin_cmd_edges },
-	{ "edge", "NAME", "show one edge", 1, 1, admin_cmd_edge },
-	{ "rooms", "[PATTERN] [--sort members|rate] [--limit N] [--options]",
-		"list rooms; a pattern for user: or admin: rooms begins so", 0, 1, admin_cmd_rooms,
-		.options = { "sort", "limit" }, .flag = "options" },
-	{ "room", "ROOM", "show one room", 1, 1, admin_cmd_room },
-	{ "members", "ROOM", "list the connections in a room", 1, 1, admin_cmd_members },
-	{ "clients", "[--user U] [--edge E]", "list connections", 0, 0, admin_cmd_clients,
-		.options = { "user", "edge" } },
-	{ "client", "ID", "show one connection", 1, 1, admin_cmd_client },
-	{ "route", "ROOM [--as USER | --token FILE]",
-		"say whom a message would reach, and send none", 1, 1, admin_cmd_route,
-		.options = { "as" }, .takes_subject = true },
-	{ "explain", "[ROOM [SEQ]] [--user U | --client C] [--trace ID]",
-		"say what became of a message, or of late of a room or user", 0, 2,
-		admin_cmd_explain, .options = { "user", "client", "trace" } },
-	{ "watch", "[ROOM] [--user U]", "show what happens, as it happens", 0, 1, admin_cmd_watch,
-		.options = { "user" } },
-	{ "publish", "ROOM JSON", "publish a message: an object with a type", 2, 2,
-		admin_cmd_publish, .changes = true },
-	{ "broadcast", "JSON", "send a message of type admin:broadcast to every connection", 1, 1,
-		admin_cmd_broadcast, .changes = true },
-	{ "kick", "(--user U | --client C) [--reason TEXT] [--revoke]",
-		"close connections; --revoke: and refuse their tokens", 0, 0, admin_cmd_kick,
-		.options = { "user", "client", "reason" }, .flag = "revoke", .changes = true },
-	{ "revoke", "(--user U | --jti J) [--issued-before T]",
-		"refuse tokens; T: Unix seconds or 2026-01-31T12:00:00Z", 0, 0, admin_cmd_revoke,
-		.options = { "user", "jti", "issued-before" }, .changes = true },
-	{ "revocations", "", "list what was revoked and may still be presented", 0, 0,
-		admin_cmd_revocations },
-	{ "drain", "EDGE [--rate N/s]", "send the clients of an edge elsewhere, keep it empty", 1,
-		1, admin_cmd_drain, .options = { "rate" }, .changes = true },
-	{ "undrain", "EDGE", "let clients come to an edge again", 1, 1, admin_cmd_undrain,
-		.changes = true },
-	{ "restart-prepare", "", "bring all links to rest; SIGTERM then loses nothing", 0, 0,
-		admin_cmd_restart_prepare, .changes = true },
-	{ "memory", "", "say what takes memory", 0, 0, admin_cmd_memory },
-	{ "version", "", "name and version of the router", 0, 0, admin_cmd_version },
-	{ "help", "[COMMAND]", "list commands, or explain one", 0, 1, admin_cmd_help },
+static admin_command_fn *const functions[ADMIN_COMMAND_COUNT] = {
+	[ADMIN_STATUS] = admin_cmd_status,
+	[ADMIN_READY] = admin_cmd_ready,
+	[ADMIN_EDGES] = admin_cmd_edges,
+	[ADMIN_EDGE] = admin_cmd_edge,
+	[ADMIN_ROOMS] = admin_cmd_rooms,
+	[ADMIN_ROOM] = admin_cmd_room,
+	[ADMIN_MEMBERS] = admin_cmd_members,
+	[ADMIN_CLIENTS] = admin_cmd_clients,
+	[ADMIN_CLIENT] = admin_cmd_client,
+	[ADMIN_ROUTE] = admin_cmd_route,
+	[ADMIN_EXPLAIN] = admin_cmd_explain,
+	[ADMIN_WATCH] = admin_cmd_watch,
+	[ADMIN_PUBLISH] = admin_cmd_publish,
+	[ADMIN_BROADCAST] = admin_cmd_broadcast,
+	[ADMIN_KICK] = admin_cmd_kick,
+	[ADMIN_REVOKE] = admin_cmd_revoke,
+	[ADMIN_REVOCATIONS] = admin_cmd_revocations,
+	[ADMIN_DRAIN] = admin_cmd_drain,
+	[ADMIN_UNDRAIN] = admin_cmd_undrain,
+	[ADMIN_RESTART_PREPARE] = admin_cmd_restart_prepare,
+	[ADMIN_MEMORY] = admin_cmd_memory,
+	[ADMIN_VERSION] = admin_cmd_version,
+	[ADMIN_HELP] = admin_cmd_help,
 };
-
-static const struct admin_command *find_command(struct bytes name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		if (bytes_equal_str(name, commands[i].name)) {
-			return &commands[i];
-		}
-	}
-	return NULL;
-}
-
-static void list_commands(struct buf *out)
-{
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		buf_printf(out, "%s  %-15s %s", i > 0 ? "\n" : "", commands[i].name,
-			commands[i].help);
-	}
-}
 
 static void unknown_command(struct admin_reply *reply, struct bytes name)
 {
 	admin_reply_fail(reply, WEIR__ADMIN__V1__STATUS__USAGE,
 		"no such command: %.*s\ncommands are:\n", (int)(name.len < 64 ? name.len : 64),
 		(const char *)name.data);
-	list_commands(&reply->message);
+	admin_commands_list(&reply->message);
 }
 
 static void admin_cmd_help(struct admin_call *call)
 {
 	struct buf *out = &call->reply->message;
 	if (call->n_words == 0) {
-		list_commands(out);
+		admin_commands_list(out);
 		return;
 	}
-	const struct admin_command *c = find_command(call->words[0]);
+	const struct admin_command *c = admin_command_find(call->words[0]);
 	if (c == NULL) {
 		unknown_command(call->reply, call->words[0]);
 		return;
 	}
-	buf_printf(out, "weirctl %s %s\n  %s", c->name, c->args, c->help);
+	admin_command_explain(c, out);
 }
 
 // ---- words
@@ -192,7 +156,7 @@ void admin_run(const struct admin_context *ctx, const struct admin_request *requ
 		admin_reply_fail(reply, WEIR__ADMIN__V1__STATUS__USAGE, "an argument is not text");
 		return;
 	}
-	call.command = argc > 0 ? find_command(argv[0]) : NULL;
+	call.command = argc > 0 ? admin_command_find(argv[0]) : NULL;
 	if (call.command == NULL) {
 		unknown_command(reply, argc > 0 ? argv[0] : bytes_str(""));
 		return;
@@ -205,12 +169,12 @@ void admin_run(const struct admin_context *ctx, const struct admin_request *requ
 		call.cursor = bytes_from(argv[--argc], sizeof(ADMIN_CURSOR_PREFIX) - 1);
 	}
 	if (take_words(&call, argv, argc)) {
-		call.command->fn(&call);
+		functions[call.command - admin_commands](&call);
 	}
 }
 
 bool admin_changes(struct bytes command)
 {
-	const struct admin_command *c = find_command(command);
+	const struct admin_command *c = admin_command_find(command);
 	return c != NULL && c->changes;
 }

@@ -1,5 +1,6 @@
-// weirctl: carries its words to the router and prints the rows that come back. It knows no command:
-// the router owns names, arguments and help, so an old weirctl runs the commands of a newer router.
+// weirctl: carries its words to the router and prints the rows that come back. It runs no command:
+// the router does, so an old weirctl runs the commands of a newer router. What it knows of them is
+// the table of their words (proto/admin_command.h), which explains them where no router is.
 // The one thing it reads itself is a token, because that is a secret and stays here.
 //
 // The request has a random id, and NNG sends it again by itself when the connection breaks before
@@ -10,6 +11,7 @@
 // Connecting once before, only to see, is no way: a peer that leaves during the handshake can end
 // the listening of NNG 1.5.
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@
 #include "common/jscan.h"
 #include "common/mem.h"
 #include "common/random.h"
+#include "proto/admin_command.h"
 #include "proto/admin_path.h"
 #include "router/ctl/weirctl_print.h"
 #include "router/ctl/weirctl_token.h"
@@ -49,14 +52,19 @@ enum {
 	COLUMNS_USUAL = 80,
 };
 
-static const char usage_text[] = "usage: weirctl [--admin URL] [--json] COMMAND [ARGUMENTS]\n"
-				 "  --admin URL  the router's admin socket, ipc://PATH\n"
-				 "  --json       one object a line\n"
-				 "  --version    version of weirctl\n"
-				 "`weirctl help` lists the commands of the router.\n";
+static const char usage_text[] =
+	"usage: weirctl [--admin URL] [--json] COMMAND [ARGUMENTS]\n"
+	"  --admin URL  the router's admin socket, PATH or ipc://PATH; else\n"
+	"               WEIR_ADMIN of the environment, else where a router\n"
+	"               puts it by itself\n"
+	"  --json       one object a line\n"
+	"  --version    version of weirctl\n"
+	"  -h, --help   this help, or a command's behind its name\n"
+	"`weirctl help` lists the commands, `weirctl help COMMAND` explains one.\n";
 
 struct session {
 	char *url; // owned
+	bool is_given; // not the place where a router puts it by itself
 	nng_socket socket;
 	Weir__Admin__V1__Subject *subject; // owned; NULL: no token given
 	struct printer printer;
@@ -68,9 +76,15 @@ struct options {
 	const char *admin; // NULL: not given
 	const char *token; // a file; NULL: not given
 	bool json;
+	bool help; // asked for behind a command
 	int first; // index of the command in argv
 	size_t n_words; // of the command and its arguments
 };
+
+static bool is_help(const char *word)
+{
+	return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
+}
 
 // Takes out what may stand behind the command as well and is weirctl's to handle; no command has
 // options of these names. Returns how many arguments are left.
@@ -84,6 +98,8 @@ static int take_own(int argc, char **argv, int first, struct options *options)
 		}
 		if (!words_only && strcmp(argv[i], "--json") == 0) {
 			options->json = true;
+		} else if (!words_only && is_help(argv[i])) {
+			options->help = true;
 		} else if (!words_only && strcmp(argv[i], "--token") == 0 && i + 1 < argc) {
 			options->token = argv[++i];
 		} else if (!words_only && strncmp(argv[i], "--token=", 8) == 0) {
@@ -106,7 +122,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->admin = argv[++i];
 		} else if (strncmp(argv[i], "--admin=", 8) == 0) {
 			options->admin = argv[i] + 8;
-		} else if (strcmp(argv[i], "--help") == 0) {
+		} else if (is_help(argv[i])) {
 			fputs(usage_text, stdout);
 			return EXIT_OK;
 		} else if (strcmp(argv[i], "--version") == 0) {
@@ -214,18 +230,42 @@ static int dial(nng_socket socket, const char *url)
 	return result;
 }
 
+static const char scheme[] = "ipc://";
+
+// What is the matter, and what to do about it.
+static const char *why_not(const struct session *session, int result)
+{
+	static const char service[] = "/run/weir/router.sock";
+	bool elsewhere = !session->is_given && access("/run/weir", F_OK) == 0 &&
+		strcmp(session->url + sizeof(scheme) - 1, service) != 0;
+	// NNG says of a missing socket that it refuses.
+	bool missing = access(session->url + sizeof(scheme) - 1, F_OK) != 0 && errno == ENOENT;
+	switch (missing ? NNG_ENOENT : result) {
+	case NNG_ENOENT:
+		return elsewhere ? "no such socket; a service's is in /run/weir: ask as its user, "
+				   "as by sudo"
+				 : "no such socket; start weir-router, or name its socket by "
+				   "--admin or WEIR_ADMIN";
+	case NNG_ECONNREFUSED:
+		return "refused; the socket was left behind and nobody listens: start weir-router";
+	case NNG_EPERM:
+		return "forbidden; the socket is its owner's: ask as that user, as by sudo";
+	default:
+		return nng_strerror(result);
+	}
+}
+
 static int connect_router(struct session *session)
 {
-	static const char scheme[] = "ipc://";
 	if (strncmp(session->url, scheme, sizeof(scheme) - 1) != 0) {
-		fprintf(stderr, "weirctl: --admin takes ipc://PATH\n");
+		fprintf(stderr, "weirctl: --admin takes PATH or ipc://PATH\n");
 		return EXIT_USAGE;
 	}
 	int result = open_socket(&session->socket);
 	if (result == 0) {
 		result = dial(session->socket, session->url);
 	}
-	return result == 0 ? EXIT_OK : unreachable(session, nng_strerror(result));
+	return result == 0 ? EXIT_OK : unreachable(session, why_not(session, result));
 }
 
 static nng_msg *make_request(const struct session *session, char *const *words, size_t n_words)
@@ -354,11 +394,18 @@ static int read_token(struct session *session, const char *path)
 	return EXIT_OK;
 }
 
+// A path is taken for a socket there.
+static char *url_of(const char *given)
+{
+	return strstr(given, "://") != NULL ? xstrdup(given) : xasprintf("ipc://%s", given);
+}
+
 static int open_session(struct session *session, const struct options *options)
 {
 	const char *why = NULL;
-	session->url =
-		options->admin != NULL ? xstrdup(options->admin) : router_admin_default(&why);
+	const char *given = options->admin != NULL ? options->admin : getenv("WEIR_ADMIN");
+	session->is_given = given != NULL && given[0] != '\0';
+	session->url = session->is_given ? url_of(given) : router_admin_default(&why);
 	if (session->url == NULL) {
 		fprintf(stderr, "weirctl: no router answers at any default place: %s\n", why);
 		return EXIT_UNREACHABLE;
@@ -370,12 +417,39 @@ static int open_session(struct session *session, const struct options *options)
 	return connect_router(session);
 }
 
+// `help`, `help COMMAND` and `COMMAND --help` need no router, unless the command is one of a newer
+// router. True if that is all.
+static bool explain_words(const struct options *options, char *const *words)
+{
+	bool is_help_command = strcmp(words[0], "help") == 0;
+	const char *name = options->help ? words[0] : options->n_words > 1 ? words[1] : NULL;
+	if (!options->help && (!is_help_command || options->n_words > 2)) {
+		return false;
+	}
+	const struct admin_command *c = admin_command_find(bytes_str(name));
+	if (name != NULL && c == NULL) {
+		return false;
+	}
+	struct buf text = { 0 };
+	if (name != NULL) {
+		admin_command_explain(c, &text);
+	} else {
+		admin_commands_list(&text);
+	}
+	printf("%.*s\n", (int)text.len, (const char *)text.data);
+	buf_fini(&text);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { 0 };
 	int code = parse_options(argc, argv, &options);
 	if (code >= 0) {
 		return code;
+	}
+	if (explain_words(&options, argv + options.first)) {
+		return EXIT_OK;
 	}
 	struct session session = {
 		.printer = {

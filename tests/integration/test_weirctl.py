@@ -1,13 +1,17 @@
 """weirctl: what it prints, field by field, and how it exits."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
+import subprocess
+import tempfile
 import unittest
 
 import rawhttp
-from harness import ClusterTestCase, TestCase
+from harness import WEIRCTL_BIN, ClusterTestCase, TestCase
+from rawhttp import SLOW
 
 OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
@@ -18,6 +22,80 @@ CLIENT = {"client", "user", "username", "edge", "address", "since", "rooms", "qu
           "compressed"}
 STATUS = {"name", "version", "uptime", "edges", "rooms", "members", "published", "deliveries",
           "store"}
+
+
+class ByItself(unittest.TestCase):
+    """What weirctl says by itself."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="weir-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.socket = os.path.join(self.folder, "router.sock")
+
+    def weirctl(self, *words, **how):
+        environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": self.folder}
+        environment.update(how.pop("variables", {}))
+        done = subprocess.run([WEIRCTL_BIN, *words], capture_output=True, text=True, check=False,
+                              timeout=10 * SLOW, env=environment, **how)
+        return done.returncode, done.stdout, done.stderr
+
+    def assert_unreachable(self, why, *words, **how):
+        code, out, err = self.weirctl(*words, **how)
+        self.assertEqual((code, out), (UNREACHABLE, ""))
+        self.assertRegex(err, f"^weirctl: no router answers at ipc://{self.socket}: {why}")
+        self.assertEqual(len(err.splitlines()), 1)
+
+    def test_help_explains_a_command(self):
+        explained = self.weirctl("help", "kick")
+        self.assertEqual(explained, (OK, "usage: weirctl kick (--user U | --client C) "
+                                     "[--reason TEXT] [--revoke]\n  close connections; "
+                                     "--revoke: and refuse their tokens\n", ""))
+        for words in (["kick", "--help"], ["kick", "-h"], ["kick", "--user", "x", "-h"]):
+            self.assertEqual(self.weirctl(*words), explained)
+
+    def test_help_lists_all_commands(self):
+        code, out, _ = self.weirctl("help")
+        self.assertEqual(code, OK)
+        for line in out.splitlines():
+            name = line.split()[0]
+            with self.subTest(command=name):
+                self.assertTrue(self.weirctl("help", name)[1].startswith(f"usage: weirctl {name}"))
+
+    def test_help_of_its_own(self):
+        self.assertEqual(self.weirctl("-h"), self.weirctl("--help"))
+
+    def test_a_socket_that_is_not_there(self):
+        self.assert_unreachable("no such socket; start weir-router", "--admin", self.socket, "status")
+
+    def test_the_environment_names_the_socket(self):
+        for given in (self.socket, "ipc://" + self.socket):
+            self.assert_unreachable("no such socket", "status", variables={"WEIR_ADMIN": given})
+
+    def test_the_command_line_counts_more_than_the_environment(self):
+        self.assert_unreachable("no such socket", "--admin", self.socket, "status",
+                                variables={"WEIR_ADMIN": "/elsewhere"})
+
+    def test_a_socket_that_was_left_behind(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(self.socket)
+        self.assert_unreachable("refused; the socket was left behind", "--admin", self.socket,
+                                "status")
+
+    def test_a_socket_of_somebody_else(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(self.socket)
+            s.listen()
+            how = {}
+            if os.geteuid() == 0:
+                os.chmod(self.folder, 0o755)
+                how["user"] = "nobody"
+            os.chmod(self.socket, 0)
+            self.assert_unreachable("forbidden; the socket is its owner's: ask as that user",
+                                    "--admin", self.socket, "status", **how)
+
+    def test_another_kind_of_url(self):
+        code, _, err = self.weirctl("--admin", "tcp://127.0.0.1:1", "status")
+        self.assertEqual((code, err), (USAGE, "weirctl: --admin takes PATH or ipc://PATH\n"))
 
 
 class Weirctl(ClusterTestCase):
