@@ -10,7 +10,10 @@
 #include "edge/auth/auth.h"
 #include "edge/codec/close_reason.h"
 #include "edge/codec/codec.h"
+#include "proto/admin_command.h"
 #include "proto/reasons.h"
+#include "router/admin/admin_verdict.h"
+#include "router/core/recorder.h"
 
 static void print_closes(void)
 {
@@ -54,6 +57,22 @@ static void print_reasons(void)
 	}
 	for (unsigned i = LEFT_UNSAID + 1; i < LEFT_REASON_COUNT; i++) {
 		printf("left %s\n", left_reason_name((enum left_reason)i));
+	}
+}
+
+static void print_admin(void)
+{
+	for (unsigned i = 0; i < ADMIN_COMMAND_COUNT; i++) {
+		printf("weirctl %s %s\n", admin_commands[i].name, admin_commands[i].args);
+	}
+	for (unsigned i = 0; i < VERDICT_COUNT; i++) {
+		printf("verdict %s\n", verdict_name((enum verdict)i));
+	}
+	for (unsigned i = 0; i < RECORD_KIND_COUNT; i++) {
+		printf("record %s\n", record_kind_name((enum record_kind)i));
+	}
+	for (unsigned i = 0; i < CAUSE_COUNT; i++) {
+		printf("leave %s\n", record_cause_name((enum record_cause)i));
 	}
 }
 
@@ -120,6 +139,7 @@ int main(void)
 	print_statuses();
 	print_errors();
 	print_reasons();
+	print_admin();
 	print_commands();
 	for (unsigned i = 0; i < EVENT_COUNT; i++) {
 		print_event((enum event_kind)i, OUTCOME_NOT_SAID);

@@ -55,6 +55,30 @@ class PageTestCase(unittest.TestCase):
         self.assertTrue(told)
 
 
+class AdminPage(PageTestCase):
+    page = "proto/admin.md"
+
+    def test_names_every_command_with_its_arguments(self):
+        rows = re.findall(r"^\| `([a-z-]+)` \| (`.*?`)? ?\|", section(self.page, "Commands"),
+                          re.MULTILINE)
+        told = [f"{name} {arguments.strip('`').replace(chr(92) + '|', '|')}"
+                for name, arguments in rows]
+        self.assert_same(told, self.sent["weirctl"])
+
+    def test_names_every_verdict(self):
+        self.assert_same(re.findall(r"^\| `(\w+)` \|", section(self.page, "explain"), re.MULTILINE),
+                         self.sent["verdict"])
+
+    def test_names_every_event(self):
+        rows = re.findall(r"^\| (`.*?) \|", section(self.page, "watch"), re.MULTILINE)
+        told = [word for row in rows for word in code_words(row)]
+        self.assert_same(told, self.sent["record"] + ["skipped", "router_started"])
+
+    def test_names_every_cause_of_leaving(self):
+        row = re.search(r"reason of the latter: (.*) \|", read(self.page))[1]
+        self.assert_same(code_words(row), self.sent["leave"])
+
+
 class ClientPage(PageTestCase):
     page = "proto/client.md"
 
