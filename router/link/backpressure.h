@@ -32,5 +32,7 @@ MUST_CHECK bool backpressure_route(struct backpressure *bp, struct edge_link *ed
 // Routes what was parked, if what it waited for has happened. False if it is malformed.
 MUST_CHECK bool backpressure_release(struct backpressure *bp, struct edge_link *edge,
 	uint64_t now_ms);
+// The turn is over. True if the edge has more to be routed in the next one, which must be soon.
+bool backpressure_end_turn(struct edge_link *edge);
 // Appends the next part of what the edge's members have missed, if most of the last one has left.
 void backpressure_replay(const struct backpressure *bp, struct edge_link *edge, uint64_t now_ms);

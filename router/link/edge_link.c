@@ -110,6 +110,7 @@ void edge_link_begin(struct edge_link *link)
 	link->n_parked = 0;
 	link->blocked = false;
 	link->blocked_by = NULL;
+	link->sliced = false;
 	link->lagged = false;
 }
 

@@ -58,6 +58,8 @@ struct edge_link {
 	bool lagged; // lost something: nothing more is sent before a new session
 	bool blocked; // BATCHes are parked; else routed at once
 	const struct edge_link *blocked_by; // the edge that is behind, if that is why; borrowed
+	uint64_t slice_ns; // of the routing thread's time, used in this turn
+	bool sliced; // blocked because that is enough for a turn
 	struct buf parked; // BATCHes received and not routed
 	size_t parked_at;
 	uint64_t n_parked;

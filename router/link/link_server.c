@@ -4,9 +4,9 @@
 // An edge is gone when nothing was received from it for `link-timeout`, when it says so, or when
 // its other end closed the connection and its next incarnation says hello (edge_link.c tells that
 // one from another edge of the same name). A closed connection alone means only that another may
-// follow. Time in which this process did not run does not count: after a pause every edge has its
-// silence forgiven once, else a router that was stopped for a moment would wake up and declare its
-// edges dead before reading what they sent.
+// follow. Time in which this thread did not run, or was busy, does not count: a tick that comes
+// late puts all silences off by as much, else a router that was stopped for a moment would wake up
+// and declare its edges dead before reading what they sent.
 //
 // What an edge leaves in the tables when it is gone is taken out piece by piece (route_purge()), in
 // whatever turns that takes; so is what the last session left, before the next one of the same edge
@@ -33,7 +33,6 @@
 
 enum {
 	TICK_MS = 50,
-	PAUSE_MS = 1000, // a tick this late means that we did not run
 	PING_EVERY_MS = 1000,
 	OPEN_LIMIT_MS = 3000,
 	SWEEP_EVERY_MS = 1000,
@@ -48,6 +47,7 @@ struct link_server {
 	struct peers *peers;
 	struct backpressure flow;
 	struct loop_timer tick;
+	struct loop_timer next_turn;
 	struct loop_timer purge;
 	uint64_t started_ms;
 	uint64_t tick_ms;
@@ -178,7 +178,16 @@ static void flush_edges(struct link_server *server)
 			flush_edge(server, edge);
 		}
 		edge_link_tell_ack(edge, false);
+		if (backpressure_end_turn(edge)) {
+			loop_timer_start(&server->next_turn, 0);
+		}
 	}
+}
+
+// There is nothing to do but what the end of the turn does.
+static void on_next_turn(void *arg)
+{
+	(void)arg;
 }
 
 // ---- hello
@@ -544,17 +553,26 @@ static void watch_edges(struct link_server *server, uint64_t now_ms)
 	}
 }
 
-static void forgive_silence(struct link_server *server, uint64_t now_ms)
+// `*since` is so much later, but not in the future.
+static void put_off(uint64_t *since, uint64_t ms, uint64_t now_ms)
+{
+	if (*since < now_ms) {
+		*since += ms < now_ms - *since ? ms : now_ms - *since;
+	}
+}
+
+// For `ms` we have neither read nor written.
+static void forgive_silence(struct link_server *server, uint64_t ms, uint64_t now_ms)
 {
 	struct edge_link *edge;
 	struct peer *peer = NULL;
 	LIST_FOREACH (edge, &server->edges, in_server) {
-		edge->heard_ms = now_ms;
+		put_off(&edge->heard_ms, ms, now_ms);
 	}
 	while ((peer = peers_next(server->peers, peer)) != NULL) {
-		peer->opened_ms = now_ms;
+		put_off(&peer->opened_ms, ms, now_ms);
 	}
-	server->started_ms = now_ms; // matters only while edges of the last router are awaited
+	put_off(&server->started_ms, ms, now_ms); // while edges of the last router are awaited
 }
 
 static void trim_edges(struct link_server *server)
@@ -584,8 +602,9 @@ static void on_tick(void *arg)
 {
 	struct link_server *server = arg;
 	uint64_t now_ms = clock_mono_ms();
-	if (now_ms - server->tick_ms > PAUSE_MS) {
-		forgive_silence(server, now_ms);
+	uint64_t late_ms = now_ms - server->tick_ms;
+	if (late_ms > 2 * TICK_MS) {
+		forgive_silence(server, late_ms - TICK_MS, now_ms);
 	}
 	server->tick_ms = now_ms;
 	route_tell_time(server->route, clock_wall_ms());
@@ -627,6 +646,7 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 	loop_at_turn_end(loop, on_turn_end, server);
 	loop_timer_init(loop, &server->purge, on_purge, server);
 	loop_timer_init(loop, &server->tick, on_tick, server);
+	loop_timer_init(loop, &server->next_turn, on_next_turn, server);
 	loop_timer_start(&server->tick, TICK_MS);
 	return server;
 }
@@ -639,6 +659,7 @@ void link_server_free(struct link_server *server)
 	struct peer *peer = NULL;
 	loop_timer_stop(&server->purge);
 	loop_timer_stop(&server->tick);
+	loop_timer_stop(&server->next_turn);
 	peers_stop(server->peers);
 	while ((peer = peers_next(server->peers, peer)) != NULL) {
 		if (peer->edge != NULL) {

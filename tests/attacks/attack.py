@@ -94,8 +94,8 @@ class Population:
     """An edge of its own that says of many users that each is in the same many rooms, and then only
     answers that it lives. All of it must fit a link's window."""
 
-    def __init__(self, cluster, users, rooms, presence=False):
-        self.rooms = [f"room-{i}" for i in range(rooms)]
+    def __init__(self, cluster, users, rooms, presence=False, prefix="room-"):
+        self.rooms = [f"{prefix}{i}" for i in range(rooms)]
         address = harness.parse_address(cluster.router.link_url.removeprefix("tcp://"))
         self.link = linkwire.edge(address, harness.LINK_KEY, "population")
         self.link.check = False
@@ -111,9 +111,9 @@ class Population:
         self._thread.start()
 
     @staticmethod
-    def client_up(handle):
+    def client_up(handle, more=b""):
         return linkwire.item(CLIENT_UP, linkwire.fixed64(1, handle) + linkwire.data(2, f"p{handle}")
-                             + linkwire.data(3, f"user-{handle}"))
+                             + linkwire.data(3, f"user-{handle}") + more)
 
     def _live(self):
         try:
