@@ -6,6 +6,7 @@ with every other one speaking it.
 
 import itertools
 import json
+import re
 import unittest
 
 import linkwire
@@ -18,7 +19,8 @@ import test_router_restart
 import test_slow_consumer
 import ws
 from harness import ClusterTestCase, metrics_of, wait_until
-from protowire import SUBPROTOCOL, Client, encode
+from protowire import SUBPROTOCOL, Client, decode, encode
+from test_documents import read
 
 INVALID = {"code": "invalid_message", "message": "Invalid message format"}
 
@@ -239,6 +241,39 @@ class Messages(SpeaksProto, ClusterTestCase):
             self.assertEqual(own_text(client.read_values()), body.decode())
         text.expect("chat", text="again and " * 200)
         self.assertEqual([c.packed_frames for c in (packed, plain, text)], [1, 0, 1])
+
+
+class PageExamples(SpeaksProto, ClusterTestCase):
+    """The bytes in proto/client.md."""
+
+    VARYING = ("epoch", "timestamp_ms", "from")
+
+    def examples(self):
+        """(who speaks, bytes, message)"""
+        page = read("proto/client.md").split("\n## In binary\n")[1].split("\n## ")[0]
+        block = page.split("```\n")[1]
+        for part in re.split(r"^(?=[<>])", block, flags=re.MULTILINE)[1:]:
+            written, text = part[1:].split("{", 1)
+            yield part[0], bytes.fromhex(written), json.loads("{" + text)
+
+    def test_they_are_what_the_schema_says(self):
+        for who, payload, message in self.examples():
+            kind = "ClientMessage" if who == ">" else "ServerMessage"
+            self.assertEqual(encode(kind, message), payload, message)
+
+    def test_an_edge_takes_and_sends_them(self):
+        alice = self.connect()
+        for who, payload, message in self.examples():
+            if who == ">":
+                alice.send_frame(ws.BINARY, payload)
+                continue
+            opcode, came = alice.recv_message()
+            got, (kind,) = decode("ServerMessage", came), message.keys() - {"id"}
+            for name in self.VARYING:
+                if name in message[kind]:
+                    self.assertIn(name, got[kind])
+                    got[kind][name] = message[kind][name]
+            self.assertEqual((opcode, encode("ServerMessage", got)), (ws.BINARY, payload), got)
 
 
 class AcrossCodecs(SpeaksProto, ClusterTestCase):
