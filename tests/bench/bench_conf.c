@@ -58,6 +58,8 @@ static const char *check_prefix(const char *value)
 	return ok ? NULL : "not up to 32 printable ASCII characters without quotes";
 }
 
+static const char *const codec_names[] = { "json", "proto", NULL };
+
 static const struct conf_option options[] = {
 	{ .name = "edge",
 		.type = CONF_LIST,
@@ -78,6 +80,11 @@ static const struct conf_option options[] = {
 		.offset = offsetof(struct bench_conf, protocol),
 		.choices = bench_protocol_names,
 		.help = "what the clients speak" },
+	{ .name = "codec",
+		.type = CONF_ENUM,
+		.offset = offsetof(struct bench_conf, codec),
+		.choices = codec_names,
+		.help = "of Weir: text, or binary frames of weir.v1.proto" },
 	{ .name = "key",
 		.type = CONF_STRING,
 		.offset = offsetof(struct bench_conf, key_file),
@@ -267,6 +274,13 @@ static const char *complete(void *arg, const char **what)
 	if (conf->key_file[0] != '\0' && conf->token_file[0] != '\0') {
 		*what = "not together with token-file";
 		return "key";
+	}
+	if (conf->codec != 0 && conf->protocol != BENCH_PROTOCOL_WEIR) {
+		*what = "protocol weir alone has one";
+		return "codec";
+	}
+	if (conf->codec != 0) {
+		conf->protocol = BENCH_PROTOCOL_WEIR_PROTO;
 	}
 	settle_shape(conf);
 	if (conf->clients > CLIENTS_MAX) {

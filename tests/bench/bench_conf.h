@@ -22,6 +22,7 @@ struct bench_conf {
 	bool tls;
 	bool deflate;
 	int protocol; // index into bench_protocols
+	int codec; // of Weir: 1 makes another protocol of it
 	char *key_file;
 	char *token_file;
 	char *prefix; // of rooms and users

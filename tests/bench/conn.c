@@ -152,7 +152,7 @@ static void send_frame(struct wire *w, struct conn *c, enum ws_opcode opcode, st
 void conn_send(struct wire *w, struct conn *c, struct bytes message)
 {
 	CHECK(c->state == CONN_OPEN);
-	send_frame(w, c, WS_TEXT, message);
+	send_frame(w, c, w->binary ? WS_BINARY : WS_TEXT, message);
 }
 
 size_t conn_queued(const struct conn *c)
@@ -372,7 +372,7 @@ int conn_open(struct wire *w, struct conn *c, const struct net_addr *addr, const
 	for (size_t i = 0; i < WS_NONCE_LEN; i++) {
 		c->nonce[i] = (uint8_t)rng_next(w->rng);
 	}
-	ws_client_request(&c->out, host, target, c->nonce, w->inflater != NULL);
+	ws_client_request(&c->out, host, target, c->nonce, w->subprotocol, w->inflater != NULL);
 	watch(w, c, EPOLL_CTL_ADD);
 	return 0;
 }

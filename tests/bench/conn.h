@@ -77,6 +77,8 @@ struct conn_events {
 struct wire {
 	struct ssl_ctx_st *tls; // owned; NULL: plain
 	struct wire_inflater *inflater; // owned; NULL: compression is not offered
+	const char *subprotocol; // borrowed; NULL: none. The caller's to set, as is the next one
+	bool binary; // conn_send() sends binary messages
 	int epoll;
 	int timer;
 	struct buf input; // what was read last
@@ -103,7 +105,7 @@ void wire_wake_at(struct wire *w, uint64_t at_ns);
 // nothing to wait for; later failures are told by ended().
 MUST_CHECK int conn_open(struct wire *w, struct conn *c, const struct net_addr *addr,
 	const char *host, const struct net_addr *source, struct bytes target);
-// Queues a text message on a CONN_OPEN connection.
+// Queues a message on a CONN_OPEN connection.
 void conn_send(struct wire *w, struct conn *c, struct bytes message);
 // Bytes queued and not yet taken by the socket.
 size_t conn_queued(const struct conn *c);

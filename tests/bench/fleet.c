@@ -724,6 +724,8 @@ int fleet_init(struct fleet *f, const struct bench_conf *conf)
 	if (error != 0) {
 		return fail("clients", "epoll", strerrordesc_np(-error));
 	}
+	f->wire.subprotocol = f->protocol->subprotocol;
+	f->wire.binary = f->protocol->binary;
 	f->now_ns = clock_mono_ns();
 	f->connect_from_ns = f->now_ns;
 	wheel_init(&f->wheel, f->now_ns / NS_PER_MS);

@@ -30,7 +30,7 @@ struct incoming {
 	uint64_t number; // delivery: of the publish; ack and error: as given in publish() or join()
 	bool has_id; // it answers something
 	bool recovered; // joined: `messages` are what was missed
-	struct bytes messages; // joined: JSON array of deliveries, or empty
+	struct bytes messages; // joined: for next_missed(), or empty
 	uint64_t from, to; // gap
 	struct bytes code; // error
 	bool outcome_unknown; // error
@@ -51,6 +51,8 @@ struct advice {
 
 struct bench_protocol {
 	const char *name;
+	const char *subprotocol; // asked for in the upgrade request; NULL: none
+	bool binary; // its messages go in binary frames
 	// Messages have a place in their room's order, told with each delivery and in the
 	// publisher's ack. Without that, what is judged is only whether each came to each member.
 	bool sequenced;
@@ -74,7 +76,14 @@ struct bench_protocol {
 
 extern const struct bench_protocol protocol_weir;
 extern const struct bench_protocol protocol_nats;
+extern const struct bench_protocol protocol_weir_proto;
 
-// What option `protocol` chooses from: the names, ending with NULL, and the tables in their order.
+enum {
+	BENCH_PROTOCOL_WEIR,
+	BENCH_PROTOCOL_NATS,
+	BENCH_PROTOCOL_WEIR_PROTO, // what option `codec` makes of the first
+};
+// What option `protocol` chooses from: the names, ending with NULL, and the tables, by the numbers
+// above.
 extern const char *const bench_protocol_names[];
 extern const struct bench_protocol *const bench_protocols[];

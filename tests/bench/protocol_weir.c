@@ -8,11 +8,12 @@
 // first 200 bytes, and it would find a field of that name inside somebody's nested object. Rejected
 // as well: common/jscan.h, which validates every byte; the servers' tests do that.
 
+#include "tests/bench/protocol_weir.h"
+
 #include <string.h>
 
 #include "common/ascii.h"
 #include "common/jscan.h"
-#include "tests/bench/protocol.h"
 
 // The scanner
 
@@ -265,7 +266,7 @@ static bool next_missed(struct bytes *messages, struct incoming *in)
 
 // What we say
 
-static void append_target(struct buf *out, struct bytes token)
+void weir_append_target(struct buf *out, struct bytes token)
 {
 	buf_append_str(out, "/?autojoin=0");
 	if (token.len > 0) {
@@ -288,26 +289,33 @@ static void append_join(struct buf *out, const char *room, struct position since
 	buf_append_byte(out, '}');
 }
 
+void weir_append_own_fields(struct buf *out, const char *room, uint64_t number, size_t size)
+{
+	static const char around[] = "{\"type\":\"chat\",\"room\":\"\",\"id\":,}";
+	static const char before_pad[] = ",\"pad\":\"";
+	size_t start = out->len;
+	buf_append_str(out, "\"n\":");
+	buf_append_uint(out, number);
+	size_t digits = out->len - start - strlen("\"n\":");
+	size_t fixed = sizeof(around) - 1 + strlen(room) + digits + out->len - start +
+		sizeof(before_pad) - 1 + 1;
+	if (size >= fixed) {
+		buf_append_str(out, before_pad);
+		memset(buf_reserve(out, size - fixed), 'x', size - fixed);
+		out->len += size - fixed;
+		buf_append_byte(out, '"');
+	}
+}
+
 static void append_publish(struct buf *out, const char *room, uint64_t number, size_t size)
 {
-	static const char before_pad[] = ",\"pad\":\"";
-	static const char after_pad[] = "\"}";
-	size_t start = out->len;
 	buf_append_str(out, "{\"type\":\"chat\",\"room\":\"");
 	buf_append_str(out, room);
 	buf_append_str(out, "\",\"id\":");
 	buf_append_uint(out, number);
-	buf_append_str(out, ",\"n\":");
-	buf_append_uint(out, number);
-	size_t fixed = out->len - start + sizeof(before_pad) - 1 + sizeof(after_pad) - 1;
-	if (size < fixed) {
-		buf_append_byte(out, '}');
-		return;
-	}
-	buf_append_str(out, before_pad);
-	memset(buf_reserve(out, size - fixed), 'x', size - fixed);
-	out->len += size - fixed;
-	buf_append_str(out, after_pad);
+	buf_append_byte(out, ',');
+	weir_append_own_fields(out, room, number, size);
+	buf_append_byte(out, '}');
 }
 
 // How it ends
@@ -331,7 +339,7 @@ static bool read_delays(struct bytes value, struct advice *advice)
 	return true;
 }
 
-static void read_close(unsigned code, struct bytes reason, struct advice *advice)
+void weir_read_close(unsigned code, struct bytes reason, struct advice *advice)
 {
 	// Without advice: what section 7.4.1 of RFC 6455 says is the client's fault stays.
 	bool faulty = code == 1002 || code == 1003 || (code >= 1007 && code <= 1010);
@@ -354,10 +362,10 @@ static void read_close(unsigned code, struct bytes reason, struct advice *advice
 const struct bench_protocol protocol_weir = {
 	.name = "weir",
 	.sequenced = true,
-	.target = append_target,
+	.target = weir_append_target,
 	.join = append_join,
 	.publish = append_publish,
 	.read = read_message,
 	.next_missed = next_missed,
-	.read_close = read_close,
+	.read_close = weir_read_close,
 };

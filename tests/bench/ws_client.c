@@ -45,7 +45,7 @@ static void accept_text(const uint8_t nonce[WS_NONCE_LEN], char out[ACCEPT_SIZE]
 }
 
 void ws_client_request(struct buf *out, const char *host, struct bytes target,
-	const uint8_t nonce[WS_NONCE_LEN], bool deflate)
+	const uint8_t nonce[WS_NONCE_LEN], const char *subprotocol, bool deflate)
 {
 	char key[KEY_SIZE];
 	key_text(nonce, key);
@@ -53,8 +53,12 @@ void ws_client_request(struct buf *out, const char *host, struct bytes target,
 	buf_append_bytes(out, target);
 	buf_printf(out,
 		" HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n",
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s",
 		host, key, deflate ? deflate_offer : "");
+	if (subprotocol != NULL) {
+		buf_printf(out, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+	}
+	buf_append_str(out, "\r\n");
 }
 
 // The line at the front of `*rest`, without its CRLF; both are cut off. False if none is complete.

@@ -16,9 +16,10 @@ enum {
 	WS_RESPONSE_MAX = 16384, // bytes of a response head
 };
 
-// Appends the request for `target` ("/", "/ws?x=y"). With `deflate` it offers permessage-deflate.
+// Appends the request for `target` ("/", "/ws?x=y"). `subprotocol`: NULL asks for none. With
+// `deflate` it offers permessage-deflate.
 void ws_client_request(struct buf *out, const char *host, struct bytes target,
-	const uint8_t nonce[WS_NONCE_LEN], bool deflate);
+	const uint8_t nonce[WS_NONCE_LEN], const char *subprotocol, bool deflate);
 
 struct ws_response {
 	int status; // 101 only if the handshake is complete and right

@@ -64,6 +64,11 @@ class AgainstWeir(ClusterTestCase):
         self.assertGreaterEqual(report["published"], 120)
         self.assertLessEqual(report["published"], 122 + report["lateMaxUs"] * 200 / 1e6)
 
+    def test_in_binary(self):
+        report = self.bench("rooms", "--rooms", 3, "--members", 4, "--codec", "proto")
+        self.assertEqual(report["protocol"], "weir-proto")
+        self.assertEqual(report["delivered"], 4 * report["published"])
+
     def test_each_client_hears_itself(self):
         report = self.bench("echo", "--clients", 5, "--size", 2000)
         self.assertEqual(report["delivered"], report["published"])
@@ -92,12 +97,14 @@ class AgainstWeir(ClusterTestCase):
 
 class ThroughTheLossOfAnEdge(TestCase):
     expected_seconds = 6
+    words = ()
 
     def test_all_come_back_elsewhere_and_miss_nothing(self):
         cluster = self.start_cluster(edges=2)
         bench = subprocess.Popen(
             [BENCH_BIN, "rooms", *edge_words(cluster), "--rooms", "5", "--members", "4",
-             "--rate", "100", "--warmup", "0", "--duration", "3s", "--reconnect", "--json"],
+             "--rate", "100", "--warmup", "0", "--duration", "3s", "--reconnect", "--json",
+             *self.words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=environment(cluster.folder))
         with bench:
@@ -109,6 +116,10 @@ class ThroughTheLossOfAnEdge(TestCase):
         self.assertEqual((report["closed"], report["reconnected"]), (10, 10))
         self.assertEqual(report["lost"] + report["announced"], 0)
         self.assertEqual(report["expected"], report["delivered"])
+
+
+class ThroughTheLossOfAnEdgeInBinary(ThroughTheLossOfAnEdge):
+    words = ("--codec", "proto")
 
 
 class Liar:
@@ -385,6 +396,7 @@ class Usage(unittest.TestCase):
                       ("rooms", "--publishers", "2"), ("idle", "--rate", "1"),
                       ("fanout", "--members", "3", "--publishers", "4"),
                       ("echo", "--key", "a", "--token-file", "b"), ("echo", "--nonsense"),
+                      ("echo", "--codec", "proto", "--protocol", "nats"),
                       ("echo", "--key", "/nonexistent")):
             with self.subTest(words=words):
                 done = subprocess.run([BENCH_BIN, *words], capture_output=True, text=True,

@@ -2,6 +2,7 @@
 
 #include "common/check.h"
 #include "common/mem.h"
+#include "proto/pb_wire.h"
 #include "tests/bench/protocol.h"
 #include "tests/unit/json_text.h"
 #include "tests/unit/test.h"
@@ -355,6 +356,98 @@ static void publishes_to_nats_in_the_size_asked_for(void **state)
 	buf_fini(&out);
 }
 
+static const struct bench_protocol *const proto = &protocol_weir_proto;
+
+static void append_binary_delivery(struct buf *out, uint32_t number, uint64_t seq)
+{
+	size_t begun = pb_begin(out, number);
+	pb_append_bytes(out, 1, bytes_str("r-1"));
+	pb_append_bytes(out, 2, bytes_str("chat"));
+	pb_append_bytes(out, 6, bytes_str("e5"));
+	pb_append_uint(out, 7, seq);
+	pb_append_bytes(out, 9, bytes_str("{\"n\":8589934599,\"pad\":\"x\"}"));
+	pb_end(out, begun);
+}
+
+static void reads_what_comes_in_binary(void **state)
+{
+	(void)state;
+	struct buf wire = { 0 };
+	struct incoming in;
+	append_binary_delivery(&wire, 5, 42);
+	proto->read(buf_bytes(&wire), &in);
+	assert_int_equal(in.kind, INCOMING_DELIVERY);
+	assert_bytes_equal(in.room, "r-1");
+	assert_bytes_equal(in.epoch, "e5");
+	assert_true(in.seq == 42 && in.number == 8589934599 && !in.has_id);
+	for (size_t len = 0; len < wire.len; len++) {
+		proto->read(bytes_make(wire.data, len), &in);
+		assert_int_equal(in.kind, INCOMING_BROKEN);
+	}
+	wire.len = 0;
+	append_binary_delivery(&wire, 5, 0); // ephemeral
+	proto->read(buf_bytes(&wire), &in);
+	assert_int_equal(in.kind, INCOMING_OTHER);
+	static const uint8_t error[] = "\x0a\x02"
+				       "17\x72\x0f\x0a\x04"
+				       "oops\x22\x07unknown";
+	proto->read(bytes_make(error, sizeof(error) - 1), &in);
+	assert_int_equal(in.kind, INCOMING_ERROR);
+	assert_bytes_equal(in.code, "oops");
+	assert_true(in.has_id && in.number == 17 && in.outcome_unknown);
+	static const uint8_t gap[] = "\x62\x07\x0a\x01r\x18\x03\x20\x09";
+	proto->read(bytes_make(gap, sizeof(gap) - 1), &in);
+	assert_int_equal(in.kind, INCOMING_GAP);
+	assert_true(in.from == 3 && in.to == 9 && in.seq == 0);
+	buf_fini(&wire);
+}
+
+static void walks_what_was_missed_in_binary(void **state)
+{
+	(void)state;
+	struct buf wire = { 0 };
+	struct incoming in;
+	pb_append_bytes(&wire, 1, bytes_str("0"));
+	size_t joined = pb_begin(&wire, 3);
+	pb_append_bytes(&wire, 1, bytes_str("r-1"));
+	pb_append_bytes(&wire, 2, bytes_str("e5"));
+	pb_append_uint(&wire, 3, 9);
+	pb_append_uint(&wire, 4, 1);
+	append_binary_delivery(&wire, 6, 8);
+	append_binary_delivery(&wire, 6, 9);
+	pb_end(&wire, joined);
+	proto->read(buf_bytes(&wire), &in);
+	assert_int_equal(in.kind, INCOMING_JOINED);
+	assert_true(in.recovered && in.has_id && in.seq == 9);
+	struct bytes messages = in.messages;
+	for (uint64_t seq = 8; seq <= 9; seq++) {
+		assert_true(proto->next_missed(&messages, &in));
+		assert_int_equal(in.kind, INCOMING_DELIVERY);
+		assert_true(in.seq == seq && in.number == 8589934599);
+	}
+	assert_false(proto->next_missed(&messages, &in));
+	buf_fini(&wire);
+}
+
+// The same own fields in either codec.
+static void publishes_in_binary_what_it_does_in_json(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = { 0, 60, 128, 2000 };
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct buf text = { 0 };
+		struct buf wire = { 0 };
+		weir->publish(&text, "room-1", 42, sizes[i]);
+		proto->publish(&wire, "room-1", 42, sizes[i]);
+		const uint8_t *own = memmem(text.data, text.len, "\"n\":", 4);
+		size_t own_len = text.len - (size_t)(own - text.data);
+		assert_memory_equal(wire.data + wire.len - own_len, own, own_len);
+		assert_int_equal(wire.data[wire.len - own_len - 1], '{');
+		buf_fini(&wire);
+		buf_fini(&text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +470,9 @@ int main(void)
 		cmocka_unit_test(takes_a_frame_of_nats_apart),
 		cmocka_unit_test(reads_no_part_of_a_nats_message_as_a_delivery),
 		cmocka_unit_test(publishes_to_nats_in_the_size_asked_for),
+		cmocka_unit_test(reads_what_comes_in_binary),
+		cmocka_unit_test(walks_what_was_missed_in_binary),
+		cmocka_unit_test(publishes_in_binary_what_it_does_in_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

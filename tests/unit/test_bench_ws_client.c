@@ -34,7 +34,7 @@ static void asks_for_the_upgrade_as_the_rfc_shows(void **state)
 {
 	(void)state;
 	struct buf out = { 0 };
-	ws_client_request(&out, "server.example.com", bytes_str("/chat?x=y"), nonce, false);
+	ws_client_request(&out, "server.example.com", bytes_str("/chat?x=y"), nonce, NULL, false);
 	assert_bytes_equal(buf_bytes(&out),
 		"GET /chat?x=y HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n"
 		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
