@@ -54,11 +54,8 @@ void journal_fini(struct journal *j)
 	j->slots = NULL;
 }
 
-void journal_use(struct journal *j, const struct store_engine_ops *ops, void *engine,
-	const uint64_t hash_key[2])
+void journal_use(struct journal *j, const uint64_t hash_key[2])
 {
-	j->ops = ops;
-	j->engine = engine;
 	j->hash_key[0] = hash_key[0];
 	j->hash_key[1] = hash_key[1];
 	j->slots = xcalloc(STORE_SLOTS, sizeof(j->slots[0]));
@@ -86,6 +83,13 @@ static size_t add_record(struct journal *j, uint32_t slot, const struct store_re
 	store_slot_add(&j->touched, slot);
 	store_record_append(&j->records, record);
 	return at;
+}
+
+void journal_void(struct journal *j, uint32_t slot)
+{
+	const struct store_record record = { .kind = STORE_RECORD_IMAGE, .seq = slot };
+	add_record(j, slot, &record);
+	j->slots[slot].broken = false;
 }
 
 void journal_forget_room(struct journal *j, struct table_room *room)
@@ -189,11 +193,22 @@ bool journal_may_write(const struct journal *j)
 	return j->ops != NULL && !j->busy && j->records.len > 0;
 }
 
+// The first turn that is needed when the one to be written is in the log.
+static uint64_t keep_from(const struct journal *j)
+{
+	uint64_t from = j->number + 1;
+	for (uint32_t i = j->n_images; i < STORE_SLOTS; i++) {
+		uint64_t turn = j->slots[(j->next_image + i) % STORE_SLOTS].image_turn;
+		from = turn < from ? turn : from;
+	}
+	return from;
+}
+
 void journal_write(struct journal *j)
 {
 	struct buf empty = j->writing;
 	CHECK(journal_may_write(j));
-	store_turn_begin(&j->head, &j->touched);
+	store_turn_begin(&j->head, &j->touched, j->images.len + j->records.len);
 	j->writing = j->records;
 	j->records = empty;
 	j->touched = (struct store_slot_set){ 0 };
@@ -203,7 +218,7 @@ void journal_write(struct journal *j)
 		.head = buf_bytes(&j->head),
 		.images = buf_bytes(&j->images),
 		.records = buf_bytes(&j->writing),
-		.keep_from = j->slots[(j->next_image + j->n_images) % STORE_SLOTS].image_turn,
+		.keep_from = keep_from(j),
 	};
 	j->turn++;
 	j->ops->write(j->engine, &turn);

@@ -36,7 +36,7 @@ struct journal_slot {
 	struct dedup_group origins;
 	uint64_t image_turn; // turns before it hold nothing of the slot that is needed
 	uint64_t image_at; // bytes written when that one was
-	bool broken; // found damaged while loading: skipped up to its next image
+	bool broken; // while loading: skipped up to its next image
 };
 
 struct journal_entry {
@@ -60,7 +60,7 @@ struct journal_item {
 };
 
 struct journal {
-	const struct store_engine_ops *ops; // borrowed; NULL: no engine
+	const struct store_engine_ops *ops; // borrowed; NULL: no engine, or not yet
 	void *engine; // borrowed
 	uint64_t hash_key[2]; // of slots; the log's
 	struct journal_slot *slots; // owned; STORE_SLOTS of them; NULL: no engine
@@ -85,9 +85,8 @@ void journal_init(struct journal *j);
 // Drops what is under way: before the tables go.
 void journal_clear(struct journal *j);
 void journal_fini(struct journal *j);
-// Before the first message. The hash key belongs to the log.
-void journal_use(struct journal *j, const struct store_engine_ops *ops, void *engine,
-	const uint64_t hash_key[2]);
+// There will be an engine. The hash key belongs to its log.
+void journal_use(struct journal *j, const uint64_t hash_key[2]);
 
 static inline bool journal_is_on(const struct journal *j)
 {
@@ -109,6 +108,9 @@ uint32_t journal_slot_of(const struct journal *j, struct bytes room);
 struct journal_slot *journal_slot_open(struct journal *j, struct table_room *room);
 // The room's record ends: so does its epoch, in the log too.
 void journal_forget_room(struct journal *j, struct table_room *room);
+
+// What the log holds of a slot, which was found damaged, is void.
+void journal_void(struct journal *j, uint32_t slot);
 
 // A message with its seq, at the end of the queue.
 struct journal_entry *journal_propose(struct journal *j, struct table_room *room,

@@ -659,3 +659,9 @@ size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max)
 	t->sweep_at = room;
 	return freed;
 }
+
+void room_table_forget(struct room_table *t, struct table_room *room)
+{
+	CHECK(room->n_members == 0 && room->n_proposed == 0);
+	room_free(t, room);
+}

@@ -272,6 +272,9 @@ uint64_t room_rate_milli(const struct table_room *room, uint64_t now_ms);
 // next call. Returns how many it freed.
 size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max);
 
+// Frees the record of a room without members.
+void room_table_forget(struct room_table *t, struct table_room *room);
+
 static inline struct table_room *table_room_of(struct map_node *node)
 {
 	return node != NULL ? CONTAINER_OF(node, struct table_room, node) : NULL;

@@ -146,10 +146,23 @@ void route_expire_revocations(struct route *r, int64_t wall_ms);
 
 // ---- a durable store
 
-// Everything published from now on is committed by the engine before anybody hears of it. Before
-// the first item; what the log holds is given to route_load() next.
-void route_use_store(struct route *r, const struct store_engine_ops *ops, void *engine,
-	const uint64_t hash_key[2]);
+// What is being read from a log; zeroed but for the first two.
+struct route_load {
+	uint64_t now_ms;
+	int64_t wall_ms;
+	uint64_t number; // of the last turn
+	uint64_t n_messages;
+	uint64_t n_damaged; // places in the log
+};
+
+// Rooms are kept in a log, in slots by that hash key: before the first item. Then comes a
+// route_load() for each turn that the log holds, in order, and route_loaded() at its end.
+void route_use_store(struct route *r, const uint64_t hash_key[2]);
+void route_load(struct route *r, struct route_load *load, uint64_t number, struct bytes turn);
+// Everything published from now on is committed by the engine before anybody hears of it. If
+// something was damaged, a turn that says so is to be written first: route_is_idle() is false.
+void route_loaded(struct route *r, const struct route_load *load,
+	const struct store_engine_ops *ops, void *engine);
 // Hands what was proposed to the engine, if that is free: call it at the end of each turn of the
 // loop, before what was appended leaves.
 void route_end_turn(struct route *r);

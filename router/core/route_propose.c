@@ -4,10 +4,9 @@
 #include "common/siphash.h"
 #include "router/core/route_parts.h"
 
-void route_use_store(struct route *r, const struct store_engine_ops *ops, void *engine,
-	const uint64_t hash_key[2])
+void route_use_store(struct route *r, const uint64_t hash_key[2])
 {
-	journal_use(&r->journal, ops, engine, hash_key);
+	journal_use(&r->journal, hash_key);
 }
 
 void route_origin(const struct route_request *rq, uint8_t origin[STORE_ORIGIN_LEN])

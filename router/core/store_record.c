@@ -61,9 +61,11 @@ static size_t open_frame(struct buf *out)
 	return at;
 }
 
-void store_turn_begin(struct buf *out, const struct store_slot_set *slots)
+void store_turn_begin(struct buf *out, const struct store_slot_set *slots, size_t len)
 {
 	size_t at = open_frame(out);
+	CHECK(len <= UINT32_MAX);
+	put_u32(out, (uint32_t)len);
 	for (uint32_t slot = 0; slot < STORE_SLOTS; slot++) {
 		if (slots->bits[slot / 64] == 0) {
 			slot += 63;
@@ -163,8 +165,9 @@ bool store_turn_open(struct bytes *turn, struct store_slot_set *slots)
 {
 	struct bytes head;
 	uint16_t slot;
+	uint32_t len;
 	*slots = (struct store_slot_set){ 0 };
-	if (!take_frame(turn, &head)) {
+	if (!take_frame(turn, &head) || !take_u32(&head, &len)) {
 		return false;
 	}
 	while (take_u16(&head, &slot)) {
@@ -173,7 +176,7 @@ bool store_turn_open(struct bytes *turn, struct store_slot_set *slots)
 		}
 		store_slot_add(slots, slot);
 	}
-	return head.len == 0;
+	return head.len == 0 && turn->len == len;
 }
 
 static bool parse(struct bytes in, struct store_record *record)

@@ -53,7 +53,8 @@ static inline bool store_slot_in(const struct store_slot_set *set, uint32_t slot
 	return (set->bits[slot / 64] >> slot % 64 & 1) != 0;
 }
 
-void store_turn_begin(struct buf *out, const struct store_slot_set *slots);
+// `len`: bytes of the records that follow, so that a turn cut short shows.
+void store_turn_begin(struct buf *out, const struct store_slot_set *slots, size_t len);
 void store_record_append(struct buf *out, const struct store_record *record);
 
 // Takes the head off a turn. False if it is damaged: then so is everything in the turn.

@@ -24,11 +24,13 @@ struct store_rig {
 	struct buf log[RIG_TURNS_MAX]; // of turns committed, the one numbered n at n - 1
 	uint64_t n_log;
 	uint64_t keep_from;
+	uint64_t writing_from; // keep_from of the turn under way
 	struct buf writing;
 	bool busy;
 	enum store_result wait_result;
 	uint64_t now_ms;
 	int64_t wall_ms;
+	struct route_load load; // of the last start
 };
 
 static inline void rig_append(void *arg, struct table_edge *edge, struct bytes element)
@@ -44,7 +46,7 @@ static inline void rig_write(void *engine, const struct store_turn *turn)
 	assert_false(rig->busy);
 	assert_int_equal(turn->number, rig->n_log + 1);
 	rig->busy = true;
-	rig->keep_from = turn->keep_from;
+	rig->writing_from = turn->keep_from;
 	rig->writing.len = 0;
 	buf_append_bytes(&rig->writing, turn->head);
 	buf_append_bytes(&rig->writing, turn->images);
@@ -57,6 +59,7 @@ static inline void rig_keep(struct store_rig *rig, enum store_result result)
 	assert_true(rig->busy);
 	rig->busy = false;
 	if (result == STORE_COMMITTED) {
+		rig->keep_from = rig->writing_from;
 		assert_true(rig->n_log < RIG_TURNS_MAX);
 		buf_append_bytes(&rig->log[rig->n_log++], buf_bytes(&rig->writing));
 	}
@@ -91,7 +94,12 @@ static inline void rig_start(struct store_rig *rig)
 		.history_bytes = 1 << 20,
 	};
 	route_init(&rig->route, &options, rig_append, rig);
-	route_use_store(&rig->route, &rig_ops, rig, rig_hash_key);
+	route_use_store(&rig->route, rig_hash_key);
+	rig->load = (struct route_load){ .now_ms = rig->now_ms, .wall_ms = rig->wall_ms };
+	for (uint64_t i = rig->keep_from > 0 ? rig->keep_from - 1 : 0; i < rig->n_log; i++) {
+		route_load(&rig->route, &rig->load, i + 1, buf_bytes(&rig->log[i]));
+	}
+	route_loaded(&rig->route, &rig->load, &rig_ops, rig);
 }
 
 static inline void rig_stop(struct store_rig *rig)
