@@ -190,7 +190,7 @@ void journal_forget_client(struct journal *j, struct table_client *client)
 
 bool journal_may_write(const struct journal *j)
 {
-	return j->ops != NULL && !j->busy && j->records.len > 0;
+	return j->ops != NULL && !j->busy && (j->records.len > 0 || j->probing);
 }
 
 // The first turn that is needed when the one to be written is in the log.
@@ -213,6 +213,7 @@ void journal_write(struct journal *j)
 	j->records = empty;
 	j->touched = (struct store_slot_set){ 0 };
 	j->busy = true;
+	j->probing = false;
 	const struct store_turn turn = {
 		.number = j->number + 1,
 		.head = buf_bytes(&j->head),

@@ -79,6 +79,7 @@ struct journal {
 	uint64_t image_credit; // bytes of images that may be written
 	uint64_t log_min; // JOURNAL_LOG_MIN
 	bool down; // the last turn was refused
+	bool probing; // an empty turn is to tell whether the next would be
 };
 
 void journal_init(struct journal *j);
@@ -128,7 +129,7 @@ void journal_record(const struct journal *j, const struct journal_entry *entry,
 // Out of the queue and free; its room has one message less under way.
 void journal_remove(struct journal *j, struct journal_entry *entry);
 
-// True if a turn is gathered and none is under way.
+// True if a turn is to be written, and none is under way.
 bool journal_may_write(const struct journal *j);
 // Hands the turn gathered to the engine, after the images that are in `images`.
 void journal_write(struct journal *j);

@@ -660,6 +660,16 @@ size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max)
 	return freed;
 }
 
+void room_table_new_epoch(struct room_table *t, struct table_room *room)
+{
+	CHECK(room->n_proposed == 0);
+	if (t->forget != NULL) {
+		t->forget(t->forget_arg, room);
+	}
+	room->epoch = next_epoch(t);
+	room->seq = 0;
+}
+
 void room_table_forget(struct room_table *t, struct table_room *room)
 {
 	CHECK(room->n_members == 0 && room->n_proposed == 0);

@@ -272,6 +272,8 @@ uint64_t room_rate_milli(const struct table_room *room, uint64_t now_ms);
 // next call. Returns how many it freed.
 size_t room_table_sweep(struct room_table *t, uint64_t now_ms, size_t max);
 
+// The room's numbering begins anew: what the caller keeps in it is forgotten.
+void room_table_new_epoch(struct room_table *t, struct table_room *room);
 // Frees the record of a room without members.
 void room_table_forget(struct room_table *t, struct table_room *room);
 

@@ -72,6 +72,7 @@ struct route {
 	struct buf element; // scratch: what is being appended
 	struct budget_excess excess; // of the last REFUSAL_RATE_LIMITED
 	struct link_arena arena; // of items that had to wait
+	struct table_edge *cause; // on whose account a turn of the store is applied; NULL: none's
 };
 
 // A NULL `append` is set by route_set_sink() before the first item.

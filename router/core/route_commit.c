@@ -57,6 +57,7 @@ static void apply(struct route *r, struct journal_entry *entry, uint64_t now_ms)
 		.body = record.body,
 	};
 	bool asked = asker_of(r, entry, &rq);
+	r->cause = entry->edge;
 	room->seq = record.seq;
 	route_set_keys(r, &record, false, now_ms);
 	uint32_t reached =
@@ -118,6 +119,7 @@ static void run_waiting(struct route *r, struct table_edge *edge, uint64_t handl
 {
 	struct table_client *client;
 	struct journal_item *waits;
+	r->cause = edge;
 	while ((client = room_table_client_find(edge, handle)) != NULL &&
 		(waits = journal_take(&r->journal, client)) != NULL) {
 		struct bytes element = bytes_make(waits->element, waits->len);
@@ -155,6 +157,7 @@ static void run_all_waiting(struct route *r, uint64_t now_ms, int64_t wall_ms)
 
 void route_committed(struct route *r, enum store_result result, uint64_t now_ms, int64_t wall_ms)
 {
+	r->recorder.wall_ms = wall_ms;
 	if (result == STORE_COMMITTED) {
 		apply_turn(r, r->journal.turn - 1, now_ms);
 	} else {
@@ -162,6 +165,7 @@ void route_committed(struct route *r, enum store_result result, uint64_t now_ms,
 	}
 	journal_written(&r->journal, result);
 	run_all_waiting(r, now_ms, wall_ms);
+	r->cause = NULL;
 }
 
 enum refusal route_publish(struct route *r, const struct route_message *message, uint64_t now_ms,

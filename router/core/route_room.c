@@ -359,6 +359,42 @@ static void record_rejoin(const struct route_request *rq, const struct table_roo
 	}
 }
 
+// A store has lost the end of its log: members have seen what it does not know. Its next messages
+// would be numbered as those were, so the room begins anew, and whoever stands in it is told.
+static void begin_anew(struct route_request *rq, struct table_room *room)
+{
+	struct membership *m;
+	const struct message_list none = { 0 };
+	room_table_new_epoch(&rq->r->table, room);
+	for (uint32_t i = 0; i < room->n_edges; i++) {
+		room->edges[i].replay_from = room->edges[i].replay_from > 0 ? 1 : 0;
+	}
+	TAILQ_FOREACH (m, &room->members, in_room) {
+		const struct route_request to = {
+			.r = rq->r,
+			.edge = m->client->edge,
+			.client = m->client,
+		};
+		if (m->client != rq->client) { // which hears of it as of any other epoch
+			send_joined(&to, m, RECOVERY_IMPOSSIBLE, 0, &none);
+			membership_set_join_seq(m, 0);
+		}
+	}
+}
+
+// What the place says of a room that the router knows less of.
+static void learn_epoch(struct route_request *rq, struct table_room *room,
+	const Weir__Link__V1__Place *place)
+{
+	bool ahead = place->epoch == room->epoch && place->seq > room->seq;
+	if (ahead && room->n_proposed == 0) {
+		begin_anew(rq, room);
+	} else if (journal_is_on(&rq->r->journal) && room->seq == 0 && place->seq == 0 &&
+		room->n_members == 1 && room->n_proposed == 0) {
+		room->epoch = place->epoch; // nothing was said in it yet, so it is in no log
+	}
+}
+
 // The client was a member before this session and has seen the room up to (epoch, seq).
 static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 {
@@ -371,6 +407,7 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 		return;
 	}
 	struct table_room *room = joining.room;
+	learn_epoch(rq, room, place);
 	bool same = place->epoch == room->epoch && place->seq <= room->seq;
 	store_trim(&rq->r->store, &room->log, rq->now_ms);
 	uint64_t seen = same ? place->seq : seq_before_kept(room);

@@ -244,6 +244,56 @@ static void messages_are_as_old_as_they_were(void **state)
 	assert_int_equal(room->seq, 1);
 }
 
+static void rejoin(struct store_rig *rig, uint64_t handle, const char *room, uint64_t epoch,
+	uint64_t seq)
+{
+	Weir__Link__V1__Place place = WEIR__LINK__V1__PLACE__INIT;
+	Weir__Link__V1__Place *places[] = { &place };
+	Weir__Link__V1__Rejoin message = WEIR__LINK__V1__REJOIN__INIT;
+	place.room = rig_text(room);
+	place.epoch = epoch;
+	place.seq = seq;
+	message.client = handle;
+	message.n_places = 1;
+	message.places = places;
+	rig_say(rig, &LINK_ITEM(REJOIN, rejoin, &message));
+}
+
+static void a_room_in_which_nothing_was_said_keeps_its_epoch(void **state)
+{
+	struct store_rig *rig = *state;
+	rig_client_up(rig, 1, "alice");
+	rig_join(rig, 1, 2, "tea");
+	uint64_t epoch = room_of(rig, "tea")->epoch;
+	restart(rig);
+	rejoin(rig, 1, "tea", epoch, 0);
+	rig_quiet(rig);
+	assert_int_equal(room_of(rig, "tea")->epoch, epoch);
+}
+
+static void members_ahead_of_a_log_that_lost_its_end_get_a_new_epoch(void **state)
+{
+	struct store_rig *rig = *state;
+	rig_client_up(rig, 1, "alice");
+	for (int i = 0; i < 2; i++) {
+		say(rig, "tea");
+		rig_commit(rig);
+	}
+	uint64_t epoch = room_of(rig, "tea")->epoch;
+	rig->n_log = 1;
+	rig->log[1].len = 0;
+	restart(rig);
+	rejoin(rig, 1, "tea", epoch, 2);
+	assert_int_not_equal(room_of(rig, "tea")->epoch, epoch);
+	rig_forget_output(rig);
+	say(rig, "tea");
+	rig_commit(rig);
+	epoch = room_of(rig, "tea")->epoch;
+	restart(rig);
+	assert_int_equal(room_of(rig, "tea")->epoch, epoch);
+	assert_int_equal(room_of(rig, "tea")->seq, 1);
+}
+
 // ---- images
 
 static size_t log_bytes(const struct store_rig *rig)
@@ -318,6 +368,8 @@ int main(void)
 		RIG_TEST(goes_on_behind_damage),
 		RIG_TEST(a_room_that_was_forgotten_stays_so),
 		RIG_TEST(messages_are_as_old_as_they_were),
+		RIG_TEST(a_room_in_which_nothing_was_said_keeps_its_epoch),
+		RIG_TEST(members_ahead_of_a_log_that_lost_its_end_get_a_new_epoch),
 		RIG_TEST(images_keep_the_log_short_and_the_rooms_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
