@@ -5,7 +5,7 @@
 build_packages=(
 	gcc libc6-dev pkg-config meson ninja-build python3
 	libevent-dev libssl-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
-	libjwt-dev libjansson-dev liburing-dev zlib1g-dev
+	libjwt-dev libjansson-dev liblmdb-dev liburing-dev zlib1g-dev
 )
 
 say() {

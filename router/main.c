@@ -26,6 +26,7 @@
 #include "router/link/link_server.h"
 #include "router/router_conf.h"
 #include "router/router_metrics.h"
+#include "router/store/store_file.h"
 
 enum {
 	STOP_MAX_MS = 2000, // an edge that does not hold still by then is not waited for
@@ -41,6 +42,8 @@ struct router {
 	struct conf_result conf_result;
 	struct loop *loop;
 	struct route route;
+	struct route_load load; // of the store
+	struct store_file *store; // NULL: rooms are kept in memory alone
 	struct link_server *links;
 	struct ops_http *ops;
 	struct admin_context admin_context;
@@ -110,6 +113,73 @@ static int load_files(struct router *router)
 	return load_keys(router) != 0 || load_tls(router) != 0 ? 1 : 0;
 }
 
+// ---- the store
+
+static void on_turn(void *arg, uint64_t number, struct bytes turn)
+{
+	struct router *router = arg;
+	route_load(&router->route, &router->load, number, turn);
+}
+
+static void on_committed(void *arg, enum store_result result)
+{
+	struct router *router = arg;
+	route_committed(&router->route, result, clock_mono_ms(), clock_wall_ms());
+}
+
+// If parts of it were damaged, that they are void is written before anything else.
+static int void_damage(struct router *router)
+{
+	if (route_is_idle(&router->route)) {
+		return 0;
+	}
+	route_end_turn(&router->route);
+	on_committed(router, store_file_ops.wait(router->store));
+	const char *error = store_file_error(router->store);
+	return error == NULL ? 0 : fail(router, "store", router->conf.store, error);
+}
+
+static int read_store(struct router *router)
+{
+	struct fault fault = { 0 };
+	uint64_t begun_ms = clock_mono_ms();
+	router->load.now_ms = begun_ms;
+	router->load.wall_ms = clock_wall_ms();
+	route_use_store(&router->route, store_file_hash_key(router->store));
+	if (store_file_read(router->store, on_turn, router, &fault) != 0) {
+		return fail_at(router, &fault);
+	}
+	if (router->load.n_damaged > 0) {
+		log_error("store_damaged", LOG_UINT("places", router->load.n_damaged));
+	}
+	log_info("store_read", LOG_UINT("messages", router->load.n_messages),
+		LOG_UINT("rooms", router->route.table.rooms.n_entries),
+		LOG_UINT("ms", clock_mono_ms() - begun_ms));
+	return 0;
+}
+
+static int open_store(struct router *router)
+{
+	struct fault fault;
+	if (strncmp(router->conf.store, ROUTER_STORE_FILE, strlen(ROUTER_STORE_FILE)) != 0) {
+		return 0;
+	}
+	router->store = store_file_open(router->conf.store + strlen(ROUTER_STORE_FILE),
+		router->conf.store_fsync == ROUTER_FSYNC_COMMIT, &fault);
+	if (router->store == NULL) {
+		return fail_at(router, &fault);
+	}
+	if (store_file_is_lost(router->store)) {
+		log_error("store_lost", LOG_STR("reason", "the machine has been down"));
+	}
+	if (read_store(router) != 0) {
+		return 1;
+	}
+	store_file_start(router->store, router->loop, on_committed, router);
+	route_loaded(&router->route, &router->load, &store_file_ops, router->store);
+	return void_damage(router);
+}
+
 // ---- ops listener
 
 static void on_metrics(void *arg, struct ops_reply *reply)
@@ -118,6 +188,10 @@ static void on_metrics(void *arg, struct ops_reply *reply)
 	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
 	router_metrics_write(&reply->body, &router->route, router->links,
 		counter_get(&router->reload_failed));
+	if (router->store != NULL) {
+		router_metrics_write_store(&reply->body, !router->route.journal.down,
+			store_file_bytes(router->store), store_file_commit_seconds(router->store));
+	}
 }
 
 static void on_alive(void *arg, struct ops_reply *reply)
@@ -126,11 +200,22 @@ static void on_alive(void *arg, struct ops_reply *reply)
 	buf_append_str(&reply->body, "ok\n");
 }
 
-// /ready runs in the routing thread, so an answer proves that it turns.
+// Runs in the routing thread, so an answer proves that it turns.
+static void on_ready(void *arg, struct ops_reply *reply)
+{
+	const struct router *router = arg;
+	if (router->route.journal.down) {
+		reply->status = 503;
+		buf_append_str(&reply->body, "the store refuses\n");
+		return;
+	}
+	buf_append_str(&reply->body, "ok\n");
+}
+
 static const struct ops_route ops_routes[] = {
 	{ "/metrics", on_metrics },
 	{ "/health", on_alive },
-	{ "/ready", on_alive },
+	{ "/ready", on_ready },
 	{ 0 },
 };
 
@@ -326,6 +411,7 @@ static int listen_admin(struct router *router)
 	router->admin_context = (struct admin_context){
 		.route = &router->route,
 		.name = router->conf.name,
+		.store = router->conf.store,
 		.started_ms = clock_wall_ms(),
 		.edge_figures = edge_figures,
 		.rest = rest,
@@ -388,11 +474,12 @@ static int run(struct router *router)
 	router->loop = loop_new();
 	route_init(&router->route, &options, NULL, NULL);
 	route_set_rooms(&router->route, &router->conf.room_options, &router->conf.room_slow_policy);
-	int result = serve(router);
+	int result = open_store(router) != 0 ? 1 : serve(router);
 	process_end_within(END_MAX_MS, result);
 	ops_http_free(router->ops);
 	link_server_free(router->links); // edges learn of it whatever becomes of the rest
 	admin_server_free(router->admin);
+	store_file_close(router->store); // it borrows from route
 	route_fini(&router->route);
 	loop_free(router->loop);
 	notify_close(&router->notify);

@@ -55,13 +55,12 @@ static const char *check_store(const char *value)
 	if (strcmp(value, "memory") == 0) {
 		return NULL;
 	}
-	bool is_file = strncmp(value, "file:", 5) == 0 && value[5] != '\0';
-	return is_file ? "not available yet" : "neither memory nor file:DIR";
-}
-
-static const char *check_store_fsync(const char *value)
-{
-	return strcmp(value, "commit") == 0 ? "not available yet" : NULL;
+	size_t prefix = strlen(ROUTER_STORE_FILE);
+	if (strncmp(value, ROUTER_STORE_FILE, prefix) == 0 && value[prefix] != '\0') {
+		return NULL;
+	}
+	bool is_redis = strncmp(value, "redis://", 8) == 0 || strncmp(value, "rediss://", 9) == 0;
+	return is_redis ? "not available yet" : "neither memory nor file:DIR";
 }
 
 #define FIELD(name) .offset = offsetof(struct router_conf, name)
@@ -93,10 +92,9 @@ static const struct conf_option options[] = {
 		.help = "user to become when the key files are read, before binding" },
 
 	{ "store", CONF_STRING, FIELD(store), .def = "memory", .check = check_store,
-		.help = "where history is kept, memory or file:DIR; file is not available yet" },
+		.help = "where rooms are kept, memory or file:DIR" },
 	{ "store-fsync", CONF_ENUM, FIELD(store_fsync), .choices = store_fsync_choices,
-		.check = check_store_fsync,
-		.help = "when a file store is synced; commit is not available yet" },
+		.help = "when a file store is on the disk: at its end, or at each commit" },
 	{ "history-messages", CONF_UINT, FIELD(history_messages), RELOADABLE, .def = "100",
 		.help = "messages kept of a room; 0: any" },
 	{ "history-bytes", CONF_SIZE, FIELD(history_bytes), RELOADABLE, .def = "256KiB",

@@ -5,6 +5,8 @@
 
 #include "common/conf/conf.h"
 
+#define ROUTER_STORE_FILE "file:" // what the name of a folder follows
+
 enum router_store_fsync {
 	ROUTER_FSYNC_NEVER,
 	ROUTER_FSYNC_COMMIT,

@@ -98,3 +98,13 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 	metrics_sample(out, "weir_build_info",
 		"program=\"weir-router\",version=\"" WEIR_VERSION "\"", 1);
 }
+
+void router_metrics_write_store(struct buf *out, bool up, uint64_t file_bytes,
+	const struct histogram *commit_seconds)
+{
+	metrics_simple(out, "weir_store_up", "gauge", "0: the last turn was refused.", up);
+	metrics_simple(out, "weir_store_file_bytes", "gauge", "Bytes of the database in use.",
+		file_bytes);
+	metrics_histogram(out, "weir_store_commit_seconds", "Time for a turn to be committed.",
+		commit_seconds);
+}

@@ -38,8 +38,13 @@ static void publish(struct admin_call *call, struct route_message *message)
 		admin_refuse(call, "bad_room");
 		return;
 	}
-	if (route_publish(call->ctx->route, message, call->now_ms, call->wall_ms, &result) !=
-		REFUSAL_NONE) {
+	enum refusal refusal =
+		route_publish(call->ctx->route, message, call->now_ms, call->wall_ms, &result);
+	if (refusal == REFUSAL_UNAVAILABLE) {
+		admin_refuse(call, "unavailable: the store refuses");
+		return;
+	}
+	if (refusal != REFUSAL_NONE) {
 		admin_refuse(call, "limit: as many rooms as max-rooms allows");
 		return;
 	}

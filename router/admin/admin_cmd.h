@@ -32,6 +32,7 @@ enum admin_rest {
 struct admin_context {
 	struct route *route;
 	const char *name; // of the router
+	const char *store; // as its option says
 	int64_t started_ms; // Unix time
 	// Fills in what the links know of an edge.
 	void (*edge_figures)(void *arg, const struct table_edge *edge,

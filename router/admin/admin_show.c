@@ -331,7 +331,7 @@ void admin_cmd_status(struct admin_call *call)
 	admin_reply_number(reply, "members", t->n_members);
 	admin_reply_number(reply, "published", counter_get(&counters->published));
 	admin_reply_number(reply, "deliveries", counter_get(&counters->deliveries));
-	admin_reply_text(reply, "store", bytes_str("memory"));
+	admin_reply_text(reply, "store", bytes_str(call->ctx->store));
 	admin_reply_end_row(reply);
 }
 

@@ -1,7 +1,8 @@
 // Only here is it known who feeds whom: route appends an element for an edge while the BATCH of
-// another is being routed. If the receiver is behind, what comes next from the sender is parked,
-// unacknowledged, until the receiver has caught up; so the sender's window closes, and with it the
-// queues of its clients. Items of other edges are routed meanwhile.
+// another is being routed, or while it applies what that one has published before. If the receiver
+// is behind, what comes next from the sender is parked, unacknowledged, until the receiver has
+// caught up; so the sender's window closes, and with it the queues of its clients. Items of other
+// edges are routed meanwhile.
 //
 // An item can ask for far more than its own size (history), so a whole BATCH is too long a step: a
 // sender is blocked between two items, and the rest of the BATCH is parked.
@@ -33,11 +34,13 @@ static void append(void *arg, struct table_edge *table, struct bytes element)
 {
 	const struct backpressure *bp = arg;
 	struct edge_link *edge = table->link;
+	const struct table_edge *cause = bp->route->cause;
+	struct edge_link *sender = cause != NULL ? cause->link : bp->routing;
 	edge->touched = true;
 	edge_link_append(edge, element);
-	if (bp->routing != NULL && edge_link_is_behind(edge, false, clock_mono_ms())) {
-		bp->routing->blocked = true;
-		bp->routing->blocked_by = edge;
+	if (sender != NULL && edge_link_is_behind(edge, false, clock_mono_ms())) {
+		sender->blocked = true;
+		sender->blocked_by = edge;
 	}
 }
 

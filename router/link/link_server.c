@@ -172,6 +172,7 @@ static void flush_edges(struct link_server *server)
 			malformed(server, edge);
 		}
 	}
+	route_end_turn(server->route);
 	LIST_FOREACH (edge, &server->edges, in_server) {
 		edge_link_consume(edge);
 		if (edge->touched) {
@@ -231,6 +232,7 @@ static void make_hello_ack(const struct link_server *server, const struct link_a
 	ack.window_bytes = (uint32_t)answer->window_bytes;
 	ack.link_timeout_ms = (uint32_t)server->options.link_timeout_ms;
 	ack.version = pb_data(bytes_str(WEIR_VERSION));
+	ack.resend_ms = journal_is_on(&server->route->journal) ? RESEND_MAX_MS : 0;
 	uint8_t *at = buf_reserve(&body, weir__link__v1__hello_ack__get_packed_size(&ack));
 	body.len += weir__link__v1__hello_ack__pack(&ack, at);
 	link_sign(message, LINK_ROLE_ROUTER, key, nonces, buf_bytes(&body));
@@ -335,6 +337,7 @@ static struct edge_link *prepare_edge(struct link_server *server, const struct e
 static void update_edge(struct edge_link *edge, const Weir__Link__V1__Hello *hello)
 {
 	edge->table->token_life_ms = hello->jwt_max_lifetime_ms;
+	memcpy(edge->table->boot, edge->boot, sizeof(edge->table->boot));
 	free(edge->version);
 	edge->version = xstrndup(hello->version.data, hello->version.len);
 	edge->heard_ms = clock_mono_ms();
@@ -700,7 +703,7 @@ bool link_server_is_quiet(struct link_server *server)
 			return false;
 		}
 	}
-	return true;
+	return route_is_idle(server->route);
 }
 
 const char *link_server_url(const struct link_server *server)

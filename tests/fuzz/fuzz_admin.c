@@ -182,6 +182,7 @@ static void run_pages(struct route *r, const Weir__Admin__V1__Request *request)
 	const struct admin_context ctx = {
 		.route = r,
 		.name = "router-1",
+		.store = "memory",
 		.started_ms = 1700000000000,
 		.edge_figures = edge_figures,
 	};

@@ -36,10 +36,11 @@ MAY_INCLUDE |= {
     "edge/token": COMMON | PROTO | {"edge/auth", "edge/state"},
     "edge": COMMON | PROTO | EDGE_PARTS | {"edge/state", "edge/client"},
     "router/core": COMMON | PROTO,
+    "router/store": {"common"} | PROTO | {"router/core"},
     "router/link": COMMON | PROTO | {"router/core"},
     "router/admin": COMMON | PROTO | {"router/core"},
     "router/ctl": {"common"} | PROTO,
-    "router": COMMON | PROTO | {"router/core", "router/link", "router/admin"},
+    "router": COMMON | PROTO | {"router/core", "router/store", "router/link", "router/admin"},
 }
 MAY_INCLUDE["tests"] = set(MAY_INCLUDE)
 
@@ -58,6 +59,7 @@ ONLY_INCLUDERS = {
     },
     "jwt.h": {"edge/auth/jws_hmac.c", "edge/auth/jws_sign.c"},
     "liburing.h": {"edge/send/send_batch.c"},
+    "lmdb.h": {"router/store/store_file.c"},
     "nng/": {
         "edge/uplink/router_link.c",
         "proto/link/link_aio.c",

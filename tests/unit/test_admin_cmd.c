@@ -73,6 +73,7 @@ static int setup(void **state)
 	rig->ctx = (struct admin_context){
 		.route = &rig->route,
 		.name = "router-1",
+		.store = "memory",
 		.started_ms = STARTED_MS,
 		.edge_figures = edge_figures,
 		.rest = rest,
