@@ -2,6 +2,7 @@
 fits together and fits the programs."""
 
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -9,6 +10,7 @@ import unittest
 import manifests
 from harness import SLOW
 from test_containers import instructions
+from test_documents import read
 
 FOLDER = os.path.join(manifests.DEPLOY, "kubernetes")
 
@@ -162,6 +164,14 @@ class Kubernetes(unittest.TestCase):
             self.assertLessEqual({port["targetPort"] for port in service["ports"]}, ports)
             images = {stage for stage in instructions() if stage in self.container(name)["image"]}
             self.assertEqual(images, {name.removeprefix("weir-")})
+            self.assertEqual(self.container(name)["imagePullPolicy"], "IfNotPresent")
+
+    def test_the_commands_of_the_guide_name_pods_and_programs_that_there_are(self):
+        words = re.findall(r"^kubectl --namespace weir exec (\S+) -- (\w+) (\w+)",
+                           read("deploy/README.md"), re.MULTILINE)
+        self.assertEqual({pod for pod, _, _ in words}, {"weir-router-0"})
+        self.assertEqual({program for _, program, _ in words}, {"weirctl"})
+        self.assertIn(("StatefulSet", "weir-router"), self.base)
         told = {one["name"]: one["value"] for one in self.container("weir-edge")["env"]}
         port = self.base["Service", "weir-router"]["spec"]["ports"][0]["port"]
         self.assertEqual(told["WEIR_EDGE_ROUTER"], f"tcp://weir-router:{port}")

@@ -4,11 +4,13 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
 
-from harness import EDGE_BIN, LINK_KEY, ROOT, ROUTER_BIN, SLOW, TestCase, environment
+import jwts
+from harness import EDGE_BIN, Edge, LINK_KEY, ROOT, ROUTER_BIN, SLOW, TestCase, environment
 
 UNITS = os.path.join(ROOT, "deploy", "systemd")
 INSTALLED = {"/usr/bin/weir-edge": EDGE_BIN, "/usr/bin/weir-router": ROUTER_BIN}
@@ -98,22 +100,31 @@ class Started(TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
+    def configuration(self, config):
+        """The example file, with the keys in a folder of ours; returns its path."""
+        with open(os.path.join(UNITS, config), encoding="utf-8") as f:
+            text = f.read().replace("/etc/weir", self.folder)
+        for key in set(re.findall(rf"^[^#].*{self.folder}/(\S+)$", text, re.MULTILINE)):
+            self.write(key, LINK_KEY)
+        return self.write(config, text.encode())
+
+    def write(self, name, data):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        os.chmod(path, 0o640)
+        return path
+
     def check_config(self, unit, config, changes=()):
-        """Runs what the unit starts, with --check-config, its credentials in a folder of ours."""
+        """Runs what the unit starts, with --check-config."""
         told = settings(unit)
-        for credential in told["LoadCredential"]:
-            path = os.path.join(self.folder, credential.split(":")[0])
-            with open(path, "wb") as f:
-                f.write(LINK_KEY)
-            os.chmod(path, 0o440)  # as a credential looks: its access list shows as the group's
+        self.assertEqual([name for name in told if name in ("Environment", "LoadCredential")], [])
         words = told["ExecStart"][0].split()
-        assignments = [word.replace("%d", self.folder).split("=", 1)
-                       for line in told["Environment"] for word in line.split()]
         self.assertEqual(words[1], "--config")
         self.assertRegex(words[2], r"^/etc/weir/[a-z%-]+\.conf$")
-        return subprocess.run([INSTALLED[words[0]], "--config", os.path.join(UNITS, config),
+        return subprocess.run([INSTALLED[words[0]], "--config", self.configuration(config),
                                *words[3:], *changes, "--check-config"],
-                              env={**environment(self.folder), **dict(assignments)},
+                              env=environment(self.folder),
                               capture_output=True, text=True, timeout=10 * SLOW, check=False)
 
     def test_the_programs_take_what_the_units_and_the_example_files_say(self):
@@ -127,6 +138,32 @@ class Started(TestCase):
         done = self.check_config("weir-router.service", "router.conf",
                                  ["--listen", "tcp://0.0.0.0:7070"])
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "it takes root")
+    def test_a_rotated_key_arrives_at_sighup_though_the_service_is_not_root(self):
+        user, group = 61234, 61235  # of nobody; as DynamicUser and SupplementaryGroups give
+        self.assertEqual(settings("weir-edge@.service")["SupplementaryGroups"], ["weir"])
+        self.assertIn("g weir -", open(os.path.join(UNITS, "weir.sysusers")).read())
+        os.chmod(self.folder, 0o755)
+        config = self.configuration("edge.conf")
+        for name in os.listdir(self.folder):
+            os.chown(os.path.join(self.folder, name), 0, group)
+        cluster = self.start_cluster(edges=0)
+        edge = Edge(self.folder, "edge", [
+            "setpriv", f"--reuid={user}", f"--regid={user}", f"--groups={group}", "--",
+            EDGE_BIN, "--config", config, "--listen", "127.0.0.1:0", "--ops-listen",
+            "127.0.0.1:0", "--router", cluster.router.link_url])
+        cluster.processes.append(edge)
+        edge.wait_ready().wait_until_ready()
+        cluster.connect(edge, token=jwts.make(LINK_KEY, {"sub": "alice"})).close()
+        fresh = b"a key that was made by an operator"
+        self.write("jwt.key", fresh)  # the group stays
+        mark = edge.mark()
+        edge.signal(signal.SIGHUP)
+        edge.wait_for_line(" reloaded", after=mark)
+        cluster.connect(edge, token=jwts.make(fresh, {"sub": "alice"})).close()
+        stale = cluster.open(edge, token=jwts.make(LINK_KEY, {"sub": "alice"}))
+        self.assertEqual(stale.expect_close(4002, "invalid_token")["cause"], "bad_signature")
 
     def test_an_edge_has_time_to_drain(self):
         with open(os.path.join(UNITS, "edge.conf"), encoding="utf-8") as f:
