@@ -35,3 +35,6 @@ MUST_CHECK int net_listen(struct net_addr *addr, bool reuse_port, bool exclusive
 
 // Sets TCP_NODELAY. Failure is not worth reporting.
 void net_set_nodelay(int fd);
+// Has the kernel take no more than so many bytes ahead of what it can send. For data that grows
+// old. Failure is not worth reporting.
+void net_limit_unsent(int fd, int bytes);

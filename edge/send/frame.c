@@ -20,6 +20,7 @@ static struct frame *frame_make(const uint8_t *header, size_t header_len, struct
 	f->type = 0;
 	f->epoch = 0;
 	f->seq = 0;
+	f->origin = NULL;
 	atomic_init(&f->packed, NULL);
 	f->len = header_len + payload.len;
 	if (header_len > 0) {
@@ -50,7 +51,13 @@ struct frame *frame_new_packed(const struct frame *f, struct bytes payload)
 	packed->type = f->type;
 	packed->epoch = f->epoch;
 	packed->seq = f->seq;
+	packed->origin = origin_ref(f->origin);
 	return packed;
+}
+
+void frame_set_origin(struct frame *f, struct origin *origin)
+{
+	f->origin = origin;
 }
 
 struct bytes frame_payload(const struct frame *f)
@@ -88,6 +95,7 @@ void frame_unref_many(struct frame *f, uint32_t n)
 		if (packed != f) {
 			frame_unref(packed);
 		}
+		origin_unref(f->origin);
 		free(f);
 	}
 }

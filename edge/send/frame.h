@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/bytes.h"
+#include "edge/send/origin.h"
 #include "edge/ws/ws_frame.h"
 
 struct frame {
@@ -16,6 +17,7 @@ struct frame {
 	uint64_t
 		epoch; // of the room's message that it carries, or of the first of several; 0: none
 	uint64_t seq;
+	struct origin *origin; // owned reference; NULL: it stays in every queue
 	_Atomic(struct frame *) packed; // owned; see pack.h. NULL: not made; itself: there is none
 	uint8_t data[];
 };
@@ -24,8 +26,10 @@ struct frame {
 struct frame *frame_new(enum ws_opcode opcode, struct bytes payload);
 // The same without a header of its own: bytes as they are (an HTTP response).
 struct frame *frame_new_raw(struct bytes data);
-// The compressed rendering of `f`: its opcode and type, and `payload`, which is deflated.
+// The compressed rendering of `f`: its opcode, type and origin, and `payload`, which is deflated.
 struct frame *frame_new_packed(const struct frame *f, struct bytes payload);
+// Takes over a reference to where it comes from; before the frame is shared.
+void frame_set_origin(struct frame *f, struct origin *origin);
 // What a frame carries that is not raw.
 struct bytes frame_payload(const struct frame *f);
 struct frame *frame_ref(struct frame *f, uint32_t n); // adds n references at once

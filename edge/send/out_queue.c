@@ -21,10 +21,18 @@ enum {
 	RING_MAX = 1 << 30,
 };
 
+struct out_ring {
+	uint32_t head; // index of the oldest
+	uint32_t cap; // a power of two
+	struct out_queue_notes notes;
+	size_t loose; // bytes of frames in it that may be dropped
+	struct frame *slots[];
+};
+
 // The `i`-th frame of the ring, counted from its oldest.
 static struct frame **ring_slot(const struct out_queue *q, uint32_t i)
 {
-	return &q->ring[(q->head + i) & (q->cap - 1)];
+	return &q->ring->slots[(q->ring->head + i) & (q->ring->cap - 1)];
 }
 
 static uint32_t ring_count(const struct out_queue *q)
@@ -36,28 +44,38 @@ static void ring_free(struct out_queue *q)
 {
 	free(q->ring);
 	q->ring = NULL;
-	q->head = 0;
-	q->cap = 0;
 }
 
 static void ring_grow(struct out_queue *q)
 {
-	CHECK(q->cap < RING_MAX);
-	uint32_t cap = q->cap > 0 ? q->cap * 2 : RING_MIN;
-	struct frame **ring = xmalloc(cap * sizeof(struct frame *));
-	uint32_t n = ring_count(q);
-	for (uint32_t i = 0; i < n; i++) {
-		ring[i] = *ring_slot(q, i);
+	struct out_ring *old = q->ring;
+	CHECK(old == NULL || old->cap < RING_MAX);
+	uint32_t cap = old != NULL ? old->cap * 2 : RING_MIN;
+	struct out_ring *ring = xmalloc(sizeof(*ring) + cap * sizeof(struct frame *));
+	*ring = (struct out_ring){ .cap = cap };
+	if (old != NULL) {
+		ring->notes = old->notes;
+		ring->loose = old->loose;
+		for (uint32_t i = 0; i < ring_count(q); i++) {
+			ring->slots[i] = *ring_slot(q, i);
+		}
+		free(old);
 	}
-	ring_free(q);
 	q->ring = ring;
-	q->cap = cap;
+}
+
+static size_t loose_len(const struct frame *f)
+{
+	return f->origin != NULL && f->origin->may_drop ? f->len : 0;
 }
 
 static struct frame *ring_pop(struct out_queue *q)
 {
-	struct frame *f = *ring_slot(q, 0);
-	q->head = (q->head + 1) & (q->cap - 1);
+	struct out_ring *ring = q->ring;
+	struct frame *f = ring->slots[ring->head];
+	ring->head = (ring->head + 1) & (ring->cap - 1);
+	ring->loose -= loose_len(f);
+	ring->notes.kept -= ring->notes.kept > 0;
 	return f;
 }
 
@@ -67,7 +85,7 @@ void out_queue_fini(struct out_queue *q)
 	for (uint32_t i = 0; i < ring_count(q); i++) {
 		frame_unref(*ring_slot(q, i));
 	}
-	free(q->ring);
+	ring_free(q);
 	*q = (struct out_queue){ 0 };
 }
 
@@ -77,13 +95,42 @@ void out_queue_push(struct out_queue *q, struct frame *f)
 	if (q->n == 0) {
 		q->first = f;
 	} else {
-		if (ring_count(q) == q->cap) {
+		if (q->ring == NULL || ring_count(q) == q->ring->cap) {
 			ring_grow(q);
 		}
 		*ring_slot(q, ring_count(q)) = f;
+		q->ring->loose += loose_len(f);
 	}
 	q->n++;
 	q->bytes += f->len;
+}
+
+const struct frame *out_queue_at(const struct out_queue *q, uint32_t i)
+{
+	return i == 0 ? q->first : *ring_slot(q, i - 1);
+}
+
+void out_queue_list(const struct out_queue *q, struct frame **frames)
+{
+	if (q->n > 0) {
+		frames[0] = q->first;
+	}
+	for (uint32_t i = 0; i < ring_count(q); i++) {
+		frames[i + 1] = *ring_slot(q, i);
+	}
+}
+
+void out_queue_replace(struct out_queue *q, struct frame *const *frames, uint32_t n)
+{
+	CHECK(q->offset == 0 || (n > 0 && frames[0] == q->first));
+	ring_free(q);
+	q->first = NULL;
+	q->n = 0;
+	q->bytes = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		out_queue_push(q, frames[i]);
+	}
+	q->bytes -= q->offset;
 }
 
 int out_queue_iov(const struct out_queue *q, struct iovec *iov, int max)
@@ -149,4 +196,17 @@ void out_queue_drop(struct out_queue *q, bool keep_begun, out_queue_fn *fn, void
 		q->offset = offset;
 		q->bytes -= offset;
 	}
+}
+
+size_t out_queue_firm_bytes(const struct out_queue *q)
+{
+	size_t first = q->first != NULL ? loose_len(q->first) : 0;
+	size_t loose = (first > q->offset ? first - q->offset : 0) +
+		(q->ring != NULL ? q->ring->loose : 0);
+	return q->bytes - loose;
+}
+
+struct out_queue_notes *out_queue_notes(struct out_queue *q)
+{
+	return q->ring != NULL ? &q->ring->notes : NULL;
 }

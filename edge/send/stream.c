@@ -19,10 +19,12 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "common/net.h"
 
 enum {
 	WRITE_IOV_MAX = 64,
 	NS_PER_US = 1000,
+	UNSENT_MAX = 16 * 1024,
 };
 
 // ---- lists
@@ -58,6 +60,14 @@ static void note_progress(struct stream *s)
 	s->progress_ms = s->group->client_ms;
 	if (s->blocked != NULL && s->counted) {
 		queued_touch(&s->group->queued, s->blocked);
+	}
+}
+
+static void note_come(struct stream *s, size_t len)
+{
+	counter_add(s->group->queue_bytes, len);
+	if (s->counted) {
+		s->group->queued.bytes += len;
 	}
 }
 
@@ -130,10 +140,7 @@ void stream_push(struct stream *s, struct frame *f, bool bulk)
 	if (s->out.n == 0) {
 		note_progress(s);
 	}
-	counter_add(s->group->queue_bytes, f->len);
-	if (s->counted) {
-		s->group->queued.bytes += f->len;
-	}
+	note_come(s, f->len);
 	out_queue_push(&s->out, f);
 	if (s->blocked == NULL) {
 		become_dirty(s, bulk);
@@ -145,6 +152,32 @@ void stream_drop(struct stream *s, bool keep_begun)
 	size_t before = s->out.bytes;
 	out_queue_drop(&s->out, keep_begun, s->group->ops->on_frame, s);
 	note_gone(s, before - s->out.bytes);
+}
+
+// What the kernel holds is not replaced any more, and by default it is a second's worth of a slow
+// client or more.
+static void limit_unsent(struct stream *s)
+{
+	if (!s->limits_unsent) {
+		s->limits_unsent = true;
+		net_limit_unsent(s->fd, UNSENT_MAX);
+	}
+}
+
+void stream_thin(struct stream *s, size_t want, const struct thin_ops *ops)
+{
+	size_t before = s->out.bytes;
+	if (want > 0) {
+		thin_queue(&s->out, want, ops, s);
+	} else if (s->blocked != NULL) {
+		limit_unsent(s);
+		thin_replaced(&s->out, ops, s);
+	}
+	if (s->out.bytes <= before) {
+		note_gone(s, before - s->out.bytes);
+	} else {
+		note_come(s, s->out.bytes - before); // gaps may be longer than what they tell of
+	}
 }
 
 bool stream_has_output(const struct stream *s)

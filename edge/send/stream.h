@@ -21,6 +21,7 @@
 #include "edge/send/out_queue.h"
 #include "edge/send/queued.h"
 #include "edge/send/send_batch.h"
+#include "edge/send/thin.h"
 #include "edge/tls/transport.h"
 
 struct stream;
@@ -63,6 +64,7 @@ struct stream {
 	uint64_t progress_ms; // client clock; last output that left, or found the queue empty
 	int fd; // -1: closed
 	uint8_t dirty; // enum stream_dirty
+	bool limits_unsent; // messages in it may be replaced, so the kernel is to hold few
 	bool counted; // its queue is part of the group's `queued`
 };
 TAILQ_HEAD(stream_list, stream);
@@ -102,6 +104,10 @@ void stream_push(struct stream *s, struct frame *f, bool bulk);
 // Drops what is queued; with `keep_begun` the rest of a frame that is out in part stays, because
 // nothing else can be sent before it ends.
 void stream_drop(struct stream *s, bool keep_begun);
+// Makes the queue shorter by so many bytes or more, as far as its rooms allow that; 0: by what has
+// been replaced, if the socket is full. See thin.h, whose argument is the stream. Not within a
+// flush: what a batch holds must stay.
+void stream_thin(struct stream *s, size_t want, const struct thin_ops *ops);
 // True while something has to leave, be it of TLS's own.
 bool stream_has_output(const struct stream *s);
 // Writes what the socket takes, then on_flushed() or on_broken().
