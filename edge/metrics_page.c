@@ -11,6 +11,7 @@
 #include "edge/state/edge.h"
 #include "edge/state/edge_metrics.h"
 #include "edge/uplink/uplink.h"
+#include "proto/reasons.h"
 
 static void write_sample(struct buf *out, const char *name, const char *label, const char *word,
 	uint64_t value)
@@ -141,7 +142,10 @@ void metrics_page_write(const struct edge *edge, struct buf *out)
 	write_close_reasons(out, "weir_edge_closes_total", "Ended connections by reason.",
 		sum.closes);
 	write_close_reasons(out, "weir_edge_dropped_total",
-		"Messages not sent because the connection ended, by its reason.", sum.dropped);
+		"Messages not sent because the connection ended, by its reason; slow: it goes on.",
+		sum.dropped);
+	write_sample(out, "weir_edge_dropped_total", "reason", gap_reason_name(GAP_SLOW),
+		counter_get(&sum.dropped_slow));
 	write_rejected(out, &sum);
 	write_api(out, &sum);
 	write_links(out, edge);

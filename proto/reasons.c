@@ -25,6 +25,7 @@ const char *gap_reason_name(enum gap_reason reason)
 	static const char *const names[GAP_REASON_COUNT] = {
 		[GAP_TRIMMED] = "trimmed",
 		[GAP_LINK] = "link",
+		[GAP_SLOW] = "slow",
 	};
 	CHECK(reason < GAP_REASON_COUNT);
 	return names[reason];

@@ -17,6 +17,7 @@ enum goaway_reason {
 enum gap_reason {
 	GAP_TRIMMED, // history no longer held the first of what was missed
 	GAP_LINK, // history held nothing of it
+	GAP_SLOW, // the client did not take them in time, and the room's policy is to drop
 	GAP_REASON_COUNT,
 };
 

@@ -90,7 +90,8 @@ static struct event_message *messages_of(size_t n, Weir__Link__V1__Message *cons
 
 static bool fits_queue(const struct conn *c, const struct frame *f)
 {
-	return c->stream.out.bytes + f->len <= turn_of(c)->settings->conf.queue_limit;
+	return out_queue_firm_bytes(&c->stream.out) + f->len <=
+		turn_of(c)->settings->conf.queue_limit;
 }
 
 // Recovery is all or nothing: what does not fit the client's queue is not recovered.

@@ -181,15 +181,12 @@ static void queue_frame(struct conn *c, struct frame *f, bool bulk)
 		frame_unref(f);
 		return;
 	}
-	if (c->events) {
-		f = turn_of(c)->conn_ops->to_event(c, f);
-	} else if (c->compressed) {
-		struct frame *deflated = packer_run(&turn_of(c)->packer, f);
-		frame_unref(f);
-		f = deflated;
+	if (c->events || c->compressed) {
+		f = conn_dress(c, f);
 	}
+	bool has_policy = f->origin != NULL;
 	stream_push(&c->stream, f, bulk);
-	if (c->stream.out.bytes > conf_of(c)->queue_limit) {
+	if ((has_policy || c->stream.out.bytes > conf_of(c)->queue_limit) && !conn_make_room(c)) {
 		conn_close(c, CLOSE_SLOW_CONSUMER);
 	}
 }
@@ -379,7 +376,7 @@ void conn_close_for_token(struct conn *c, const char *cause)
 
 static bool input_is_held(const struct conn *c)
 {
-	return c->stream.out.bytes >= conf_of(c)->queue_limit / 2 || c->leaving ||
+	return out_queue_firm_bytes(&c->stream.out) >= conf_of(c)->queue_limit / 2 || c->leaving ||
 		(c->account.n_recoveries > 0 && turn_of(c)->link_up);
 }
 

@@ -1,6 +1,6 @@
 // What the files of a connection share: conn.c tells its life, conn_upgrade.c how it begins,
-// conn_stream.c what its stream tells it,
-// conn_log.c what the log says of it.
+// conn_stream.c what its stream tells it, conn_out.c how its frames leave, conn_log.c what the log
+// says of it.
 #pragma once
 
 #include "common/bytes.h"
@@ -24,6 +24,12 @@ void conn_resume_input(struct conn *c);
 void conn_step_ending(struct conn *c);
 // Queues the Pong that waits, once the one before it has left.
 void conn_push_pong(struct conn *c);
+// The frame in the form that this connection gets, as an event or compressed; takes over one
+// reference and returns one.
+struct frame *conn_dress(struct conn *c, struct frame *f);
+// Drops from the queue what the policies of its rooms let it: what has been replaced, or, past the
+// limit, what is oldest. False if the queue is past its limit all the same.
+MUST_CHECK bool conn_make_room(struct conn *c);
 // Queues bytes that are no frame.
 void conn_push_raw(struct conn *c, struct bytes bytes);
 

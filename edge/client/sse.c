@@ -114,6 +114,7 @@ static struct frame *make_event(const struct conn *c, const struct frame *f)
 	event->type = f->type;
 	event->epoch = f->epoch;
 	event->seq = f->seq;
+	frame_set_origin(event, origin_ref(f->origin));
 	buf_fini(&scratch);
 	buf_fini(&out);
 	return event;

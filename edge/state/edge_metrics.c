@@ -83,6 +83,7 @@ void edge_metrics_add(struct edge_metrics *into, const struct edge_metrics *from
 	add_array(into->handshakes, from->handshakes, HANDSHAKE_RESULT_COUNT);
 	add_array(into->closes, from->closes, CLOSE_REASON_COUNT);
 	add_array(into->dropped, from->dropped, CLOSE_REASON_COUNT);
+	add_array(&into->dropped_slow, &from->dropped_slow, 1);
 	add_array(into->rejected, from->rejected, ERROR_COUNT);
 	add_array(&into->bytes_in, &from->bytes_in, 1);
 	add_array(&into->bytes_out, &from->bytes_out, 1);

@@ -44,6 +44,7 @@ struct edge_metrics {
 	struct counter handshakes[HANDSHAKE_RESULT_COUNT];
 	struct counter closes[CLOSE_REASON_COUNT];
 	struct counter dropped[CLOSE_REASON_COUNT]; // frames not sent, by how the connection ended
+	struct counter dropped_slow; // messages not sent by the policy of their room
 	struct counter rejected[ERROR_COUNT];
 	struct counter bytes_in;
 	struct counter bytes_out;

@@ -13,6 +13,7 @@
 #include "edge/uplink/dispatch.h"
 
 #include "common/clock.h"
+#include "common/jscan.h"
 #include "edge/uplink/handle.h"
 #include "edge/uplink/revoked.h"
 #include "edge/uplink/siblings.h"
@@ -57,17 +58,24 @@ static bool is_spoken(const struct dispatch *d, enum codec_id codec)
 	return d->use != NULL ? atomic_load(&d->use->n[codec]) > 0 : codec == CODEC_JSON;
 }
 
+// What a frame has beside the rendered event.
+struct event_extra {
+	size_t type; // index, for the counters
+	struct origin *origin; // borrowed; NULL for all that is dropped in no queue
+};
+
 // A frame with a reference for each worker.
 static struct frame *render(struct dispatch *d, enum codec_id id, const struct client_event *event,
-	size_t type)
+	const struct event_extra *extra)
 {
 	const struct codec *codec = codec_of(id);
 	buf_reset(&d->scratch, SCRATCH_KEEP);
 	codec->encode(&d->scratch, event);
 	struct frame *f = frame_new(codec->binary ? WS_BINARY : WS_TEXT, buf_bytes(&d->scratch));
-	f->type = (uint32_t)type;
+	f->type = (uint32_t)extra->type;
 	f->epoch = event->epoch;
 	f->seq = event->seq;
+	frame_set_origin(f, origin_ref(extra->origin));
 	if (d->n_workers > 1) {
 		frame_ref(f, d->n_workers - 1);
 	}
@@ -77,16 +85,60 @@ static struct frame *render(struct dispatch *d, enum codec_id id, const struct c
 // Renders the event for the record, and hands it to every worker. A codec that nobody speaks is
 // left out: who comes to speak it becomes a member of a room by a later item.
 static void to_all(struct dispatch *d, struct inbox_record *record,
-	const struct client_event *event, size_t type)
+	const struct client_event *event, const struct event_extra *extra)
 {
 	record->link = d->link;
 	for (unsigned i = 0; i < CODEC_COUNT && d->n_workers > 0; i++) {
 		bool spoken = is_spoken(d, (enum codec_id)i);
-		record->frames[i] = spoken ? render(d, (enum codec_id)i, event, type) : NULL;
+		record->frames[i] = spoken ? render(d, (enum codec_id)i, event, extra) : NULL;
 	}
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		inbox_record_append(&d->records[i], record);
 	}
+}
+
+// The value of the member "conflateKey" of a message's body, in `out`, so that a text and a number
+// differ; empty if there is none that may be a key.
+static struct bytes conflate_key(struct bytes body, struct buf *out)
+{
+	struct jscan scan;
+	struct jscan_member member;
+	jscan_init(&scan, body);
+	while (jscan_next(&scan, &member) > 0) {
+		if (!bytes_equal_str(member.raw_name, "\"conflateKey\"")) {
+			continue;
+		}
+		buf_reset(out, SCRATCH_KEEP);
+		buf_append_byte(out, member.kind == JSCAN_STRING ? '"' : '#');
+		if (member.kind == JSCAN_STRING) {
+			buf_reserve(out, member.raw_value.len);
+			struct bytes text = jscan_string_decode(member.raw_value, out);
+			if (text.data != out->data + 1) {
+				buf_append_bytes(out, text);
+			}
+		} else if (member.kind == JSCAN_NUMBER) {
+			buf_append_bytes(out, member.raw_value);
+		}
+		bool good = out->len > 1 && out->len <= 1 + KEY_MAX;
+		return good ? buf_bytes(out) : bytes_make(NULL, 0);
+	}
+	return bytes_make(NULL, 0);
+}
+
+// Only a room with a slow policy costs this.
+static struct origin *make_origin(struct dispatch *d, const Weir__Link__V1__Delivery *m)
+{
+	struct origin_facts facts = {
+		.may_drop = m->slow == SLOW_DROP_OLDEST,
+		.epoch = m->epoch,
+		.from = m->seq,
+		.to = m->seq,
+		.room = pb_bytes(m->room),
+	};
+	if (m->slow == SLOW_CONFLATE) {
+		facts.key = conflate_key(pb_bytes(m->body), &d->scratch);
+	}
+	return origin_new(&facts);
 }
 
 static void on_delivery(struct dispatch *d, const Weir__Link__V1__Delivery *m)
@@ -103,6 +155,10 @@ static void on_delivery(struct dispatch *d, const Weir__Link__V1__Delivery *m)
 		.timestamp_ms = m->timestamp_ms,
 		.body = pb_bytes(m->body),
 	};
+	const struct event_extra extra = {
+		.type = codec_type_index(d->codec, event.type),
+		.origin = m->slow != SLOW_DISCONNECT ? make_origin(d, m) : NULL,
+	};
 	to_all(d,
 		&(struct inbox_record){
 			.kind = INBOX_DELIVERY,
@@ -112,7 +168,8 @@ static void on_delivery(struct dispatch *d, const Weir__Link__V1__Delivery *m)
 			.stamp_ms = m->timestamp_ms,
 			.text = event.room,
 		},
-		&event, codec_type_index(d->codec, event.type));
+		&event, &extra);
+	origin_unref(extra.origin);
 }
 
 static void on_broadcast(struct dispatch *d, const Weir__Link__V1__BroadcastDelivery *m)
@@ -131,7 +188,7 @@ static void on_broadcast(struct dispatch *d, const Weir__Link__V1__BroadcastDeli
 			.kind = INBOX_BROADCAST,
 			.stamp_ms = m->timestamp_ms,
 		},
-		&event, codec_type_index(d->codec, event.type));
+		&event, &(struct event_extra){ .type = codec_type_index(d->codec, event.type) });
 }
 
 static void on_member_event(struct dispatch *d, const Weir__Link__V1__MemberEvent *m)
@@ -149,7 +206,7 @@ static void on_member_event(struct dispatch *d, const Weir__Link__V1__MemberEven
 			.text = event.room,
 			.user = event.user,
 		},
-		&event, type);
+		&event, &(struct event_extra){ .type = type });
 }
 
 // Each worker makes of it what it means there.

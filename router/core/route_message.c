@@ -48,6 +48,7 @@ static uint32_t deliver(struct route *r, struct table_room *room,
 	delivery.from = pb_data(message->from);
 	delivery.user = pb_data(message->user);
 	delivery.username = pb_data(message->username);
+	delivery.slow = (uint32_t)room->options->slow;
 	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 
 	bool leave_out = except != NULL && membership_find(room, except) != NULL;
@@ -221,7 +222,7 @@ enum refusal route_take(struct route *r, const struct route_message *message, ui
 	remember_key(r, message, result, now_ms);
 	uint32_t reached =
 		route_say(r, room, &said, message->no_echo || ephemeral ? from : NULL, now_ms);
-	if (!message->ephemeral) {
+	if (!ephemeral) {
 		route_record_message(r, room, message, reached);
 	}
 	return REFUSAL_NONE;
@@ -257,6 +258,9 @@ int route_on_publish(struct route_request *rq, const link_item *item)
 	};
 	if (!message_ok(message.type, message.body) || publish->key.len > KEY_MAX) {
 		return -EPROTO;
+	}
+	if (journal_is_on(&rq->r->journal)) { // then it matters what is asked before it is done
+		message.ephemeral |= room_table_options(&rq->r->table, message.room)->ephemeral;
 	}
 	uint8_t origin[STORE_ORIGIN_LEN];
 	if (journal_is_on(&rq->r->journal) && !message.ephemeral) {

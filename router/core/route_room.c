@@ -441,6 +441,7 @@ static void send_kept(struct route *r, struct table_edge *edge, const struct tab
 	delivery.user = pb_data(message->user);
 	delivery.username = pb_data(message->username);
 	delivery.body = pb_data(message->body);
+	delivery.slow = (uint32_t)room->options->slow;
 	route_send(r, edge, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 

@@ -205,6 +205,51 @@ static void an_ephemeral_message_has_no_place_in_the_room(void **state)
 	bench_fini(&b);
 }
 
+static void only_a_slow_policy_says_where_a_frame_comes_from(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t slow;
+		const char *body;
+		const char *key; // NULL: no origin
+		bool may_drop;
+	} rows[] = {
+		{ SLOW_DISCONNECT, "{\"conflateKey\":\"k\"}", NULL, false },
+		{ SLOW_DROP_OLDEST, "{\"conflateKey\":\"k\"}", "", true },
+		{ SLOW_CONFLATE, "{\"n\":1,\"conflateKey\":\"k\"}", "\"k", false },
+		{ SLOW_CONFLATE, "{\"conflateKey\":\"\\u006b\"}", "\"k", false },
+		{ SLOW_CONFLATE, "{\"conflateKey\":7}", "#7", false },
+		{ SLOW_CONFLATE, "{\"conflateKey\":\"\"}", "", false },
+		{ SLOW_CONFLATE, "{\"conflateKey\":null}", "", false },
+		{ SLOW_CONFLATE, "{\"conflateKey\":[1]}", "", false },
+		{ SLOW_CONFLATE, "{\"n\":{\"conflateKey\":1}}", "", false },
+		{ SLOW_POLICY_COUNT, "{\"conflateKey\":\"k\"}", "", false }, // a newer router's
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bench b;
+		bench_init(&b);
+		Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+		delivery.room = pb_data(bytes_str("r"));
+		delivery.epoch = 5;
+		delivery.seq = 9;
+		delivery.type = pb_data(bytes_str("chat"));
+		delivery.body = pb_data(bytes_str(rows[i].body));
+		delivery.slow = rows[i].slow;
+		link_item_append(&b.batch, &LINK_ITEM(DELIVERY, delivery, &delivery));
+		bench_dispatch(&b, 1);
+		struct frame *f = next(&b, 0).frames[CODEC_JSON];
+		assert_int_equal(f->origin != NULL, rows[i].key != NULL);
+		if (f->origin != NULL) {
+			assert_bytes_equal(origin_room(f->origin), "r");
+			assert_bytes_equal(origin_key(f->origin), rows[i].key);
+			assert_int_equal(f->origin->may_drop, rows[i].may_drop);
+			assert_true(f->origin->epoch == 5 && f->origin->from == 9);
+		}
+		frame_unref(f);
+		bench_fini(&b);
+	}
+}
+
 static void an_answer_goes_to_its_clients_worker_alone(void **state)
 {
 	(void)state;
@@ -386,6 +431,7 @@ int main(void)
 		cmocka_unit_test(a_message_is_rendered_once_for_all_workers),
 		cmocka_unit_test(only_what_is_spoken_is_rendered),
 		cmocka_unit_test(an_ephemeral_message_has_no_place_in_the_room),
+		cmocka_unit_test(only_a_slow_policy_says_where_a_frame_comes_from),
 		cmocka_unit_test(an_answer_goes_to_its_clients_worker_alone),
 		cmocka_unit_test(the_order_of_a_batch_is_the_order_of_each_inbox),
 		cmocka_unit_test(members_and_broadcasts_are_rendered_too_but_a_gap_is_not),

@@ -706,6 +706,24 @@ static void a_room_that_is_ephemeral_numbers_and_keeps_nothing(void **state)
 	assert_int_equal(store_first(&room->log), 0);
 }
 
+static void edges_hear_the_slow_policy_of_a_room(void **state)
+{
+	struct rig *rig = *state;
+	client_up(rig, EDGE_A, 1, "ann");
+	join(rig, EDGE_A, 1, "tick");
+	forget_output(rig);
+	char rule[] = "tick slow=conflate";
+	set_rooms(rig, rule); // told with the next message, also to who is a member
+	publish(rig, EDGE_A, 1, "tick");
+	assert_int_equal(next(rig, EDGE_A)->delivery->slow, SLOW_CONFLATE);
+	forget_output(rig);
+	publish(rig, EDGE_A, 1, "tock");
+	join(rig, EDGE_A, 1, "tock");
+	forget_output(rig);
+	publish(rig, EDGE_A, 1, "tock");
+	assert_int_equal(next(rig, EDGE_A)->delivery->slow, SLOW_DISCONNECT);
+}
+
 static void a_room_may_be_for_admins_to_publish_in(void **state)
 {
 	struct rig *rig = *state;
@@ -2114,6 +2132,7 @@ int main(void)
 		KEPT_TEST(a_room_has_the_limits_of_its_rule),
 		RIG_TEST(nobody_sees_who_is_in_a_room_without_presence),
 		RIG_TEST(a_room_that_is_ephemeral_numbers_and_keeps_nothing),
+		RIG_TEST(edges_hear_the_slow_policy_of_a_room),
 		RIG_TEST(a_room_may_be_for_admins_to_publish_in),
 		cmocka_unit_test(refuses_one_connection_too_many_of_a_user),
 		cmocka_unit_test(lets_the_newest_connection_of_a_user_win),
