@@ -99,6 +99,16 @@ bool type_is_reserved(struct bytes name)
 	return named || bytes_has_prefix(name, "admin:") || bytes_has_prefix(name, "weir:");
 }
 
+bool trace_valid(struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] <= ' ' || text.data[i] > '~') {
+			return false;
+		}
+	}
+	return text.len > 0 && text.len <= TRACE_MAX;
+}
+
 size_t epoch_format(uint64_t epoch, char out[EPOCH_TEXT_MAX])
 {
 	size_t len = 1;

@@ -9,6 +9,7 @@
 
 enum {
 	ROOM_NAME_MAX = 128,
+	TRACE_MAX = 64, // what a sender calls a message, for who asks later
 	USER_NAME_MAX = 123, // so that PERSONAL_PREFIX + user is a room name
 	TYPE_NAME_MAX = 64,
 	MESSAGE_MAX = 512 << 10, // the most that max-message may be, so of a message's body
@@ -57,6 +58,9 @@ const char *type_name(enum known_type type);
 enum known_type type_find(struct bytes name);
 // True if no publish may have this type: it means something else to a client or to a server.
 bool type_is_reserved(struct bytes name);
+
+// 1 to TRACE_MAX characters of printable ASCII, none of them a space.
+bool trace_valid(struct bytes text);
 
 // Epochs are 64-bit numbers inside and opaque text outside.
 enum {

@@ -59,6 +59,9 @@ static void publish_one(struct conn *c, struct bytes room, struct bytes body, st
 		return;
 	}
 	command.id = id;
+	if (command.trace.len == 0) {
+		command.trace = c->api->manner.request_id;
+	}
 	conn_run_command(c, &command);
 }
 

@@ -99,6 +99,7 @@ static void ask_for(struct conn *c, const struct command *command)
 		.type = command->type,
 		.body = command->body,
 		.key = command->key,
+		.trace = command->trace,
 		.no_echo = command->no_echo,
 		.ephemeral = command->ephemeral,
 	};

@@ -61,6 +61,7 @@ struct command {
 	struct bytes type; // decoded
 	struct bytes body; // the sender's own fields as one JSON object, values byte for byte
 	struct bytes key;
+	struct bytes trace; // what the sender calls the message, for who asks later; empty: nothing
 	bool no_echo;
 	bool ephemeral;
 	bool want_presence;

@@ -278,6 +278,16 @@ static enum client_error take_history(const struct codec_options *options, struc
 	return take_room(p, &command->room);
 }
 
+// Another form than a trace can have is the sender's own affair.
+static void take_trace(const struct parts *p, struct bytes *trace)
+{
+	struct bytes text;
+	if (has(p, FIELD_TRACEPARENT) && take_string(p, FIELD_TRACEPARENT, TRACE_MAX, &text) &&
+		trace_valid(text)) {
+		*trace = text;
+	}
+}
+
 // The options of a publish, in whatever form it comes.
 static bool take_publish_options(const struct parts *p, struct command *command)
 {
@@ -288,6 +298,7 @@ static bool take_publish_options(const struct parts *p, struct command *command)
 		return false;
 	}
 	command->no_echo = !echo;
+	take_trace(p, &command->trace);
 	return true;
 }
 

@@ -77,6 +77,7 @@ static void add_publish(struct link_outbox *outbox, const struct request *r, uin
 	publish.type = pb_data(r->type);
 	publish.body = pb_data(r->body);
 	publish.key = pb_data(r->key);
+	publish.trace = pb_data(r->trace);
 	publish.no_echo = r->no_echo;
 	publish.ephemeral = r->ephemeral;
 	link_outbox_add_request(outbox, &LINK_ITEM(PUBLISH, publish, &publish), req, by);

@@ -34,6 +34,7 @@ struct request {
 	struct bytes type; // publish, broadcast
 	struct bytes body;
 	struct bytes key;
+	struct bytes trace;
 	bool no_echo;
 	bool ephemeral;
 };

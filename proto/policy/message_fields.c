@@ -31,6 +31,7 @@ static const struct {
 	[FIELD_BEFORE] = { NAME("before"), true },
 	[FIELD_LIMIT] = { NAME("limit"), true },
 	[FIELD_TOKEN] = { NAME("token"), true },
+	[FIELD_TRACEPARENT] = { NAME("traceparent"), true },
 };
 
 enum message_field message_field_find(struct bytes name)

@@ -252,11 +252,13 @@ int route_on_publish(struct route_request *rq, const link_item *item)
 		.body = pb_bytes(publish->body),
 		.from = rq->client,
 		.key = pb_bytes(publish->key),
+		.trace = pb_bytes(publish->trace),
 		.no_echo = publish->no_echo,
 		.ephemeral = publish->ephemeral,
 		.resent = publish->resent && journal_is_on(&rq->r->journal),
 	};
-	if (!message_ok(message.type, message.body) || publish->key.len > KEY_MAX) {
+	if (!message_ok(message.type, message.body) || publish->key.len > KEY_MAX ||
+		(publish->trace.len > 0 && !trace_valid(message.trace))) {
 		return -EPROTO;
 	}
 	if (journal_is_on(&rq->r->journal)) { // then it matters what is asked before it is done

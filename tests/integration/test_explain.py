@@ -183,6 +183,43 @@ class Explain(ExplainTestCase, ClusterTestCase):
         _, out, _ = self.cluster.weirctl("explain", self.room, "1", "--user", "bob")
         self.assertRegex(out, r"^\d{4}-[^ ]*Z written to its socket at edge edge-2\n$")
 
+    TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    def test_a_trace_of_a_message_is_kept_and_found(self):
+        alice, bob = self.two()
+        alice.publish(self.room, traceparent=self.TRACE)
+        self.assertEqual(bob.expect("chat")["traceparent"], self.TRACE)
+        row, = self.explain(self.room, 1, "--user", "bob")
+        self.assertEqual(row["trace"], self.TRACE)
+        found, = self.explain(self.room, "--trace", self.TRACE, "--user", "bob")
+        self.assertEqual(found, row)
+        self.assertEqual({row["seq"] for row in self.explain("--trace", self.TRACE)}, {1})
+
+    def test_what_is_no_trace_travels_and_is_not_kept(self):
+        alice, bob = self.two()
+        for value in (7, "with space", "x" * 65, ""):
+            alice.publish(self.room, traceparent=value)
+            message = bob.expect("chat")
+            self.assertEqual(message["traceparent"], value)
+            self.assertIsNone(self.explain(self.room, message["seq"], "--user", "bob")[0]["trace"])
+
+    def test_an_unknown_trace(self):
+        self.assert_verdict("unknown", "no_such_trace", "no message with that trace", "--trace", "x")
+
+    def test_the_id_of_an_http_request_is_a_trace(self):
+        _, bob = self.two()
+        body = b'{"type":"chat"}'
+        head = rawhttp.request(
+            f"/v1/rooms/{self.room}/messages", "POST",
+            fields=[("Authorization", "Bearer " + self.cluster.token("backend")),
+                    ("Content-Type", "application/json"), ("Content-Length", str(len(body))),
+                    ("X-Request-Id", "order-77"), ("Connection", "close")])
+        self.assertEqual(rawhttp.exchange(self.cluster.edges[0].address, head + body).status, 200)
+        bob.expect("chat")
+        row, = self.explain("--trace", "order-77", "--user", "bob")
+        self.assertEqual((row["room"], row["verdict"], row["trace"]),
+                         (self.room, "delivered", "order-77"))
+
     def test_wrong_words(self):
         for words in ([], ["tea", "x"], ["tea", "0"], ["tea", "1", "--user", "a", "--client", "b"],
                       ["tea", "1", "--trace", "t"]):
@@ -240,7 +277,7 @@ class Slow(ExplainTestCase, ClusterTestCase):
         sender.publish(self.room)
         slow.expect("chat")
         ops = self.cluster.edges[1].ops
-        while metrics_of(ops)["weir_edge_queue_bytes"] == 0:
+        while metrics_of(ops)["weir_edge_queue_bytes"] < 2 * len(LARGE):
             last = sender.publish(self.room, LARGE)
         self.assert_verdict("unknown", "queued", r"on its way at edge edge-2: written up to seq \d+",
                             self.room, last["seq"], "--user", "slow")
