@@ -20,6 +20,8 @@ Orders come as JSON lines on standard input, and some are answered on standard o
 What the clients do is drawn from the seed; when they do it is not, because they wait for answers.
 A client may have an `edge` to connect to at first, `away`: how many seconds (two bounds) it is gone
 after its first connection, and be `patient`: then it waits for as long as a Close tells it to.
+With `codec` "proto" it speaks the binary codec; what it hears is recorded as the text that others
+get, so that they can be compared byte for byte.
 """
 
 import json
@@ -32,6 +34,9 @@ import sys
 import time
 import zlib
 from collections import deque
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
+import protowire
 
 TICK_S = 0.01
 READ_MAX = 65536
@@ -80,6 +85,24 @@ def digest_of(text):
     return f"{len(text)}/{zlib.crc32(text):08x}"
 
 
+def json_of(payload):
+    """A binary message as JSON clients get it: the message, the text if it was published, and
+    [[seq, n, digest], ...] of its list."""
+    values = protowire.decode("ServerMessage", payload)
+    message = protowire.server_message(values)
+    if "id" in message:
+        message["id"] = int(message["id"]) if message["id"].isdigit() else message["id"]
+    if "message" in values:
+        return message, protowire.text_of(values["message"]).encode(), None
+    missed = message.get("messages")
+    if missed is not None:
+        (answer,) = (value for name, value in values.items() if name != "id")
+        texts = (protowire.text_of(one) for one in answer.get("messages", []))
+        missed = [[one["seq"], one["n"], digest_of(text.encode())]
+                  for one, text in zip(missed, texts)]
+    return message, payload, missed
+
+
 def messages_in(text):
     """[[seq, n, digest], ...] of the list in an answer; the digest is of the bytes as they came."""
     mark = '"messages":['
@@ -117,6 +140,7 @@ class Session:
         self.unsent += (
             f"GET /?autojoin=0 HTTP/1.1\r\nHost: fleet\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            f"Sec-WebSocket-Protocol: weir.v1.{client.codec}\r\n"
             f"Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {client.token}\r\n\r\n").encode()
         self.watch()
 
@@ -176,7 +200,12 @@ class Session:
             if self.state == "over":
                 return
             if opcode == 1:
-                self.on_text(payload)
+                message = json.loads(payload)
+                has_list = message["type"] in ("joined", "history")
+                self.on_message(message, payload,
+                                messages_in(payload.decode()) if has_list else None)
+            elif opcode == 2:
+                self.on_message(*json_of(payload))
             elif opcode == 9:
                 self.unsent += client_frame(payload, 10)
                 self.flush()
@@ -214,7 +243,14 @@ class Session:
         self.fleet.record(kind, self.number, ident, room, *record)
         message = {"type": kind if kind != "hist" else "history", "room": room, "id": ident,
                    **message}
-        self.unsent += client_frame(json.dumps(message).encode())
+        self.say(message)
+
+    def say(self, message):
+        if self.client.codec == "proto":
+            values = protowire.client_message(message)
+            self.unsent += client_frame(protowire.encode("ClientMessage", values), 2)
+        else:
+            self.unsent += client_frame(json.dumps(message).encode())
         try:
             self.flush()
         except OSError:
@@ -243,16 +279,12 @@ class Session:
 
     def ping(self):
         self.pending["ping"] = {"kind": "ping", "room": None}
-        self.unsent += client_frame(b'{"type":"ping","id":"ping"}')
-        try:
-            self.flush()
-        except OSError:
-            self.end(None)
+        self.say({"type": "ping", "id": "ping"})
 
     # ---- hearing
 
-    def on_text(self, payload):
-        message = json.loads(payload)
+    def on_message(self, message, payload, missed):
+        """`missed` is the list of messages in it, as it is recorded."""
         kind = message["type"]
         record, number = self.fleet.record, self.number
         room = message.get("room")
@@ -269,15 +301,15 @@ class Session:
             self.client.stands(room, message["epoch"], message["to"])
         elif kind == "joined" and "id" not in message:
             record("joined", number, None, room, message["epoch"], message["seq"],
-                   message.get("recovered"), messages_in(payload.decode()))
+                   message.get("recovered"), missed)
             self.client.on_joined(message)
         elif kind == "left" and "id" not in message:
             record("left", number, None, room)
             self.client.on_left(self, room)
         else:
-            self.on_answer(kind, message, payload)
+            self.on_answer(kind, message, missed)
 
-    def on_answer(self, kind, message, payload):
+    def on_answer(self, kind, message, missed):
         record, number = self.fleet.record, self.number
         room, ident = message.get("room"), message.get("id")
         if kind == "pong":
@@ -287,17 +319,17 @@ class Session:
                    message.get("duplicate", False))
         elif kind == "joined":
             record("joined", number, ident, room, message["epoch"], message["seq"],
-                   message.get("recovered"), messages_in(payload.decode()))
+                   message.get("recovered"), missed)
         elif kind == "left":
             record("left", number, ident, room)
         elif kind == "history":
             # A room that nobody has spoken of yet has no epoch.
             record("history", number, ident, room, message.get("epoch"), message.get("seq", 0),
-                   messages_in(payload.decode()) or [])
+                   missed or [])
         elif kind == "error":
             record("error", number, ident, message["code"], message.get("outcome"))
         else:
-            raise AssertionError(f"unexpected: {payload[:200]}")
+            raise AssertionError(f"unexpected: {message}")
         asked = self.pending.pop(ident, None)
         if asked is not None:
             self.client.on_answer(self, kind, message, asked)
@@ -313,6 +345,7 @@ class Client:
         self.allowed = who["allowed"]
         self.home = who["home"]
         self.sluggish = who.get("sluggish", False)
+        self.codec = who.get("codec", "json")
         self.edge = who.get("edge")
         self.wait_s = who.get("away", AWAY_S)
         self.patient = who.get("patient", False)

@@ -107,7 +107,8 @@ class Scenario:
 
     @classmethod
     def client(cls, i):
-        return {"user": f"user-{i}", "edge": i % 2, "allowed": cls.rooms, "home": cls.home(i)}
+        return {"user": f"user-{i}", "edge": i % 2, "allowed": cls.rooms, "home": cls.home(i),
+                "codec": "proto" if i % 3 == 0 else "json"}
 
     @classmethod
     def home(cls, i):
