@@ -100,7 +100,8 @@ class Browser:
         self.addCleanup(shutil.rmtree, profile, ignore_errors=True)
         popen = subprocess.Popen(self.argv(profile, url), stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                 start_new_session=True, env={**os.environ, "HOME": profile})
+                                 start_new_session=True,
+                                 env={**os.environ, "HOME": profile, "TMPDIR": profile})
 
         def end():
             try:

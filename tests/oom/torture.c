@@ -23,12 +23,15 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,6 +177,24 @@ static bool run(uint64_t nth, bool for_good, int argc, char **argv, char **envp)
 	return wrong == NULL;
 }
 
+// ---- what the runs leave behind
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st;
+	(void)type;
+	(void)where;
+	return remove(path);
+}
+
+// A run that ends in the middle of a test leaves its files; they go with the folder that all have.
+static bool enter_folder(char path[PATH_MAX])
+{
+	const char *outer = getenv("TMPDIR");
+	int len = snprintf(path, PATH_MAX, "%s/oom-XXXXXX", outer != NULL ? outer : "/tmp");
+	return len < PATH_MAX && mkdtemp(path) != NULL && setenv("TMPDIR", path, 1) == 0;
+}
+
 static uint64_t number_from(const char *name, uint64_t otherwise)
 {
 	const char *text = getenv(name);
@@ -192,7 +213,7 @@ static uint64_t choose(uint64_t i, uint64_t n_runs, uint64_t n_asked)
 	return n_small + 1 + (mixed >> 16) % (n_asked - n_small);
 }
 
-static int torture(int argc, char **argv, char **envp)
+static int torture_in_folder(int argc, char **argv, char **envp)
 {
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		0);
@@ -210,6 +231,17 @@ static int torture(int argc, char **argv, char **envp)
 	printf("%s: %" PRIu64 " of %" PRIu64 " allocations failed, %u bad ends\n", argv[0], n_runs,
 		n_asked, n_bad);
 	return n_asked > 0 && n_bad == 0 ? 0 : 1;
+}
+
+static int torture(int argc, char **argv, char **envp)
+{
+	char folder[PATH_MAX];
+	if (!enter_folder(folder)) {
+		perror("mkdtemp");
+		return 1;
+	}
+	int result = torture_in_folder(argc, argv, envp);
+	return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 ? result : 1;
 }
 
 static int wrapped_main(int argc, char **argv, char **envp)

@@ -1,5 +1,5 @@
-// Where a test puts files: under $TMPDIR, which tests/run makes and removes as a whole, so that a
-// program that a test lets die leaves nothing behind.
+// Where a test puts files: under $TMPDIR, which tests/run makes for a run and judges at its end. A
+// test removes its own; those of one that dies half way (tests/oom) go with the folder of that run.
 #pragma once
 
 #include <stdio.h>

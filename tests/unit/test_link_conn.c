@@ -15,6 +15,7 @@
 #include "proto/link/link_conn.h"
 #include "proto/link/link_socket.h"
 #include "proto/link/link_window.h"
+#include "tests/unit/temp.h"
 #include "tests/unit/test.h"
 
 // In place of NNG's own.
@@ -87,7 +88,8 @@ static nng_aio *wait_for(nng_aio *aio)
 
 static void connect_streams(const char *scheme, nng_stream *streams[2])
 {
-	char url[64];
+	char path[TEMP_PATH_MAX];
+	char url[TEMP_PATH_MAX + 16];
 	int port = 0;
 	nng_stream_listener *listener;
 	nng_stream_dialer *dialer;
@@ -95,7 +97,8 @@ static void connect_streams(const char *scheme, nng_stream *streams[2])
 	nng_aio *dialled = link_aio_new(NULL, NULL);
 	bool ipc = strcmp(scheme, "ipc") == 0;
 	if (ipc) {
-		snprintf(url, sizeof(url), "ipc:///tmp/test_link_conn.%d", (int)getpid());
+		temp_template(path, "test-link-conn");
+		snprintf(url, sizeof(url), "ipc://%s.%d", path, (int)getpid());
 	} else {
 		snprintf(url, sizeof(url), "%s://127.0.0.1:0", scheme);
 	}

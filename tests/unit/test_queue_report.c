@@ -2,6 +2,7 @@
 // queues.
 
 #include "edge/client/queue_report.h"
+#include "proto/link/crypto_mem.h"
 #include "tests/unit/edge_fixture.h"
 
 enum {
@@ -324,6 +325,7 @@ static void reports_are_so_many_at_once_and_none_to_a_full_link(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_stands_still_longest_is_closed_first),
 		cmocka_unit_test(who_takes_something_is_not_the_next_to_go),

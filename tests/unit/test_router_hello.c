@@ -1,7 +1,9 @@
 #include <stdlib.h>
 
+#include "common/mem.h"
 #include "edge/uplink/router_hello.h"
 #include "edge/uplink/siblings.h"
+#include "proto/link/crypto_mem.h"
 #include "proto/link_items.h"
 #include "proto/policy/rights.h"
 #include "tests/unit/test.h"
@@ -22,7 +24,7 @@ struct rig {
 
 static int setup(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig *rig = xcalloc(1, sizeof(*rig));
 	siblings_init(&rig->siblings);
 	link_session_init(&rig->session);
 	rig->policy.defaults = rights_new();
@@ -213,6 +215,7 @@ static void refuses_a_hello_ack_of_another_key_or_version(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		HELLO_TEST(answers_a_challenge_with_what_it_is_and_offers),
 		HELLO_TEST(names_its_siblings),

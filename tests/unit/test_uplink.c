@@ -2,6 +2,7 @@
 // been written.
 #include <stdlib.h>
 
+#include "common/mem.h"
 #include "edge/auth/auth.h"
 #include "edge/uplink/uplink.h"
 #include "proto/link_items.h"
@@ -79,7 +80,7 @@ static const struct uplink_ops ops = { has_room, flush, snapshot, consumed, was_
 
 static int setup(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig *rig = xcalloc(1, sizeof(*rig));
 	rig->link.room = 1 << 20;
 	rig->identity.user = (char *)"ada";
 	uplink_init(&rig->up, &ops, &rig->link, WORKER);
