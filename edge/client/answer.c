@@ -369,7 +369,9 @@ static void on_disconnected(const struct answer *a, const link_item *item)
 static void on_kick(const struct answer *a, const link_item *item)
 {
 	if (a->c != NULL) {
-		conn_close(a->c, close_reason_parse(pb_bytes(item->kick->reason), CLOSE_REVOKED));
+		conn_close_saying(a->c,
+			close_reason_parse(pb_bytes(item->kick->reason), CLOSE_REVOKED),
+			pb_bytes(item->kick->text));
 	}
 }
 

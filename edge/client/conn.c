@@ -365,6 +365,17 @@ void conn_close(struct conn *c, enum close_reason reason)
 	}
 }
 
+void conn_close_saying(struct conn *c, enum close_reason reason, struct bytes text)
+{
+	if (!conn_is_open(c) || close_reason_rule(reason)->code == 0) {
+		conn_close(c, reason);
+		return;
+	}
+	uint8_t payload[CLOSE_PAYLOAD_MAX];
+	size_t len = close_reason_payload_saying(reason, text, payload);
+	close_open(c, reason, bytes_make(payload, len));
+}
+
 void conn_close_for_token(struct conn *c, const char *cause)
 {
 	if (conn_is_open(c)) {

@@ -143,6 +143,8 @@ void conn_start_tls(struct conn *c, struct tls_stream *tls);
 void conn_close(struct conn *c, enum close_reason reason);
 // Ends an open connection because its token was refused for `cause`, a word of
 // auth_result_cause().
+// An operator ends it, and says why (may be empty).
+void conn_close_saying(struct conn *c, enum close_reason reason, struct bytes text);
 void conn_close_for_token(struct conn *c, const char *cause);
 static inline bool conn_is_open(const struct conn *c)
 {

@@ -9,7 +9,10 @@
 
 #include <stdio.h>
 
+#include "common/buf.h"
 #include "common/check.h"
+#include "common/jscan.h"
+#include "common/utf8.h"
 
 static const struct close_rule rules[CLOSE_REASON_COUNT] = {
 	[CLOSE_NONE] = { "none", 0, false, 0, 0 },
@@ -83,4 +86,47 @@ size_t close_reason_payload(enum close_reason reason, const char *cause,
 	CHECK(len > 0 && (size_t)len <= room);
 	memcpy(out + 2, text, (size_t)len);
 	return 2 + (size_t)len;
+}
+
+// How much of the text fits `max` bytes as a JSON string, in whole characters.
+static struct bytes fitting(struct bytes text, size_t max)
+{
+	struct buf json = { 0 };
+	size_t len = 0;
+	while (len < text.len) {
+		size_t next = utf8_first(bytes_from(text, len));
+		if (next == 0) {
+			break; // not text from here on
+		}
+		buf_reset(&json, max);
+		jscan_append_string(&json, bytes_make(text.data, len + next));
+		if (json.len > max) {
+			break;
+		}
+		len += next;
+	}
+	buf_fini(&json);
+	return bytes_make(text.data, len);
+}
+
+size_t close_reason_payload_saying(enum close_reason reason, struct bytes text,
+	uint8_t out[CLOSE_PAYLOAD_MAX])
+{
+	static const char name[] = ",\"message\":";
+	size_t len = close_reason_payload(reason, NULL, out);
+	size_t used = len + sizeof(name) - 1;
+	struct buf json = { 0 };
+	struct bytes said = used + 2 < CLOSE_PAYLOAD_MAX ? fitting(text, CLOSE_PAYLOAD_MAX - used)
+							 : bytes_make(NULL, 0);
+	if (said.len > 0) {
+		len--; // the brace
+		jscan_append_string(&json, said);
+		memcpy(out + len, name, sizeof(name) - 1);
+		len += sizeof(name) - 1;
+		memcpy(out + len, json.data, json.len);
+		len += json.len;
+		out[len++] = '}';
+	}
+	buf_fini(&json);
+	return len;
 }

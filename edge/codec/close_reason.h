@@ -54,3 +54,7 @@ enum {
 // word that says more, NULL: none. Returns its length.
 size_t close_reason_payload(enum close_reason reason, const char *cause,
 	uint8_t out[CLOSE_PAYLOAD_MAX]);
+// The same with an operator's text in place of a cause, as `message`. What does not fit is cut off
+// between two characters.
+size_t close_reason_payload_saying(enum close_reason reason, struct bytes text,
+	uint8_t out[CLOSE_PAYLOAD_MAX]);

@@ -161,7 +161,8 @@ static uint64_t kick_user(struct admin_call *call, struct bytes name)
 		const struct table_client *client;
 		LIST_FOREACH (client, &user->clients, in_user) {
 			if (!client->edge->going) {
-				route_kick(call->ctx->route, client, bytes_str("revoked"));
+				route_kick_saying(call->ctx->route, client, bytes_str("revoked"),
+					call->options[2]);
 				closed++;
 			}
 		}
@@ -201,13 +202,14 @@ static bool kick(struct admin_call *call, const struct table_client *client, uin
 	if (fine && client == NULL) {
 		*closed = kick_user(call, user);
 	} else if (fine && !call->flag) {
-		route_kick(call->ctx->route, client, bytes_str("revoked"));
+		route_kick_saying(call->ctx->route, client, bytes_str("revoked"), call->options[2]);
 		*closed = 1;
 	}
 	return fine;
 }
 
-// The reason is for the log; the client learns "revoked".
+// The client reads the reason beside "revoked", unless its token is revoked as well: then it is
+// closed by that, without a word of ours. The log has it in any case.
 void admin_cmd_kick(struct admin_call *call)
 {
 	struct bytes user = call->options[0];

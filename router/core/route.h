@@ -209,6 +209,9 @@ void route_broadcast(struct route *r, const struct route_message *message, int64
 
 // Asks the client's edge to close it; it leaves its rooms when the edge says that it has.
 void route_kick(struct route *r, const struct table_client *client, struct bytes reason);
+// The same with a text for the client to read; empty: none.
+void route_kick_saying(struct route *r, const struct table_client *client, struct bytes reason,
+	struct bytes text);
 // Has the edge send its clients away, `rate` a second (0: as it sees fit), and keep others out; or
 // no longer. What it makes of that it says itself (table_edge's `draining`).
 void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t rate);

@@ -93,12 +93,22 @@ void route_kick_handle(struct route *r, struct table_edge *edge, uint64_t handle
 	route_send(r, edge, &LINK_ITEM(KICK, kick, &kick));
 }
 
-void route_kick(struct route *r, const struct table_client *client, struct bytes reason)
+void route_kick_saying(struct route *r, const struct table_client *client, struct bytes reason,
+	struct bytes text)
 {
 	struct record record = record_of_client(RECORD_KICKED, client);
-	record.detail = reason;
+	record.detail = text.len > 0 ? text : reason;
 	recorder_add(&r->recorder, &record);
-	route_kick_handle(r, client->edge, client->handle, reason);
+	Weir__Link__V1__Kick kick = WEIR__LINK__V1__KICK__INIT;
+	kick.client = client->handle;
+	kick.reason = pb_data(reason);
+	kick.text = pb_data(text);
+	route_send(r, client->edge, &LINK_ITEM(KICK, kick, &kick));
+}
+
+void route_kick(struct route *r, const struct table_client *client, struct bytes reason)
+{
+	route_kick_saying(r, client, reason, bytes_make(NULL, 0));
 }
 
 void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t rate)

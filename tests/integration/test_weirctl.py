@@ -115,6 +115,12 @@ class Weirctl(ClusterTestCase):
         self.assertEqual(got, code, (words, out, err))
         return out, err
 
+    def test_the_reason_of_a_kick_reaches_the_client(self):
+        client = self.connect(1, "spammer")
+        self.one("kick", "--user", "spammer", "--reason", 'no "spam", bitte: ' + "ä" * 100)
+        said = client.expect_close(4004, "revoked")
+        self.assertTrue(said["message"].startswith('no "spam", bitte: ää'), said)
+
     def test_status(self):
         row = self.one("status")
         self.assertEqual(set(row), STATUS)

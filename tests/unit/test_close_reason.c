@@ -44,6 +44,30 @@ static void a_cause_is_part_of_the_text(void **state)
 		"{\"reason\":\"invalid_token\",\"reconnect\":false,\"cause\":\"wrong_algorithm\"}");
 }
 
+static struct bytes saying(const char *text, uint8_t payload[CLOSE_PAYLOAD_MAX])
+{
+	size_t len = close_reason_payload_saying(CLOSE_REVOKED, bytes_str(text), payload);
+	assert_true(len <= CLOSE_PAYLOAD_MAX);
+	return bytes_make(payload + 2, len - 2);
+}
+
+static void a_text_of_an_operator_is_cut_to_what_fits(void **state)
+{
+	(void)state;
+	uint8_t payload[CLOSE_PAYLOAD_MAX];
+	char text[200];
+	assert_bytes_equal(saying("", payload), "{\"reason\":\"revoked\",\"reconnect\":false}");
+	assert_bytes_equal(saying("be \"nice\"", payload),
+		"{\"reason\":\"revoked\",\"reconnect\":false,\"message\":\"be \\\"nice\\\"\"}");
+	for (size_t n = 0; n + 3 < sizeof(text); n++) {
+		enum jscan_kind kind;
+		memset(text, n % 2 == 0 ? '"' : 'x', n);
+		memcpy(text + n, "\xe2\x82\xac", 4);
+		assert_true(json_text_valid(saying(text, payload), &kind));
+	}
+	assert_true(saying(text, payload).len > 120);
+}
+
 static void every_code_may_be_sent_and_no_two_rows_share_one(void **state)
 {
 	(void)state;
@@ -94,6 +118,7 @@ int main(void)
 		cmocka_unit_test(every_text_is_valid_json_that_fits_a_close_frame),
 		cmocka_unit_test(the_text_says_after_only_if_the_client_may_return),
 		cmocka_unit_test(a_cause_is_part_of_the_text),
+		cmocka_unit_test(a_text_of_an_operator_is_cut_to_what_fits),
 		cmocka_unit_test(every_code_may_be_sent_and_no_two_rows_share_one),
 		cmocka_unit_test(names_find_their_reason),
 		cmocka_unit_test(failures_of_the_stream_have_their_own_reason),
