@@ -253,6 +253,7 @@ static struct route_options route_options_of(const struct router_conf *conf)
 			[BUDGET_DELIVERIES] = conf->rate_fanout,
 			[BUDGET_FANOUT_BYTES] = conf->rate_fanout_bytes,
 			[BUDGET_ANSWERS] = conf->rate_answers,
+			[BUDGET_ROOMS] = conf->rate_rooms,
 		},
 		.presence_linger_ms = conf->presence_linger_ms,
 		.presence_events_max = conf->presence_events_max,

@@ -106,7 +106,8 @@ static const struct conf_option options[] = {
 	{ "dedup-total", CONF_SIZE, FIELD(dedup_total), RELOADABLE, .def = "64MiB",
 		.help = "bytes of idempotency keys; 0: any" },
 
-	{ "max-rooms", CONF_UINT, FIELD(max_rooms), RELOADABLE, .help = "rooms in all; 0: any" },
+	{ "max-rooms", CONF_UINT, FIELD(max_rooms), RELOADABLE, .def = "1000000",
+		.help = "rooms in all; 0: any" },
 	{ "max-members-per-room", CONF_UINT, FIELD(max_members_per_room), RELOADABLE,
 		.help = "connections in one room; 0: any" },
 	{ "max-connections-per-user", CONF_BOUND, FIELD(max_connections_per_user), RELOADABLE,
@@ -124,6 +125,8 @@ static const struct conf_option options[] = {
 		.help = "bytes that a user may cause to be delivered to all; 0: any" },
 	{ "rate-answers", CONF_RATE, FIELD(rate_answers), RELOADABLE, .def = "4MiB/s burst 16MiB",
 		.help = "bytes of presence, history and recovery that a user is answered; 0: any" },
+	{ "rate-rooms", CONF_RATE, FIELD(rate_rooms), RELOADABLE, .def = "20/s burst 1000",
+		.help = "rooms that a user makes by joining or publishing; 0: any" },
 	{ "presence-events-max", CONF_UINT, FIELD(presence_events_max), RELOADABLE, .def = "1000",
 		.help = "members above which a room tells only their number" },
 	{ "presence-linger", CONF_DURATION, FIELD(presence_linger_ms), RELOADABLE,

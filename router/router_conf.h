@@ -47,6 +47,7 @@ struct router_conf {
 	struct conf_rate rate_fanout;
 	struct conf_rate rate_fanout_bytes;
 	struct conf_rate rate_answers;
+	struct conf_rate rate_rooms;
 	uint64_t presence_events_max;
 	uint64_t presence_linger_ms;
 	struct conf_list room_options; // see room_rules.h

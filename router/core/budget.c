@@ -30,6 +30,7 @@ static const char *const options[BUDGET_COUNT] = {
 	[BUDGET_DELIVERIES] = "rate-fanout",
 	[BUDGET_FANOUT_BYTES] = "rate-fanout-bytes",
 	[BUDGET_ANSWERS] = "rate-answers",
+	[BUDGET_ROOMS] = "rate-rooms",
 };
 
 const char *budget_option(enum budget_kind kind)

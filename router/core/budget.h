@@ -17,6 +17,7 @@ enum budget_kind {
 	BUDGET_DELIVERIES, // connections reached
 	BUDGET_FANOUT_BYTES, // bytes times connections
 	BUDGET_ANSWERS, // bytes of what was asked for: presence, history, what was missed
+	BUDGET_ROOMS, // that got a record for the first time
 	BUDGET_COUNT,
 };
 

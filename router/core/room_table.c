@@ -290,12 +290,14 @@ static struct room_user *room_user_find(const struct room_table *t, const struct
 // `m` is its first membership there.
 static void room_user_open(struct room_table *t, struct membership *m)
 {
-	struct room_user *ru = xcalloc(1, sizeof(*ru));
-	ru->room = m->room;
-	ru->user = m->client->user;
-	ru->first = m;
-	ru->last = m;
-	ru->n_members = 1;
+	struct room_user *ru = xmalloc(sizeof(*ru));
+	*ru = (struct room_user){
+		.room = m->room,
+		.user = m->client->user,
+		.first = m,
+		.last = m,
+		.n_members = 1,
+	};
 	map_insert(&t->room_users, &ru->node);
 }
 
@@ -312,7 +314,8 @@ static void start_counting(struct room_table *t, struct table_user *user)
 // Puts the new membership into its room's list. True if its user was not there before.
 static bool room_user_add(struct room_table *t, struct membership *m)
 {
-	struct room_user *ru = room_user_find(t, m->room, m->client->user);
+	struct room_user *ru =
+		m->room->n_members > 0 ? room_user_find(t, m->room, m->client->user) : NULL;
 	if (ru != NULL) {
 		TAILQ_INSERT_AFTER(&m->room->members, ru->last, m, in_room);
 		ru->last = m;
@@ -408,7 +411,12 @@ struct table_room *room_table_find(const struct room_table *t, struct bytes name
 	return table_room_of(map_find(&t->rooms, name));
 }
 
-static uint64_t next_epoch(struct room_table *t)
+bool room_table_is_full(const struct room_table *t)
+{
+	return t->max_rooms > 0 && t->rooms.n_entries >= t->max_rooms;
+}
+
+uint64_t room_table_next_epoch(struct room_table *t)
 {
 	if (t->next_epoch == 0) { // means "none" on the wire
 		t->next_epoch++;
@@ -423,25 +431,27 @@ static void room_becomes_idle(struct room_table *t, struct table_room *room, uin
 	TAILQ_INSERT_TAIL(&t->idle, room, idle);
 }
 
-struct table_room *room_table_open(struct room_table *t, struct bytes name, uint64_t now_ms)
+struct table_room *room_table_add(struct room_table *t, struct bytes name, uint64_t now_ms)
 {
-	struct table_room *room = room_table_find(t, name);
-	if (room != NULL) {
-		return room;
-	}
-	if (t->max_rooms > 0 && t->rooms.n_entries >= t->max_rooms) {
+	if (room_table_is_full(t)) {
 		return NULL;
 	}
 	CHECK(name.len > 0 && name.len < UINT16_MAX);
-	room = xcalloc(1, sizeof(*room) + name.len + 1);
+	struct table_room *room = xcalloc(1, sizeof(*room) + name.len + 1);
 	memcpy(room->name, name.data, name.len);
 	room->name_len = (uint16_t)name.len;
-	room->epoch = next_epoch(t);
+	room->epoch = room_table_next_epoch(t);
 	room_set_options(t, room);
 	TAILQ_INIT(&room->members);
 	map_insert(&t->rooms, &room->node);
 	room_becomes_idle(t, room, now_ms);
 	return room;
+}
+
+struct table_room *room_table_open(struct room_table *t, struct bytes name, uint64_t now_ms)
+{
+	struct table_room *room = room_table_find(t, name);
+	return room != NULL ? room : room_table_add(t, name, now_ms);
 }
 
 struct room_edge *room_edge_find(const struct table_room *room, const struct table_edge *edge)
@@ -542,14 +552,10 @@ void membership_set_presence(struct membership *m, bool presence)
 	}
 }
 
-enum room_result room_table_join(struct room_table *t, struct table_client *client,
-	struct bytes name, bool presence, uint64_t now_ms, struct room_joining *joining)
+enum room_result room_table_join_room(struct room_table *t, struct table_client *client,
+	struct table_room *room, bool presence, struct room_joining *joining)
 {
-	struct table_room *room = room_table_open(t, name, now_ms);
 	*joining = (struct room_joining){ .room = room };
-	if (room == NULL) {
-		return ROOM_TOO_MANY;
-	}
 	joining->membership = membership_find(room, client);
 	if (joining->membership != NULL) {
 		membership_set_presence(joining->membership, presence);
@@ -580,6 +586,17 @@ enum room_result room_table_join(struct room_table *t, struct table_client *clie
 	t->n_members++;
 	joining->membership = m;
 	return ROOM_JOINED;
+}
+
+enum room_result room_table_join(struct room_table *t, struct table_client *client,
+	struct bytes name, bool presence, uint64_t now_ms, struct room_joining *joining)
+{
+	struct table_room *room = room_table_open(t, name, now_ms);
+	if (room == NULL) {
+		*joining = (struct room_joining){ 0 };
+		return ROOM_TOO_MANY;
+	}
+	return room_table_join_room(t, client, room, presence, joining);
 }
 
 bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_ms)
@@ -666,7 +683,7 @@ void room_table_new_epoch(struct room_table *t, struct table_room *room)
 	if (t->forget != NULL) {
 		t->forget(t->forget_arg, room);
 	}
-	room->epoch = next_epoch(t);
+	room->epoch = room_table_next_epoch(t);
 	room->seq = 0;
 }
 

@@ -228,6 +228,12 @@ struct table_user *room_table_user_find(const struct room_table *t, struct bytes
 struct table_room *room_table_find(const struct room_table *t, struct bytes name);
 // What holds in a room of that name, whether or not it has a record.
 const struct room_options *room_table_options(const struct room_table *t, struct bytes name);
+// As many rooms as max_rooms allows.
+bool room_table_is_full(const struct room_table *t);
+// One that was never used before.
+uint64_t room_table_next_epoch(struct room_table *t);
+// Makes the record of a room that has none; NULL if max_rooms exist.
+struct table_room *room_table_add(struct room_table *t, struct bytes name, uint64_t now_ms);
 // Finds the record or makes one with an epoch never used before; NULL if max_rooms exist.
 struct table_room *room_table_open(struct room_table *t, struct bytes name, uint64_t now_ms);
 
@@ -244,6 +250,9 @@ struct room_joining {
 };
 MUST_CHECK enum room_result room_table_join(struct room_table *t, struct table_client *client,
 	struct bytes name, bool presence, uint64_t now_ms, struct room_joining *joining);
+// The same for a room that is at hand.
+MUST_CHECK enum room_result room_table_join_room(struct room_table *t, struct table_client *client,
+	struct table_room *room, bool presence, struct room_joining *joining);
 // Frees the membership. True if it was the last connection of its user in the room.
 bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_ms);
 

@@ -22,7 +22,7 @@
 #include "router/core/route_parts.h"
 
 enum {
-	SWEEP_MAX = 4096 // rooms a call
+	SWEEP_MAX = 256 // rooms a call
 };
 
 static void forget_log(void *arg, struct table_room *room)
@@ -243,10 +243,11 @@ int route_run(struct route_request *rq, const link_item *item, bool after)
 
 // ---- time
 
-void route_sweep(struct route *r, uint64_t now_ms)
+bool route_sweep(struct route *r, uint64_t now_ms)
 {
 	store_sweep(&r->store, now_ms);
 	r->journal.probing = r->journal.down;
 	route_tell_gone(r, now_ms);
 	room_table_sweep(&r->table, now_ms, SWEEP_MAX);
+	return r->table.sweep_at != NULL;
 }

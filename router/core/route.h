@@ -70,7 +70,7 @@ struct route {
 	route_append_fn *append;
 	void *arg;
 	struct buf element; // scratch: what is being appended
-	struct budget_excess excess; // of the last REFUSAL_RATE_LIMITED
+	struct budget_excess excess; // of the last REFUSAL_RATE_LIMITED or REFUSAL_LIMIT
 	struct link_arena arena; // of items that had to wait
 	struct table_edge *cause; // on whose account a turn of the store is applied; NULL: none's
 };
@@ -175,8 +175,9 @@ static inline bool route_is_idle(const struct route *r)
 	return journal_is_idle(&r->journal);
 }
 
-// Forgets rooms whose time is over, some at a time: call each second or so.
-void route_sweep(struct route *r, uint64_t now_ms);
+// Forgets rooms whose time is over, some at a time: call each second or so. True if there may be
+// more.
+bool route_sweep(struct route *r, uint64_t now_ms);
 
 struct route_message {
 	struct bytes room; // not for broadcasts

@@ -58,3 +58,14 @@ void route_charge_event(struct route *r, const struct table_room *room,
 	charge(r, client, BUDGET_DELIVERIES, reached, now_ms);
 	charge(r, client, BUDGET_FANOUT_BYTES, reached * size, now_ms);
 }
+
+enum refusal route_may_open(struct route *r, const struct table_client *client, uint64_t now_ms)
+{
+	if (room_table_is_full(&r->table)) {
+		r->excess = (struct budget_excess){ .limit = "max-rooms" };
+		return REFUSAL_LIMIT;
+	}
+	return client == NULL || route_spend(r, client, BUDGET_ROOMS, 1, now_ms)
+		? REFUSAL_NONE
+		: REFUSAL_RATE_LIMITED;
+}

@@ -173,17 +173,52 @@ static bool within_budget(struct route *r, const struct route_message *m, uint64
 	return true;
 }
 
+// True if nobody is to get it later either: then it makes no room. One that is numbered does, since
+// its place has to stay known for a while.
+static bool leaves_no_trace(const struct route *r, const struct route_message *message)
+{
+	const struct room_options *options = room_rules_find(&r->table.rules, message->room);
+	return message->ephemeral || options->ephemeral;
+}
+
+// What a message to an empty room comes to: the room might end the moment after.
+static enum refusal say_to_nobody(struct route *r, const struct route_message *message,
+	uint64_t now_ms, int64_t wall_ms, struct route_result *result)
+{
+	const struct room_options *options = room_rules_find(&r->table.rules, message->room);
+	const struct table_client *from = message->from;
+	if (from != NULL && !room_options_let(options, from->admin)) {
+		return REFUSAL_FORBIDDEN;
+	}
+	if (from != NULL && !within_budget(r, message, 0, now_ms)) {
+		return REFUSAL_RATE_LIMITED;
+	}
+	*result = (struct route_result){
+		.epoch = room_table_next_epoch(&r->table),
+		.timestamp_ms = wall_ms,
+	};
+	counter_add(&r->counters.published, 1);
+	return REFUSAL_NONE;
+}
+
 enum refusal route_take(struct route *r, const struct route_message *message, uint64_t now_ms,
 	int64_t wall_ms, struct route_result *result)
 {
 	if (is_repeat(r, message, now_ms, result)) {
 		return REFUSAL_NONE;
 	}
-	struct table_room *room = room_table_open(&r->table, message->room, now_ms);
-	if (room == NULL) {
-		return REFUSAL_LIMIT;
-	}
 	const struct table_client *from = message->from;
+	struct table_room *room = room_table_find(&r->table, message->room);
+	if (room == NULL && leaves_no_trace(r, message)) {
+		return say_to_nobody(r, message, now_ms, wall_ms, result);
+	}
+	if (room == NULL) {
+		enum refusal refusal = route_may_open(r, from, now_ms);
+		if (refusal != REFUSAL_NONE) {
+			return refusal;
+		}
+		room = room_table_add(&r->table, message->room, now_ms);
+	}
 	if (from != NULL && !room_options_let(room->options, from->admin)) {
 		return REFUSAL_FORBIDDEN;
 	}

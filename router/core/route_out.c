@@ -66,7 +66,7 @@ void route_refuse(const struct route_request *rq, enum refusal code)
 	refused.client = rq->client->handle;
 	refused.req = rq->req;
 	refused.code = code;
-	if (code == REFUSAL_RATE_LIMITED) {
+	if (code == REFUSAL_RATE_LIMITED || code == REFUSAL_LIMIT) {
 		const struct budget_excess *excess = &rq->r->excess;
 		refused.limit = pb_data(bytes_str(excess->limit));
 		refused.after_ms = excess->after_ms;

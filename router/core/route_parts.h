@@ -28,6 +28,8 @@ bool route_spend(struct route *r, const struct table_client *client, enum budget
 // Whether the client may be answered once more, and what the answer came to.
 bool route_may_ask(const struct route_request *rq);
 void route_charge_answer(const struct route_request *rq, uint64_t bytes);
+// Whether the client may make one more room; NULL: nobody is charged for it.
+enum refusal route_may_open(struct route *r, const struct table_client *client, uint64_t now_ms);
 // Whether the client may cause others to be told that it is in a room, and that they are.
 bool route_may_come(const struct route_request *rq);
 void route_charge_event(struct route *r, const struct table_room *room,

@@ -264,8 +264,9 @@ static enum recovery recovery_of(struct route *r, const Weir__Link__V1__Join *jo
 		: RECOVERY_IMPOSSIBLE;
 }
 
-static enum refusal try_join(const struct route_request *rq, struct bytes room, bool presence,
-	struct room_joining *joining)
+// `payer` is charged for a room that is new; NULL: nobody is.
+static enum refusal try_join(const struct route_request *rq, const struct table_client *payer,
+	struct bytes room, bool presence, struct room_joining *joining)
 {
 	if (!room_name_valid(room)) {
 		return REFUSAL_BAD_ROOM;
@@ -273,9 +274,21 @@ static enum refusal try_join(const struct route_request *rq, struct bytes room, 
 	if (!may_join(rq, room, presence)) {
 		return REFUSAL_FORBIDDEN;
 	}
-	enum room_result result =
-		room_table_join(&rq->r->table, rq->client, room, presence, rq->now_ms, joining);
-	return result == ROOM_JOINED || result == ROOM_ALREADY_IN ? REFUSAL_NONE : REFUSAL_LIMIT;
+	struct room_table *t = &rq->r->table;
+	struct table_room *at = room_table_find(t, room);
+	if (at == NULL) {
+		enum refusal refusal = route_may_open(rq->r, payer, rq->now_ms);
+		if (refusal != REFUSAL_NONE) {
+			return refusal;
+		}
+		at = room_table_add(t, room, rq->now_ms);
+	}
+	enum room_result result = room_table_join_room(t, rq->client, at, presence, joining);
+	if (result == ROOM_FULL) {
+		rq->r->excess = (struct budget_excess){ .limit = "max-members-per-room" };
+		return REFUSAL_LIMIT;
+	}
+	return REFUSAL_NONE;
 }
 
 static void record_join(const struct route_request *rq, const Weir__Link__V1__Join *join,
@@ -302,7 +315,8 @@ int route_on_join(struct route_request *rq, const link_item *item)
 		route_refuse(rq, REFUSAL_RATE_LIMITED);
 		return 0;
 	}
-	enum refusal refusal = try_join(rq, pb_bytes(join->room), join->presence, &joining);
+	enum refusal refusal = try_join(rq, join->automatic ? NULL : rq->client,
+		pb_bytes(join->room), join->presence, &joining);
 	if (refusal != REFUSAL_NONE) {
 		route_refuse(rq, join->automatic ? REFUSAL_SILENT : refusal);
 		return 0;
@@ -399,7 +413,7 @@ static void learn_epoch(struct route_request *rq, struct table_room *room,
 static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 {
 	struct room_joining joining;
-	enum refusal refusal = try_join(rq, pb_bytes(place->room), place->presence, &joining);
+	enum refusal refusal = try_join(rq, NULL, pb_bytes(place->room), place->presence, &joining);
 	if (refusal != REFUSAL_NONE) {
 		counter_add(&rq->r->counters.rejected[refusal], 1);
 		route_send_left(rq, pb_bytes(place->room),

@@ -33,9 +33,11 @@
 
 enum {
 	TICK_MS = 50,
+	LATE_MS = 100, // since the last tick: we did not run, or were busy
 	PING_EVERY_MS = 1000,
 	OPEN_LIMIT_MS = 3000,
 	SWEEP_EVERY_MS = 1000,
+	SWEEP_MS = 2, // a tick, of forgetting rooms
 	PURGE_MS = 2, // a turn, of taking lost edges out of the tables
 	PURGE_STEPS = 64, // between two looks at the clock
 };
@@ -52,6 +54,7 @@ struct link_server {
 	uint64_t started_ms;
 	uint64_t tick_ms;
 	uint64_t sweep_ms;
+	bool sweeping; // the last sweep was not whole
 	LIST_HEAD(, edge_link) edges;
 	bool holding; // edges are asked to send nothing new
 	struct log_limit refusal_log;
@@ -601,12 +604,23 @@ static void watch_settling(struct link_server *server, uint64_t now_ms)
 	settling_end(settling);
 }
 
+// Forgets rooms for a while. True if there is more to do, at the next tick.
+static bool sweep(struct link_server *server, uint64_t now_ms)
+{
+	uint64_t until_ns = clock_mono_ns() + (uint64_t)SWEEP_MS * 1000000;
+	bool more = true;
+	while (more && clock_mono_ns() < until_ns) {
+		more = route_sweep(server->route, now_ms);
+	}
+	return more;
+}
+
 static void on_tick(void *arg)
 {
 	struct link_server *server = arg;
 	uint64_t now_ms = clock_mono_ms();
 	uint64_t late_ms = now_ms - server->tick_ms;
-	if (late_ms > 2 * TICK_MS) {
+	if (late_ms > LATE_MS) {
 		forgive_silence(server, late_ms - TICK_MS, now_ms);
 	}
 	server->tick_ms = now_ms;
@@ -614,9 +628,12 @@ static void on_tick(void *arg)
 	watch_peers(server, now_ms);
 	watch_edges(server, now_ms);
 	watch_settling(server, now_ms);
-	if (now_ms - server->sweep_ms >= SWEEP_EVERY_MS) {
+	bool is_due = now_ms - server->sweep_ms >= SWEEP_EVERY_MS;
+	if (is_due || server->sweeping) {
+		server->sweeping = sweep(server, now_ms);
+	}
+	if (is_due) {
 		server->sweep_ms = now_ms;
-		route_sweep(server->route, now_ms);
 		route_expire_revocations(server->route, clock_wall_ms());
 		trim_edges(server);
 	}

@@ -62,7 +62,8 @@ def wait_until(condition, what, timeout=DEADLINE_S):
 
 # What protects everybody from one user would be in the way of tests that are in a hurry.
 WITHOUT_LIMITS = {
-    "router": {"rate_user_bytes": "0", "rate_fanout_bytes": "0", "rate_answers": "0"},
+    "router": {"rate_user_bytes": "0", "rate_fanout_bytes": "0", "rate_answers": "0",
+               "rate_rooms": "0"},
     "edge": {"rate_messages": "0", "rate_admin": "0", "rate_bytes": "0"},
 }
 

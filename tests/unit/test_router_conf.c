@@ -30,7 +30,7 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(c.history_age_ms, 300000);
 	assert_int_equal(c.history_total, 268435456);
 	assert_int_equal(c.dedup_total, 67108864);
-	assert_int_equal(c.max_rooms, 0);
+	assert_int_equal(c.max_rooms, 1000000);
 	assert_int_equal(c.max_members_per_room, 0);
 	assert_int_equal(c.max_connections_per_user.n, 0);
 	assert_int_equal(c.rate_user.per_s, 0);
@@ -39,6 +39,8 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(c.rate_fanout_bytes.per_s, 64 << 20);
 	assert_int_equal(c.rate_fanout_bytes.burst, 128 << 20);
 	assert_int_equal(c.rate_answers.per_s, 4 << 20);
+	assert_int_equal(c.rate_rooms.per_s, 20);
+	assert_int_equal(c.rate_rooms.burst, 1000);
 	assert_int_equal(c.rate_answers.burst, 16 << 20);
 	assert_int_equal(c.rate_fanout.per_s, 1000000);
 	assert_int_equal(c.rate_fanout.burst, 1000000);
