@@ -35,6 +35,8 @@ void pending_init(struct pending *p, uint64_t first_req)
 static void entry_free_text(struct pending_entry *entry)
 {
 	free(entry->id != NULL ? entry->id : entry->room);
+	free(entry->kept);
+	entry->kept = NULL;
 	entry->id = NULL;
 	entry->room = NULL;
 	entry->id_len = 0;

@@ -24,6 +24,7 @@ struct pending_entry {
 	uint64_t seq;
 	uint32_t limit;
 	uint8_t flags;
+	void *kept; // the caller's too; owned, free(3); NULL: nothing
 };
 
 struct pending {

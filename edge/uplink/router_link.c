@@ -208,6 +208,7 @@ static bool accept_hello_ack(struct router_link *link, const Weir__Link__V1__Hel
 		link->mute_ms = 0;
 		link->status.up = true;
 		link->status.admitted = true;
+		link->status.resend_ms = ack->resend_ms;
 		link->status.down_since_ms = 0;
 	}
 	pthread_mutex_unlock(&link->lock);

@@ -76,6 +76,7 @@ extern const struct uplink_ops router_link_uplink_ops;
 struct router_link_status {
 	bool up; // HELLO_ACK seen, the connection lives
 	bool admitted; // has ever been up: clients may be accepted
+	uint64_t resend_ms; // how long a publish may be sent again, by its last HELLO_ACK
 	uint64_t down_since_ms; // monotonic; when it went down (or the link was made); 0 while up
 	uint64_t canary_ms; // monotonic time a canary last came back through routing; 0: never
 	uint64_t inflight_bytes;

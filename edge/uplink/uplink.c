@@ -1,8 +1,9 @@
 // Requests become items here and nowhere else, so that asking a second time, after a session was
 // lost, takes the same path as asking first: a pending entry holds all that is needed to build a
-// join, leave, presence or history request anew. A publish or broadcast is not among them. Its body
-// is not kept, and a router that may have routed it already would route it twice; who sent it is
-// told that the outcome is unknown.
+// join, leave, presence or history request anew. A publish is kept with its body if the router's
+// store will recognise it by its client and number. A broadcast, or a publish to a router that
+// keeps rooms in memory, is not sent again: it would be routed twice if it had been before; who
+// sent it is told that the outcome is unknown.
 //
 // Order in a snapshot: each connection followed by its rooms, then SnapshotEnd, then what is asked
 // again, because a request names a connection the router must know by then.
@@ -11,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "edge/auth/auth.h"
 
@@ -80,6 +82,7 @@ static void add_publish(struct link_outbox *outbox, const struct request *r, uin
 	publish.trace = pb_data(r->trace);
 	publish.no_echo = r->no_echo;
 	publish.ephemeral = r->ephemeral;
+	publish.resent = r->resent;
 	link_outbox_add_request(outbox, &LINK_ITEM(PUBLISH, publish, &publish), req, by);
 }
 
@@ -133,17 +136,69 @@ static void add_disconnect(struct link_outbox *outbox, const struct request *r, 
 static const struct request_row {
 	void (*add)(struct link_outbox *outbox, const struct request *r, uint64_t req, uint64_t by);
 	bool once; // asked twice, it would change something twice
+	bool keep; // but not by a router whose store knows what it has published
 	bool recovery; // its answer may be large, so a client waits for it
 } rows[COMMAND_COUNT] = {
 	[COMMAND_JOIN] = { add_join },
 	[COMMAND_LEAVE] = { add_leave },
-	[COMMAND_PUBLISH] = { add_publish, .once = true },
-	[COMMAND_DIRECT] = { add_publish, .once = true },
+	[COMMAND_PUBLISH] = { add_publish, .once = true, .keep = true },
+	[COMMAND_DIRECT] = { add_publish, .once = true, .keep = true },
 	[COMMAND_BROADCAST] = { add_broadcast, .once = true },
 	[COMMAND_PRESENCE] = { add_presence, .recovery = true },
 	[COMMAND_HISTORY] = { add_history, .recovery = true },
 	[COMMAND_DISCONNECT] = { add_disconnect },
 };
+
+// What a publish needs to be sent again, as long as it is not answered.
+struct kept {
+	uint64_t asked_ms; // monotonic
+	uint32_t body_len;
+	uint16_t type_len;
+	uint16_t key_len;
+	bool no_echo;
+	uint8_t text[]; // type, key, body
+};
+
+static void *keep(const struct request *r)
+{
+	CHECK(r->type.len <= UINT16_MAX && r->key.len <= UINT16_MAX && r->body.len <= UINT32_MAX);
+	struct kept *kept = xmalloc(sizeof(*kept) + r->type.len + r->key.len + r->body.len);
+	*kept = (struct kept){
+		.asked_ms = clock_mono_ms(),
+		.body_len = (uint32_t)r->body.len,
+		.type_len = (uint16_t)r->type.len,
+		.key_len = (uint16_t)r->key.len,
+		.no_echo = r->no_echo,
+	};
+	uint8_t *at = kept->text;
+	memcpy(at, r->type.data, r->type.len);
+	at += r->type.len;
+	if (r->key.len > 0) {
+		memcpy(at, r->key.data, r->key.len);
+	}
+	at += r->key.len;
+	memcpy(at, r->body.data, r->body.len);
+	return kept;
+}
+
+static void add_kept(struct request *request, const struct kept *kept)
+{
+	const uint8_t *at = kept->text;
+	request->type = bytes_make(at, kept->type_len);
+	at += kept->type_len;
+	request->key = bytes_make(at, kept->key_len);
+	at += kept->key_len;
+	request->body = bytes_make(at, kept->body_len);
+	request->no_echo = kept->no_echo;
+	request->resent = true;
+}
+
+// True if the router will know whether it has published it already.
+static bool may_resend(const struct uplink *up, const struct pending_entry *entry)
+{
+	const struct kept *kept = entry->kept;
+	return kept != NULL && clock_mono_ms() - kept->asked_ms < up->resend_ms;
+}
 
 // Keeps in the entry what request_of() needs.
 static void entry_remember(struct pending_entry *entry, const struct request *r)
@@ -182,7 +237,11 @@ bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadl
 	}
 	uint64_t req = pending_add(&up->pending, request->conn, (uint8_t)request->kind, request->id,
 		request->room, deadline_ms);
-	entry_remember(pending_find(&up->pending, req), request);
+	struct pending_entry *entry = pending_find(&up->pending, req);
+	entry_remember(entry, request);
+	if (up->resend_ms > 0 && rows[request->kind].keep && !request->ephemeral) {
+		entry->kept = keep(request);
+	}
 	rows[request->kind].add(&up->outbox, request, req, deadline_ms);
 	return true;
 }
@@ -371,10 +430,13 @@ static void ask_again(struct uplink *up, struct link_outbox *outbox, uplink_lost
 			continue;
 		}
 		const struct request_row *row = &rows[entry->kind];
-		if (row->once) {
+		if (row->once && !may_resend(up, entry)) {
 			lost(arg, entry);
 		} else {
 			struct request request = request_of(entry);
+			if (entry->kept != NULL) {
+				add_kept(&request, entry->kept);
+			}
 			row->add(outbox, &request, req, entry->deadline_ms);
 		}
 	}
@@ -386,6 +448,7 @@ void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,
 	// Facts gathered in this turn are in the snapshot as well; the link must have them to drop
 	// them.
 	uplink_flush(up);
+	up->resend_ms = up->ops->status(up->link).resend_ms;
 	struct link_outbox outbox = { 0 };
 	struct announcement facts;
 	while (each(arg, &facts)) {

@@ -37,6 +37,7 @@ struct request {
 	struct bytes trace;
 	bool no_echo;
 	bool ephemeral;
+	bool resent; // asked in an earlier session, and not answered
 };
 
 // What an uplink needs of the link that it feeds; router_link has them all.
@@ -55,6 +56,8 @@ struct uplink {
 	unsigned worker;
 	struct pending pending;
 	struct link_outbox outbox;
+	uint64_t
+		resend_ms; // publishes may be sent again for so long: the router knows those it has
 };
 
 void uplink_init(struct uplink *up, const struct uplink_ops *ops, void *link, unsigned worker);
@@ -103,8 +106,8 @@ void uplink_consumed(struct uplink *up, uint64_t mark);
 bool uplink_is_up(const struct uplink *up);
 
 // Answers a new session: `each` yields the connections to announce, one a call; false at the end.
-// Requests that had been sent are asked again where that changes nothing twice; of each other one
-// `lost` is called, and it must close the entry.
+// Requests that had been sent are asked again where that changes nothing twice, and publishes if
+// the router recognises them; of each other one `lost` is called, and it must close the entry.
 typedef bool uplink_each_fn(void *arg, struct announcement *facts);
 typedef void uplink_lost_fn(void *arg, struct pending_entry *entry);
 void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,

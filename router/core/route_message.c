@@ -244,6 +244,9 @@ enum refusal route_take(struct route *r, const struct route_message *message, ui
 		.members = room->n_members,
 	};
 	bool ephemeral = message->ephemeral || room->options->ephemeral;
+	if (ephemeral && message->resent) {
+		return REFUSAL_NONE; // nobody knows whether it was said: once at most
+	}
 	if (!ephemeral && journal_is_on(&r->journal)) {
 		said.seq = room->seq + room->n_proposed + 1;
 		route_propose(r, room, message, &said, now_ms);

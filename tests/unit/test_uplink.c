@@ -21,6 +21,7 @@ struct link {
 	uint64_t written; // requests up to this number have been
 	uint64_t session; // of the last snapshot
 	uint64_t mark;
+	uint64_t resend_ms;
 };
 
 struct rig {
@@ -72,8 +73,10 @@ static bool was_sent(void *link, unsigned worker, uint64_t req)
 
 static struct router_link_status status(void *link)
 {
-	(void)link;
-	return (struct router_link_status){ .up = true };
+	return (struct router_link_status){
+		.up = true,
+		.resend_ms = ((struct link *)link)->resend_ms,
+	};
 }
 
 static const struct uplink_ops ops = { has_room, flush, snapshot, consumed, was_sent, status };
@@ -272,6 +275,45 @@ static void asks_again_in_a_new_session_what_changes_nothing_twice(void **state)
 	assert_true(pending_find(&rig->up.pending, 5) != NULL); // waits in the link as before
 }
 
+static void begin_session(struct rig *rig, uint64_t session)
+{
+	rig->n_announced = 1; // nothing to announce
+	uplink_snapshot(&rig->up, session, announce_once, on_lost, rig);
+}
+
+static void sends_a_publish_again_to_a_router_that_knows_what_it_has(void **state)
+{
+	struct rig *rig = *state;
+	struct request publish = request_for(COMMAND_PUBLISH);
+	struct request ephemeral = publish;
+	publish.key = bytes_str("key");
+	publish.no_echo = true;
+	ephemeral.ephemeral = true;
+	rig->link.resend_ms = 60000;
+	begin_session(rig, 44);
+	assert_true(uplink_ask(&rig->up, &publish, DEADLINE_MS));
+	assert_true(uplink_ask(&rig->up, &ephemeral, DEADLINE_MS));
+	rig->link.written = 2;
+	begin_session(rig, 45);
+	assert_int_equal(rig->n_lost, 1); // an ephemeral one is kept by no store
+	size_t at = 0;
+	struct link_entry entry;
+	assert_int_equal(next(rig, &at, &entry)->kind_case,
+		WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END);
+	const link_item *item = next(rig, &at, &entry);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_PUBLISH);
+	assert_int_equal(entry.req, 1);
+	assert_int_equal(item->publish->req, 1);
+	assert_true(item->publish->resent && item->publish->no_echo);
+	assert_true(bytes_equal(pb_bytes(item->publish->type), publish.type));
+	assert_true(bytes_equal(pb_bytes(item->publish->body), publish.body));
+	assert_bytes_equal(pb_bytes(item->publish->key), "key");
+	assert_null(next(rig, &at, &entry));
+	rig->link.resend_ms = 0; // the next router keeps rooms in memory
+	begin_session(rig, 46);
+	assert_int_equal(rig->n_lost, 2);
+}
+
 static void reports_to_the_link_as_its_worker(void **state)
 {
 	struct rig *rig = *state;
@@ -302,6 +344,7 @@ int main(void)
 		UPLINK_TEST(asks_nothing_that_does_not_fit_the_queue),
 		UPLINK_TEST(knows_which_answers_may_be_large),
 		UPLINK_TEST(asks_again_in_a_new_session_what_changes_nothing_twice),
+		UPLINK_TEST(sends_a_publish_again_to_a_router_that_knows_what_it_has),
 		UPLINK_TEST(reports_to_the_link_as_its_worker),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
