@@ -189,8 +189,8 @@ static void on_metrics(void *arg, struct ops_reply *reply)
 	router_metrics_write(&reply->body, &router->route, router->links,
 		counter_get(&router->reload_failed));
 	if (router->store != NULL) {
-		router_metrics_write_store(&reply->body, !router->route.journal.down,
-			store_file_bytes(router->store), store_file_commit_seconds(router->store));
+		router_metrics_write_store(&reply->body, store_file_bytes(router->store),
+			store_file_commit_seconds(router->store));
 	}
 }
 

@@ -81,6 +81,8 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 			route->store.bytes },
 		{ "weir_router_link_queue_bytes", "gauge", "Bytes waiting for links to edges.",
 			queue_bytes(server) },
+		{ "weir_store_up", "gauge", "0: the store has refused the last that it was given.",
+			route->journal.down ? 0 : 1 },
 		{ "weir_log_dropped_total", "counter", "Log lines lost.", log_dropped() },
 		{ "weir_reload_failed_total", "counter", "Reloads that kept the old state.",
 			reload_failed },
@@ -99,10 +101,9 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 		"program=\"weir-router\",version=\"" WEIR_VERSION "\"", 1);
 }
 
-void router_metrics_write_store(struct buf *out, bool up, uint64_t file_bytes,
+void router_metrics_write_store(struct buf *out, uint64_t file_bytes,
 	const struct histogram *commit_seconds)
 {
-	metrics_simple(out, "weir_store_up", "gauge", "0: the last turn was refused.", up);
 	metrics_simple(out, "weir_store_file_bytes", "gauge", "Bytes of the database in use.",
 		file_bytes);
 	metrics_histogram(out, "weir_store_commit_seconds", "Time for a turn to be committed.",

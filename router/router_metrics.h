@@ -1,7 +1,6 @@
 // The router's /metrics, by the names of the client protocol.
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct buf;
@@ -13,5 +12,5 @@ struct route;
 void router_metrics_write(struct buf *out, const struct route *route, struct link_server *server,
 	uint64_t reload_failed);
 // Appends what there is to say of a durable store.
-void router_metrics_write_store(struct buf *out, bool up, uint64_t file_bytes,
+void router_metrics_write_store(struct buf *out, uint64_t file_bytes,
 	const struct histogram *commit_seconds);

@@ -4,7 +4,9 @@ Each class is a row of that table, and a scenario (scenario.py) with the fault o
 """
 
 import json
+import shutil
 import signal
+import tempfile
 import time
 import unittest
 
@@ -392,6 +394,57 @@ class TheRouterIsKilled(RouterRestarts, Scenario, TestCase):
 
     def test_of_a_killed_router_members_are_told_once_of_the_new_epoch(self):
         self.assert_one_joined_an_epoch(self.members())
+
+
+class TheRouterOfAFolderIsKilled(RouterRestarts, Scenario, TestCase):
+    """Three times in the middle of the load, once when one edge has not got all that is acked."""
+
+    expected_seconds = 14
+    proxied = True
+    lossless = True
+    fsync = "never"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.store = tempfile.mkdtemp(prefix="weir-store-")
+        cls.addClassCleanup(shutil.rmtree, cls.store, ignore_errors=True)
+        cls.router_options = {"store": f"file:{cls.store}/rooms", "store_fsync": cls.fsync,
+                              "history_messages": 2000}
+        super().setUpClass()
+
+    @classmethod
+    def break_it(cls):
+        for late in (False, True, False):
+            if late:
+                TheRouterIsKilled.delay_one_edge.__func__(cls)
+            cls.end_router(signal.SIGKILL)
+            for proxy in cls.gateway.proxies:
+                proxy.cut(reset=True)
+                proxy.heal()
+            time.sleep(0.3 * SLOW)
+            cls.start_router()
+            cls.wait_for_edges()
+            time.sleep(0.7)
+
+    def test_of_a_killed_router_with_a_folder_no_connection_is_closed(self):
+        self.assert_none_closed()
+
+    def test_of_a_killed_router_with_a_folder_every_publish_is_acked(self):
+        """What was under way as well: latency is all that there is."""
+        self.assertEqual([(e.code, e.outcome) for e in self.recording.errors()], [])
+        self.assertEqual([r.n for r in self.recording.requests("pub") if r.answer != "ack"], [])
+
+    def test_of_a_killed_router_with_a_folder_rooms_keep_their_epochs(self):
+        for room in self.rooms:
+            epochs = {ack.epoch for ack in self.recording.acks() if ack.room == room}
+            self.assertEqual(len(epochs), 1, room)
+
+    def test_of_a_killed_router_with_a_folder_none_is_lost_and_none_comes_twice(self):
+        self.assert_none_lost_none_twice(self.members())
+
+
+class TheRouterOfASyncedFolderIsKilled(TheRouterOfAFolderIsKilled):
+    fsync = "commit"
 
 
 class AClientDoesNotRead(Scenario, TestCase):
