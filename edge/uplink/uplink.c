@@ -155,29 +155,37 @@ struct kept {
 	uint32_t body_len;
 	uint16_t type_len;
 	uint16_t key_len;
+	uint16_t trace_len;
 	bool no_echo;
-	uint8_t text[]; // type, key, body
+	uint8_t text[]; // type, key, trace, body
 };
+
+static uint8_t *put(uint8_t *at, struct bytes text)
+{
+	if (text.len > 0) {
+		memcpy(at, text.data, text.len);
+	}
+	return at + text.len;
+}
 
 static void *keep(const struct request *r)
 {
-	CHECK(r->type.len <= UINT16_MAX && r->key.len <= UINT16_MAX && r->body.len <= UINT32_MAX);
-	struct kept *kept = xmalloc(sizeof(*kept) + r->type.len + r->key.len + r->body.len);
+	CHECK(r->type.len <= UINT16_MAX && r->key.len <= UINT16_MAX && r->trace.len <= UINT16_MAX &&
+		r->body.len <= UINT32_MAX);
+	struct kept *kept =
+		xmalloc(sizeof(*kept) + r->type.len + r->key.len + r->trace.len + r->body.len);
 	*kept = (struct kept){
 		.asked_ms = clock_mono_ms(),
 		.body_len = (uint32_t)r->body.len,
 		.type_len = (uint16_t)r->type.len,
 		.key_len = (uint16_t)r->key.len,
+		.trace_len = (uint16_t)r->trace.len,
 		.no_echo = r->no_echo,
 	};
-	uint8_t *at = kept->text;
-	memcpy(at, r->type.data, r->type.len);
-	at += r->type.len;
-	if (r->key.len > 0) {
-		memcpy(at, r->key.data, r->key.len);
-	}
-	at += r->key.len;
-	memcpy(at, r->body.data, r->body.len);
+	uint8_t *at = put(kept->text, r->type);
+	at = put(at, r->key);
+	at = put(at, r->trace);
+	(void)put(at, r->body);
 	return kept;
 }
 
@@ -188,6 +196,8 @@ static void add_kept(struct request *request, const struct kept *kept)
 	at += kept->type_len;
 	request->key = bytes_make(at, kept->key_len);
 	at += kept->key_len;
+	request->trace = bytes_make(at, kept->trace_len);
+	at += kept->trace_len;
 	request->body = bytes_make(at, kept->body_len);
 	request->no_echo = kept->no_echo;
 	request->resent = true;

@@ -14,6 +14,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/check.h"
+#include "proto/names.h"
 #include "router/core/dedup.h"
 #include "router/core/room_table.h"
 #include "router/core/store_engine.h"
@@ -48,6 +49,8 @@ struct journal_entry {
 	uint64_t turn;
 	size_t at; // where the record lies in its turn
 	bool no_echo;
+	uint8_t trace_len;
+	uint8_t trace[TRACE_MAX]; // what its sender calls it
 	struct route_result *result; // for a caller that waits; else NULL
 };
 TAILQ_HEAD(journal_queue, journal_entry);

@@ -65,6 +65,7 @@ static void apply(struct route *r, struct journal_entry *entry, uint64_t now_ms)
 	route_record_message(r, room,
 		&(struct route_message){
 			.from = rq.client,
+			.trace = bytes_make(entry->trace, entry->trace_len),
 			.no_echo = entry->no_echo,
 		},
 		reached);

@@ -86,6 +86,10 @@ void route_await(const struct route_request *rq, const struct route_message *mes
 	entry->client = rq->client->handle;
 	entry->req = rq->req;
 	entry->no_echo = message->no_echo;
+	entry->trace_len = (uint8_t)message->trace.len;
+	if (message->trace.len > 0) {
+		memcpy(entry->trace, message->trace.data, message->trace.len);
+	}
 	rq->client->n_proposed++;
 }
 
