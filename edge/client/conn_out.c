@@ -3,6 +3,7 @@
 // messages are dropped and the client is told which.
 
 #include "edge/client/conn_parts.h"
+#include "edge/client/edge_recorder.h"
 #include "edge/client/turn.h"
 #include "edge/state/settings.h"
 #include "proto/reasons.h"
@@ -47,6 +48,7 @@ static struct frame *make_gap(void *stream, const struct origin *like, uint64_t 
 		.to = to,
 		.room = event.room,
 	};
+	record_dropped(c, event.room, like->epoch, from, to);
 	struct frame *f = turn_render(turn_of(c), (enum codec_id)c->codec, &event);
 	frame_set_origin(f, origin_new(&facts));
 	return conn_dress(c, f);

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "edge/client/conn.h"
 #include "edge/state/edge.h"
+#include "proto/reasons.h"
 
 enum {
 	ROOMS_MAX = 100, // of a connection that ends
@@ -19,6 +20,7 @@ enum {
 struct head {
 	int64_t at_ms;
 	uint64_t epoch;
+	uint64_t from;
 	uint64_t seq;
 	uint64_t queue_bytes;
 	const char *reason;
@@ -52,6 +54,7 @@ static void add(const struct conn *c, const struct edge_record *record)
 	const struct head head = {
 		.at_ms = clock_wall_ms(),
 		.epoch = record->epoch,
+		.from = record->from,
 		.seq = record->seq,
 		.queue_bytes = record->queue_bytes,
 		.reason = record->reason,
@@ -174,6 +177,21 @@ void record_not_recovered(const struct conn *c, struct bytes room, uint64_t epoc
 		});
 }
 
+void record_dropped(const struct conn *c, struct bytes room, uint64_t epoch, uint64_t from,
+	uint64_t to)
+{
+	add(c,
+		&(struct edge_record){
+			.kind = FINDING_DROPPED,
+			.room = room,
+			.epoch = epoch,
+			.from = from,
+			.seq = to,
+			.reason = gap_reason_name(GAP_SLOW),
+			.queue_bytes = c->stream.out.bytes,
+		});
+}
+
 static struct bytes take(const uint8_t **at, uint8_t len)
 {
 	struct bytes text = bytes_make(*at, len);
@@ -195,6 +213,7 @@ bool edge_recorder_older(const struct edge_recorder *rec, struct record_cursor *
 		.code = head->code,
 		.at_ms = head->at_ms,
 		.epoch = head->epoch,
+		.from = head->from,
 		.seq = head->seq,
 		.queue_bytes = head->queue_bytes,
 		.reason = head->reason,

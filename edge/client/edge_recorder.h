@@ -26,6 +26,7 @@ struct edge_record {
 	uint16_t code;
 	int64_t at_ms; // Unix time
 	uint64_t epoch;
+	uint64_t from; // of FINDING_DROPPED
 	uint64_t seq;
 	uint64_t queue_bytes;
 	struct bytes user;
@@ -41,6 +42,10 @@ void record_closed(const struct conn *c);
 void record_refused(const struct conn *c, const struct command *command, enum client_error error);
 // What a client has missed up to `seq` is more than its queue may hold.
 void record_not_recovered(const struct conn *c, struct bytes room, uint64_t epoch, uint64_t seq);
+
+// Messages of the room were dropped from its queue, by the room's policy for slow clients.
+void record_dropped(const struct conn *c, struct bytes room, uint64_t epoch, uint64_t from,
+	uint64_t to);
 
 // The last message of the member's room of which it and all before it were written to the socket.
 uint64_t written_seq(const struct conn *c, const struct fib_member *member);

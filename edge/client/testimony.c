@@ -86,8 +86,13 @@ static bool is_wanted(const struct answer *a, const struct edge_record *record)
 	bool of_room =
 		a->room.len == 0 || record->room.len == 0 || bytes_equal(a->room, record->room);
 	bool somebody = a->user.len > 0 || a->client.len > 0;
-	bool of_message = a->inquiry->seq == 0 || somebody ||
+	uint64_t seq = a->inquiry->seq;
+	bool of_message = seq == 0 || somebody ||
 		(record->kind == FINDING_STOOD && record->epoch == a->inquiry->epoch);
+	if (seq > 0 && record->kind == FINDING_DROPPED) { // there may be many of a slow client
+		of_message = record->epoch == a->inquiry->epoch && record->from <= seq &&
+			seq <= record->seq;
+	}
 	return of_room && of_message && (somebody || record->room.len > 0) &&
 		is_asked_for(a, record->user, record->client);
 }
@@ -100,6 +105,7 @@ static void add_record(struct answer *a, const struct edge_record *record)
 	finding->client = pb_data(record->client);
 	finding->room = pb_data(record->room);
 	finding->epoch = record->epoch;
+	finding->from = record->from;
 	finding->seq = record->seq;
 	finding->queue_bytes = record->queue_bytes;
 	finding->code = record->code;

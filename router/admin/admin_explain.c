@@ -445,6 +445,10 @@ static void say_finding(struct admin_call *call, const struct explained *x, uint
 		say_refusal(&text, edge, f);
 	} else if (f->kind == FINDING_CLOSED) {
 		say_close(&text, edge, f);
+	} else if (f->kind == FINDING_DROPPED) {
+		buf_append_bytes(&text, pb_bytes(f->user));
+		buf_printf(&text, ": slow, seq %" PRIu64 " to %" PRIu64 " were dropped", f->from,
+			f->seq);
 	} else {
 		buf_append_bytes(&text, pb_bytes(f->user));
 		buf_append_str(&text, ": what it had missed is more than its queue may hold");
@@ -509,7 +513,7 @@ static size_t take_findings(const struct evidence *e, struct event *events, size
 		for (size_t j = 0; j < t->n_findings && n < max; j++) {
 			uint32_t kind = t->findings[j]->kind;
 			if (kind == FINDING_REFUSED || kind == FINDING_CLOSED ||
-				kind == FINDING_NOT_RECOVERED) {
+				kind == FINDING_NOT_RECOVERED || kind == FINDING_DROPPED) {
 				events[n++] = (struct event){
 					.at_ms = t->findings[j]->at_ms,
 					.finding = t->findings[j],

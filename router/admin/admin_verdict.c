@@ -258,6 +258,23 @@ static void say_size(struct buf *out, uint64_t bytes)
 	}
 }
 
+// By the policy of its room, from the queue of a client that stayed.
+static bool judge_dropped(const struct question *q, const struct evidence *e,
+	const struct stay *stay, struct judgement *j)
+{
+	const Weir__Link__V1__Finding *f = find(e, q, stay, FINDING_DROPPED);
+	if (f == NULL || f->from > q->seq || q->seq > f->seq) {
+		return false;
+	}
+	j->queue_bytes = f->queue_bytes;
+	set(j, VERDICT_DROPPED, "slow", f->at_ms);
+	buf_printf(&j->text,
+		"slow: seq %" PRIu64 " to %" PRIu64
+		" were dropped from its queue at edge %s, and it was told",
+		f->from, f->seq, edge_of(q, stay));
+	return true;
+}
+
 static bool judge_member(const struct question *q, const struct evidence *e,
 	const struct stay *stay, struct judgement *j)
 {
@@ -374,7 +391,8 @@ void judge(const struct question *q, const struct evidence *e, const struct stay
 	const struct stay *stay = &stays[i];
 	*j = (struct judgement){ .reason = "" };
 	if (judge_late(q, stay, j) || judge_absent(q, stay, j) || judge_echo(q, stay, j) ||
-		judge_gap(q, stay, j) || judge_member(q, e, stay, j)) {
+		judge_gap(q, stay, j) || judge_dropped(q, e, stay, j) ||
+		judge_member(q, e, stay, j)) {
 		return;
 	}
 	if (!judge_closed(q, e, stay, j)) {

@@ -77,6 +77,19 @@ class Policies(ClusterTestCase):
         self.assertEqual([m["seq"] for m in page["messages"]],
                          list(range(missing[0][1] - 2, missing[0][1] + 1)))
 
+    def test_explain_says_what_was_dropped(self):
+        room = f"news:{self.room}"
+        sender, slow = self.connect(0, "sender"), self.slow_reader()
+        slow.join(room)
+        last, _ = self.publish_until_dropped(sender, room)
+        _, missing = self.read_room(slow, room, last)
+        for seq, verdict in ((missing[0][0], ("dropped", "slow")), (missing[0][1], ("dropped", "slow")),
+                             (last, ("delivered", "written"))):
+            row, = self.cluster.rows("explain", room, str(seq), "--user", "slow")
+            self.assertEqual((row["verdict"], row["reason"]), verdict)
+        events = self.cluster.rows("explain", room, "--user", "slow")
+        self.assertIn(("dropped", "slow"), [(row["verdict"], row["reason"]) for row in events])
+
     def test_compressed_messages_are_dropped_whole(self):
         room = f"news:{self.room}"
         sender = self.connect(0, "sender")
