@@ -10,6 +10,7 @@
 
 enum {
 	ADMIN_OPTIONS_MAX = 4,
+	ADMIN_FLAGS_MAX = 2,
 };
 
 enum admin_command_id {
@@ -32,6 +33,7 @@ enum admin_command_id {
 	ADMIN_REVOCATIONS,
 	ADMIN_DRAIN,
 	ADMIN_UNDRAIN,
+	ADMIN_REBALANCE,
 	ADMIN_RESTART_PREPARE,
 	ADMIN_MEMORY,
 	ADMIN_VERSION,
@@ -45,7 +47,7 @@ struct admin_command {
 	const char *help;
 	size_t min, max; // words
 	const char *options[ADMIN_OPTIONS_MAX]; // names without dashes; each takes a value
-	const char *flag; // the name of one that takes none; NULL: there is none
+	const char *flags[ADMIN_FLAGS_MAX]; // names of those that take none
 	bool changes; // something, so must not run twice
 	bool takes_subject; // --token FILE, which weirctl turns into a subject
 };

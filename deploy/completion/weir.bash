@@ -18,7 +18,7 @@ _weirctl() {
 	fi
 	local words
 	case $command in
-	"") words="--admin --json --help --version status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain restart-prepare memory version help" ;;
+	"") words="--admin --json --help --version status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain rebalance restart-prepare memory version help" ;;
 	status) words="--help --json" ;;
 	ready) words="--help --json" ;;
 	edges) words="--help --json" ;;
@@ -36,12 +36,13 @@ _weirctl() {
 	kick) words="--help --json --user --client --reason --revoke" ;;
 	revoke) words="--help --json --user --jti --issued-before" ;;
 	revocations) words="--help --json" ;;
-	drain) words="--help --json --rate" ;;
+	drain) words="--help --json --rate --wait --dry-run" ;;
 	undrain) words="--help --json" ;;
+	rebalance) words="--help --json --rate --dry-run" ;;
 	restart-prepare) words="--help --json" ;;
 	memory) words="--help --json" ;;
 	version) words="--help --json" ;;
-	help) words="status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain restart-prepare memory version help" ;;
+	help) words="status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain rebalance restart-prepare memory version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$word"))
 }
@@ -68,7 +69,7 @@ _weir_options() {
 		--compression) COMPREPLY=($(compgen -W "off shared" -- "$word")) ;;
 		--log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$word")) ;;
 		--log-format) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
-		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --listen --listen-tls --tls-cert --tls-key --tls-client-ca --tls-ticket-key-file --ops-listen --router --link-key-file --link-tls-cert --link-tls-key --link-tls-ca --name --threads --user --auth --insecure --jwt-key --jwks-file --jwt-issuer --jwt-audience --jwt-leeway --jwt-max-lifetime --default-rights --admin-role --lobby --lobby-publish --allowed-origins --message-types --ephemeral-types --max-message --max-connections --max-connections-per-ip --accept-rate --max-rooms-per-connection --api-rate --rate-messages --rate-admin --rate-bytes --queue-limit --queue-total --slow-timeout --heartbeat-interval --heartbeat-timeout --handshake-timeout --publish-queue --publish-timeout --compression --compression-level --compression-mem-level --compression-threshold --trusted-proxies --proxy-protocol --router-grace --drain-timeout --recorder-bytes --demo --log-level --log-connections --log-format" -- "$word")) ;;
+		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --listen --listen-tls --tls-cert --tls-key --tls-client-ca --tls-ticket-key-file --ops-listen --router --link-key-file --link-tls-cert --link-tls-key --link-tls-ca --name --threads --user --auth --insecure --jwt-key --jwks-file --jwt-issuer --jwt-audience --jwt-user-claim --jwt-username-claim --jwt-roles-claim --jwt-rights-claim --jwt-leeway --jwt-max-lifetime --default-rights --admin-role --lobby --lobby-publish --allowed-origins --message-types --ephemeral-types --max-message --max-connections --max-connections-per-ip --accept-rate --max-rooms-per-connection --api-rate --rate-messages --rate-admin --rate-bytes --queue-limit --queue-total --slow-timeout --heartbeat-interval --heartbeat-timeout --handshake-timeout --publish-queue --publish-timeout --compression --compression-level --compression-mem-level --compression-threshold --trusted-proxies --proxy-protocol --router-grace --drain-timeout --recorder-bytes --demo --log-level --log-connections --log-format" -- "$word")) ;;
 		esac
 		;;
 	weir-router)
@@ -81,16 +82,17 @@ _weir_options() {
 		--store-fsync) COMPREPLY=($(compgen -W "never commit" -- "$word")) ;;
 		--log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$word")) ;;
 		--log-format) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
-		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --listen --link-key-file --link-tls-cert --link-tls-key --link-tls-ca --admin --ops-listen --ui-listen --name --user --store --store-fsync --history-messages --history-bytes --history-age --history-total --dedup-total --max-rooms --max-members-per-room --max-connections-per-user --rate-user --rate-user-bytes --rate-fanout --rate-fanout-bytes --presence-events-max --presence-linger --room-options --room-slow-policy --recorder-bytes --link-timeout --log-level --log-format" -- "$word")) ;;
+		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --listen --link-key-file --link-tls-cert --link-tls-key --link-tls-ca --admin --ops-listen --ui-listen --name --user --store --store-fsync --history-messages --history-bytes --history-age --history-total --dedup-total --max-rooms --max-members-per-room --max-connections-per-user --rate-user --rate-user-bytes --rate-fanout --rate-fanout-bytes --rate-answers --presence-events-max --presence-linger --room-options --room-slow-policy --recorder-bytes --link-timeout --log-level --log-format" -- "$word")) ;;
 		esac
 		;;
 	weir-bench)
 		case $last in
 		--config) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--protocol) COMPREPLY=($(compgen -W "weir nats" -- "$word")) ;;
+		--codec) COMPREPLY=($(compgen -W "json proto" -- "$word")) ;;
 		--key) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--token-file) COMPREPLY=($(compgen -f -- "$word")) ;;
-		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --edge --tls --deflate --protocol --key --token-file --prefix --seed --clients --rooms --members --publishers --size --window --rate --warmup --duration --drain --timeout --connect-rate --reconnect --pid --json --progress" -- "$word")) ;;
+		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --edge --tls --deflate --protocol --codec --key --token-file --prefix --seed --clients --rooms --members --publishers --size --window --rate --warmup --duration --drain --timeout --connect-rate --reconnect --pid --json --progress" -- "$word")) ;;
 		esac
 		;;
 	esac

@@ -1,10 +1,9 @@
-// The commands that change something: messages of the operator's, clients closed, edges emptied.
+// The commands that change something: messages of the operator's, a restart prepared.
 // Each leaves a line in the log, by what it writes to the reply's `audit`.
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/conf/conf.h"
 #include "proto/names.h"
 #include "router/admin/admin_call.h"
 #include "router/admin/admin_message.h"
@@ -88,53 +87,7 @@ void admin_cmd_broadcast(struct admin_call *call)
 	buf_fini(&scratch);
 }
 
-// ---- edges
-
-// Zero if none was given. False if it is not a rate that an edge can take.
-static bool drain_rate_of(struct bytes text, uint32_t *rate)
-{
-	static const struct conf_option type = { .name = "rate", .type = CONF_RATE };
-	struct conf_rate value = { 0 };
-	if (text.data == NULL) {
-		*rate = 0;
-		return true;
-	}
-	bool good = admin_value(&type, text, &value) && value.per_s > 0 &&
-		value.per_s <= UINT32_MAX && value.burst == value.per_s;
-	*rate = (uint32_t)value.per_s;
-	return good;
-}
-
-static void drain(struct admin_call *call, bool active)
-{
-	uint32_t rate = 0;
-	if (active && !drain_rate_of(call->options[0], &rate)) {
-		admin_usage(call, "--rate takes a number of connections a second: 50/s");
-		return;
-	}
-	struct table_edge *edge = admin_find_edge(call, call->words[0]);
-	if (edge == NULL) {
-		admin_refuse(call, "no such edge");
-		return;
-	}
-	route_drain(call->ctx->route, edge, active, rate);
-	admin_reply_text(call->reply, "edge", bytes_str(edge->name));
-	admin_reply_flag(call->reply, "draining", active);
-	admin_reply_number(call->reply, "connections", edge->n_clients);
-	admin_reply_end_row(call->reply);
-	buf_printf(&call->reply->audit, "edge=%s connections=%" PRIu32, edge->name,
-		edge->n_clients);
-}
-
-void admin_cmd_drain(struct admin_call *call)
-{
-	drain(call, true);
-}
-
-void admin_cmd_undrain(struct admin_call *call)
-{
-	drain(call, false);
-}
+// ---- the router
 
 // Never waits: weirctl comes back with the cursor until there is none, and the routing thread is
 // free to do what is waited for.

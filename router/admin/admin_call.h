@@ -28,7 +28,7 @@ struct admin_call {
 	struct bytes words[ADMIN_WORDS_MAX];
 	size_t n_words;
 	struct bytes options[ADMIN_OPTIONS_MAX]; // as in the command; NULL data: not given
-	bool flag; // it was given
+	bool flags[ADMIN_FLAGS_MAX]; // as in the command: it was given
 	struct bytes cursor;
 	const Weir__Admin__V1__Subject *subject; // only for commands that take one; else NULL
 	uint64_t *state; // see struct admin_request
@@ -65,8 +65,9 @@ admin_command_fn admin_cmd_status, admin_cmd_version, admin_cmd_ready, admin_cmd
 // admin_route.c
 admin_command_fn admin_cmd_route;
 // admin_act.c
-admin_command_fn admin_cmd_publish, admin_cmd_broadcast, admin_cmd_drain, admin_cmd_undrain;
-admin_command_fn admin_cmd_restart_prepare;
+admin_command_fn admin_cmd_publish, admin_cmd_broadcast, admin_cmd_restart_prepare;
+// admin_fleet.c
+admin_command_fn admin_cmd_drain, admin_cmd_undrain, admin_cmd_rebalance;
 // admin_explain.c, admin_watch.c
 admin_command_fn admin_cmd_explain, admin_cmd_watch;
 // admin_revoke.c

@@ -31,6 +31,7 @@ static admin_command_fn *const functions[ADMIN_COMMAND_COUNT] = {
 	[ADMIN_REVOCATIONS] = admin_cmd_revocations,
 	[ADMIN_DRAIN] = admin_cmd_drain,
 	[ADMIN_UNDRAIN] = admin_cmd_undrain,
+	[ADMIN_REBALANCE] = admin_cmd_rebalance,
 	[ADMIN_RESTART_PREPARE] = admin_cmd_restart_prepare,
 	[ADMIN_MEMORY] = admin_cmd_memory,
 	[ADMIN_VERSION] = admin_cmd_version,
@@ -73,6 +74,18 @@ static size_t find_option(const struct admin_command *c, struct bytes name)
 	return i;
 }
 
+static bool take_flag(struct admin_call *call, struct bytes name)
+{
+	for (size_t i = 0; i < ADMIN_FLAGS_MAX; i++) {
+		const char *flag = call->command->flags[i];
+		if (flag != NULL && bytes_equal_str(name, flag)) {
+			call->flags[i] = true;
+			return true;
+		}
+	}
+	return false;
+}
+
 // Takes "--name=value" or "--name value" at argv[*at]. False, and an answer, if it is not to be
 // had.
 static bool take_option(struct admin_call *call, const struct bytes *argv, size_t argc, size_t *at)
@@ -80,9 +93,7 @@ static bool take_option(struct admin_call *call, const struct bytes *argv, size_
 	struct bytes name;
 	struct bytes value;
 	bool joined = bytes_cut(bytes_from(argv[*at], 2), '=', &name, &value);
-	const char *flag = call->command->flag;
-	if (!joined && flag != NULL && bytes_equal_str(name, flag)) {
-		call->flag = true;
+	if (!joined && take_flag(call, name)) {
 		return true;
 	}
 	size_t i = find_option(call->command, name);

@@ -188,7 +188,7 @@ static bool kick(struct admin_call *call, const struct table_client *client, uin
 {
 	struct bytes user = call->options[0];
 	bool fine = true;
-	if (call->flag) {
+	if (call->flags[0]) {
 		struct revocation rev = { .user = user,
 			.since_ms = call->wall_ms,
 			.before_s = now_inclusive_s(call) };
@@ -201,7 +201,7 @@ static bool kick(struct admin_call *call, const struct table_client *client, uin
 	}
 	if (fine && client == NULL) {
 		*closed = kick_user(call, user);
-	} else if (fine && !call->flag) {
+	} else if (fine && !call->flags[0]) {
 		route_kick_saying(call->ctx->route, client, bytes_str("revoked"), call->options[2]);
 		*closed = 1;
 	}
@@ -236,5 +236,5 @@ void admin_cmd_kick(struct admin_call *call)
 	struct bytes reason = call->options[2];
 	buf_printf(&call->reply->audit, "%s=%.*s closed=%" PRIu64 " revoke=%s reason=%.*s",
 		user.data != NULL ? "user" : "client", (int)who.len, (const char *)who.data, closed,
-		call->flag ? "yes" : "no", (int)reason.len, (const char *)reason.data);
+		call->flags[0] ? "yes" : "no", (int)reason.len, (const char *)reason.data);
 }

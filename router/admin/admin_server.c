@@ -164,9 +164,9 @@ static bool run(struct admin_server *server, const Weir__Admin__V1__Request *req
 	}
 	struct admin_reply reply = { 0 };
 	admin_run(server->ctx, &to_run, &reply);
-	bool hold = reply.hold && !changes;
+	bool hold = reply.hold;
 	admin_reply_pack(&reply, out);
-	if (changes) {
+	if (changes && !hold) {
 		log_info("admin", LOG_BYTES("command", argv[0]), LOG_UINT("status", reply.status),
 			LOG_BYTES("did", buf_bytes(&reply.audit)));
 		admin_answers_add(&server->answers, request->id, buf_bytes(out), to_run.now_ms);

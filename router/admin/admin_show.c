@@ -107,7 +107,7 @@ static void say_room(struct admin_call *call, const struct table_room *room, boo
 
 static void room_row(struct admin_call *call, const void *object)
 {
-	say_room(call, object, call->flag);
+	say_room(call, object, call->flags[0]);
 }
 
 enum room_order {

@@ -82,6 +82,68 @@ class Drain(TestCase):
         self.edge.signal(signal.SIGTERM)
         self.assertEqual(self.edge.wait(), 0)
 
+    def test_what_a_drain_would_do(self):
+        for i in range(5):
+            self.cluster.connect(0, f"user-{i}")
+        row = self.drain("drain", "--rate", "2/s", "--dry-run")
+        self.assertEqual((row["draining"], row["connections"], row["seconds"]), (False, 5, 3))
+        self.assertEqual(self.draining(), {"edge-1": False, "edge-2": False})
+
+    def test_a_drain_tells_how_it_goes_on(self):
+        clients = [self.cluster.connect(0, f"user-{i}") for i in range(30)]
+        rows = self.cluster.rows("drain", "edge-1", "--rate", "10/s", "--wait")
+        self.assertEqual(rows[-1]["connections"], 0)
+        left = [row["connections"] for row in rows]
+        self.assertEqual(left, sorted(left, reverse=True))
+        self.assertGreater(len(rows), 1)
+        for client in clients:
+            client.expect_close(1012, "restart")
+        self.assertEqual([row["connections"] for row in
+                          self.cluster.rows("drain", "edge-1", "--wait")], [0])
+
+
+class Rebalance(TestCase):
+    expected_seconds = 4
+
+    def setUp(self):
+        super().setUp()
+        self.cluster = self.start_cluster(edges=2)
+        self.clients = [self.cluster.connect(0, f"user-{i}") for i in range(40)]
+        self.others = [self.cluster.connect(1, f"other-{i}") for i in range(10)]
+
+    def test_what_it_would_do(self):
+        rows = self.cluster.rows("rebalance", "--dry-run")
+        self.assertEqual({row["edge"]: (row["connections"], row["surplus"]) for row in rows},
+                         {"edge-1": (40, 15), "edge-2": (10, 0)})
+        self.assertEqual(len(self.cluster.rows("clients")), 50)
+
+    def test_the_fullest_edge_gives_what_is_above_the_mean(self):
+        started = time.monotonic()
+        rows = self.cluster.rows("rebalance", "--rate", "10/s")
+        self.assertGreater(time.monotonic() - started, 0.9)
+        self.assertEqual([(row["moved"], row["left"]) for row in rows], [(10, 5), (15, 0)])
+        def at_first():
+            return [row for row in self.cluster.rows("clients", "--edge", "edge-1")]
+        wait_until(lambda: len(at_first()) == 25, "those moved are gone")
+        moved = {client.connected["clientId"] for client in self.clients} - \
+            {row["client"] for row in at_first()}
+        for client in self.clients:
+            if client.connected["clientId"] in moved:
+                said = client.expect_close(1012, "restart")
+                self.assertEqual(said["after"], [100, 5000])
+        self.assertEqual(len(self.cluster.rows("clients", "--edge", "edge-2")), 10)
+
+    def test_an_even_fleet_is_left_alone(self):
+        self.others += [self.cluster.connect(1, f"more-{i}") for i in range(30)]
+        self.assertEqual([(row["moved"], row["left"]) for row in self.cluster.rows("rebalance")],
+                         [(0, 0)])
+
+    def test_a_draining_edge_counts_for_nothing(self):
+        self.cluster.rows("drain", "edge-2")
+        wait_until(lambda: self.cluster.rows("edge", "edge-2")[0]["draining"], "it drains")
+        self.assertEqual([(row["edge"], row["surplus"]) for row in
+                          self.cluster.rows("rebalance", "--dry-run")], [("edge-1", 0)])
+
 
 if __name__ == "__main__":
     unittest.main()
