@@ -357,45 +357,5 @@ class Firefox(FirefoxBrowser, BrowserTests, TestCase):
     pass
 
 
-def no_browser():
-    if missing():
-        return missing()
-    for name in ("playwright-core", "axe-core"):
-        if not os.path.isdir(os.path.join(MODULES, name)):
-            return f"node's {name} is not installed (tests/run fetches it)"
-    return None if shutil.which("chromium") else "chromium is not installed (tests/run installs it)"
-
-
-class Demo(TestCase):
-    """The demo page in a browser; screenshots are kept in the build folder."""
-
-    expected_seconds = 40
-
-    def test_two_people_and_the_page(self):
-        if no_browser():
-            self.skipTest(no_browser())
-        shots = os.path.join(BUILD, "demo")
-        os.makedirs(shots, exist_ok=True)
-        cluster = self.start_cluster(edges=2)
-        tokens = {user: cluster.token(user, username=user.capitalize())
-                  for user in ("alice", "bob", "carol")}
-        edges = [url_of(edge) for edge in cluster.edges]
-        arguments = {"edges": edges, "tokens": tokens, "shots": shots}
-        program = subprocess.Popen(
-            ["node", os.path.join(TESTS, "demo.mjs"), json.dumps(arguments)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "NODE_PATH": MODULES, "CHROMIUM": shutil.which("chromium")})
-        self.addCleanup(program.wait)
-        self.addCleanup(program.kill)
-        seen = []
-        for line in program.stdout:
-            seen.append(json.loads(line)["event"])
-            if seen[-1] == "kill":
-                cluster.edges[0].kill()
-                program.stdin.write("killed\n")
-                program.stdin.flush()
-        self.assertEqual(seen[-1:], ["done"], f"{seen} {program.stderr.read()}")
-
-
 if __name__ == "__main__":
     unittest.main()

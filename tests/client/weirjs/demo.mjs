@@ -1,20 +1,19 @@
 // The demo page in Chromium, two people on two edges. Usage:
-//   node demo.mjs '{"edges":[URL,URL],"tokens":{"alice":JWT,...},"shots":FOLDER}'
+//   node demo.mjs '{"origins":[URL,URL],"tokens":{"alice":JWT,...},"shots":FOLDER}'
+// An origin is a way to both edges, which prefers one of them.
 // When it says {"event":"kill"} the first edge is to be killed; a line on standard input says that
 // it was. Screenshots are left in the folder.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import readline from 'node:readline';
 import { require } from './modules.mjs';
-import { serve } from './web.mjs';
 
 const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const { edges, tokens, shots } = JSON.parse(process.argv[2]);
+const { origins, tokens, shots } = JSON.parse(process.argv[2]);
 const SLOW = Number(process.env.TEST_SLOW ?? 1);
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-const webs = [await serve(...edges), await serve(...edges.slice().reverse())];
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'],
 });
@@ -24,9 +23,9 @@ function tell(event) {
   process.stdout.write(JSON.stringify({ event }) + '\n');
 }
 
-// The page of somebody; `web` is the number of the edge.
-async function pageOf(who, web, { width = 1280, height = 800, fragment, ...how } = {}) {
-  const { origin } = webs[web];
+// The page of somebody; `edge` is the number of the one that is preferred.
+async function pageOf(who, edge, { width = 1280, height = 800, fragment, ...how } = {}) {
+  const origin = origins[edge];
   const context = await browser.newContext({ viewport: { width, height }, ...how });
   const page = await context.newPage();
   page.setDefaultTimeout(15000 * SLOW);
@@ -60,8 +59,16 @@ async function shot(page, name) {
   await page.screenshot({ path: `${shots}/${name}.png` });
 }
 
+// What fades has no contrast on its way.
+async function settled(page) {
+  await page.evaluate(() => Promise.allSettled(document.getAnimations()
+    .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime))
+    .map((one) => one.finished)));
+}
+
 async function assertAccessible(page, what) {
   await page.evaluate(axe);
+  await settled(page);
   const { violations, passes } = await page.evaluate(() => axe.run());
   const where = (nodes) => nodes.map(({ html }) => html).join(' ');
   const found = violations.map(({ id, nodes }) => `${id}: ${where(nodes)}`);
@@ -257,6 +264,5 @@ try {
   tell('done');
 } finally {
   await browser.close();
-  for (const web of webs) web.stop();
 }
 process.exit(0); // standard input is still open
