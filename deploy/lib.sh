@@ -4,7 +4,7 @@
 # What building and running takes.
 build_packages=(
 	gcc libc6-dev pkg-config meson ninja-build python3
-	libevent-dev libssl-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
+	libcurl4-openssl-dev libevent-dev libssl-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
 	libjwt-dev libjansson-dev liblmdb-dev liburing-dev zlib1g-dev
 )
 

@@ -46,6 +46,7 @@ MAY_INCLUDE["tests"] = set(MAY_INCLUDE)
 
 # Library headers (by prefix) -> their only includers outside tests/.
 ONLY_INCLUDERS = {
+    "curl/": {"common/https_get.c"},
     "event2/": {"common/loop.c", "common/loop.h"},
     "jansson.h": {
         "edge/auth/claims.c",
