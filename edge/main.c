@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/https_get.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/net.h"
@@ -57,6 +58,7 @@ struct program {
 	struct loop_signal sigint;
 	struct loop_signal sighup;
 	struct key_watch jwks_watch;
+	struct buf jwks; // the set that jwks-url gave last
 	struct loop_timer drain_timer;
 	struct notify notify;
 	struct watchdog watchdog;
@@ -299,8 +301,9 @@ static struct settings *load_anew(struct program *p, struct buf *error, struct b
 		    ignored) != 0) {
 		return NULL;
 	}
-	struct settings *fresh =
-		check_limits(p, &conf, &fault) == 0 ? settings_new(&conf, &fault) : NULL;
+	struct settings *fresh = check_limits(p, &conf, &fault) == 0
+		? settings_new(&conf, buf_bytes(&p->jwks), &fault)
+		: NULL;
 	if (fresh == NULL) {
 		conf_fault(&edge_conf_spec, &p->conf_result, fault.option, fault.what, error);
 		fault_fini(&fault);
@@ -353,7 +356,7 @@ static void on_jwks_changed(void *arg)
 {
 	struct program *p = arg;
 	struct fault fault = { 0 };
-	struct settings *fresh = settings_renew_keys(p->settings, &fault);
+	struct settings *fresh = settings_renew_keys(p->settings, buf_bytes(&p->jwks), &fault);
 	if (fresh != NULL) {
 		use_settings(p, fresh);
 		log_info("keys_reloaded", LOG_STR("file", p->settings->conf.jwks_file));
@@ -362,6 +365,40 @@ static void on_jwks_changed(void *arg)
 		log_error("reload_failed", LOG_STR("option", fault.option),
 			LOG_STR("error", fault.what));
 		fault_fini(&fault);
+	}
+}
+
+// A set came from jwks-url. False if it is no good; the keys in use stay.
+static bool on_jwks_set(void *arg, struct bytes set)
+{
+	struct program *p = arg;
+	struct fault fault = { 0 };
+	if (bytes_equal(set, buf_bytes(&p->jwks))) {
+		return true;
+	}
+	struct settings *fresh = settings_renew_keys(p->settings, set, &fault);
+	if (fresh == NULL) {
+		log_error("jwks_refused", LOG_STR("error", fault.what));
+		fault_fini(&fault);
+		return false;
+	}
+	buf_reset(&p->jwks, SIZE_MAX);
+	buf_append_bytes(&p->jwks, set);
+	use_settings(p, fresh);
+	log_info("keys_fetched", LOG_STR("url", p->settings->conf.jwks_url));
+	return true;
+}
+
+static void start_jwks(struct program *p)
+{
+	const struct edge_conf *conf = &p->edge.startup->conf;
+	const struct jwks_source_options options = {
+		.url = conf->jwks_url,
+		.ca_file = conf->jwks_ca,
+		.refresh_ms = conf->jwks_refresh_ms,
+	};
+	if (conf->auth == EDGE_AUTH_JWT && conf->jwks_url[0] != '\0') {
+		p->edge.jwks = jwks_source_new(p->loop, &options, on_jwks_set, p);
 	}
 }
 
@@ -383,12 +420,15 @@ static void tear_down(struct program *p)
 		dispatch_fini(&p->dispatches[i]);
 	}
 	ops_http_free(p->ops);
+	jwks_source_free(edge->jwks);
+	edge->jwks = NULL;
 	for (unsigned i = 0; i < edge->n_workers; i++) {
 		worker_free(edge->workers[i]);
 	}
 	loop_wake_free(edge->all_done);
 	loop_free(p->loop);
 	buf_fini(&p->ready);
+	buf_fini(&p->jwks);
 }
 
 // ---- all of it
@@ -432,6 +472,7 @@ static void start_threads(struct program *p)
 	log_start(STDERR_FILENO, (enum log_format)p->settings->conf.log_format,
 		(enum log_level)p->settings->conf.log_level);
 	start_links(p);
+	start_jwks(p);
 	for (unsigned i = 0; i < p->edge.n_workers; i++) {
 		worker_start(p->edge.workers[i]);
 	}
@@ -476,7 +517,7 @@ static int load(struct program *p, struct edge_conf *conf)
 {
 	struct fault fault = { 0 };
 	p->edge.n_links = 1;
-	p->settings = settings_new(conf, &fault);
+	p->settings = settings_new(conf, bytes_make(NULL, 0), &fault);
 	if (p->settings == NULL) {
 		edge_conf_fini(conf);
 		return fail_at(p, &fault);
@@ -502,6 +543,7 @@ int main(int argc, char **argv)
 	struct program *p = &program;
 	struct edge_conf conf = { 0 };
 	crypto_mem_init();
+	https_init();
 	p->argc = argc;
 	p->argv = argv;
 	p->conf_result = edge_conf_load(&conf, argc, argv);

@@ -81,7 +81,12 @@ static int load_keys(struct auth *auth, const struct auth_options *options, stru
 	if (has_set && jwks_load(options->jwks_file, &auth->keys, fault) != 0) {
 		return -1;
 	}
-	return auth->keys.n > 0 ? 0 : fault_set(fault, "jwt-key", "no key");
+	bool has_url = options->jwks_url != NULL && options->jwks_url[0] != '\0';
+	if (options->jwks.len > 0 &&
+		jwks_parse(options->jwks, options->jwks_url, &auth->keys, fault) != 0) {
+		return -1;
+	}
+	return auth->keys.n > 0 || has_url ? 0 : fault_set(fault, "jwt-key", "no key");
 }
 
 struct auth *auth_new(const struct auth_options *options, struct fault *fault)
@@ -94,6 +99,11 @@ struct auth *auth_new(const struct auth_options *options, struct fault *fault)
 		return NULL;
 	}
 	return auth;
+}
+
+bool auth_has_keys(const struct auth *auth)
+{
+	return auth->keys.n > 0;
 }
 
 void auth_free(struct auth *auth)
@@ -114,7 +124,7 @@ static enum auth_result check_signature(const struct auth *auth, const struct jw
 		[JWS_OTHER_KID] = AUTH_KEY,
 		[JWS_OTHER_ALG] = AUTH_ALGORITHM,
 	};
-	enum jws_match best = JWS_OTHER_ALG;
+	enum jws_match best = auth->keys.n > 0 ? JWS_OTHER_ALG : JWS_OTHER_KID;
 	for (size_t i = 0; i < auth->keys.n && best != JWS_SIGNED; i++) {
 		enum jws_match match = jws_check(jws, auth->keys.items[i]);
 		best = match < best ? match : best;

@@ -62,6 +62,8 @@ struct auth_options {
 	const char *const *keys; // n_keys of "ALG:FILE" or "ALG:kid=FILE"
 	size_t n_keys;
 	const char *jwks_file; // NULL or empty: none
+	const char *jwks_url; // NULL or empty: none; else having no key is no fault
+	struct bytes jwks; // the set that was fetched from there; empty: none yet
 	const char *issuer; // NULL or empty: any
 	const char *audience; // NULL or empty: any
 	// Where the claims of an identity are, see claim paths above; NULL or empty: the defaults.
@@ -91,6 +93,8 @@ struct identity {
 // The first call comes before other threads start. The option at fault is jwt-key or jwks-file.
 struct auth *auth_new(const struct auth_options *options, struct fault *fault);
 void auth_free(struct auth *auth);
+// False only with a jwks_url of which nothing has come yet: all tokens are AUTH_KEY.
+bool auth_has_keys(const struct auth *auth);
 
 // Checks `token` at `now_ms` (Unix milliseconds). On AUTH_OK the caller owns what `id` holds
 // (identity_fini). On anything else `id` is zeroed, and `*claim` (unless `claim` is NULL) is the

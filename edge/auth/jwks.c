@@ -1,6 +1,4 @@
-// The set, not its members: those are jws_key.c's. A file, never a URL: an edge that fetches its
-// keys has one more thing to trust and to wait for, and whoever mounts or syncs the file can do it
-// better.
+// The set, not its members: those are jws_key.c's. Where a set is fetched from is jwks_source.c's.
 //
 // A set with secrets in it (kty oct) must lie in a file that others cannot touch, like every
 // secret; one of public keys may be read by anybody. Which of the two it is shows only when it has
@@ -52,6 +50,17 @@ static char *add_members(const json_t *set, bool is_guarded, struct jws_keys *ke
 	return keys->n > before ? NULL : xstrdup("no key in it that can be used");
 }
 
+static int add_set(struct bytes text, bool is_guarded, const char *option, const char *name,
+	struct jws_keys *keys, struct fault *fault)
+{
+	json_t *set = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	char *why = set != NULL ? add_members(set, is_guarded, keys) : xstrdup("not JSON");
+	json_decref(set);
+	int result = why == NULL ? 0 : fault_set(fault, option, "%s: %s", name, why);
+	free(why);
+	return result;
+}
+
 int jwks_load(const char *path, struct jws_keys *keys, struct fault *fault)
 {
 	struct buf text;
@@ -60,11 +69,12 @@ int jwks_load(const char *path, struct jws_keys *keys, struct fault *fault)
 	if (!is_guarded && public_file_read(path, JWKS_FILE_MAX, &text, &unreadable) != 0) {
 		return fault_set(fault, "jwks-file", "%s: %s", path, unreadable);
 	}
-	json_t *set = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-	char *why = set != NULL ? add_members(set, is_guarded, keys) : xstrdup("not JSON");
-	json_decref(set);
+	int result = add_set(buf_bytes(&text), is_guarded, "jwks-file", path, keys, fault);
 	secret_file_free(&text);
-	int result = why == NULL ? 0 : fault_set(fault, "jwks-file", "%s: %s", path, why);
-	free(why);
 	return result;
+}
+
+int jwks_parse(struct bytes text, const char *url, struct jws_keys *keys, struct fault *fault)
+{
+	return add_set(text, false, "jwks-url", url, keys, fault);
 }

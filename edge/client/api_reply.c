@@ -261,7 +261,8 @@ static bool identify(struct conn *c, struct bytes token)
 		return true;
 	}
 	const char *claim;
-	enum auth_result result = auth_verify(auth, token, clock_wall_ms(), &fresh, &claim);
+	enum auth_result result =
+		edge_verify(turn_of(c)->edge, turn_of(c)->settings, token, &fresh, &claim);
 	if (result != AUTH_OK) {
 		conn_log_token_refused(c, auth_result_cause(result), claim);
 		api_problem(c, 401, "invalid_token", auth_result_text(result), "");

@@ -256,7 +256,7 @@ static bool check_renewal(struct conn *c, struct bytes token, struct identity *f
 {
 	const char *claim;
 	enum auth_result result =
-		auth_verify(turn_of(c)->settings->auth, token, clock_wall_ms(), fresh, &claim);
+		edge_verify(turn_of(c)->edge, turn_of(c)->settings, token, fresh, &claim);
 	if (result != AUTH_OK) {
 		refuse_token(c, auth_result_cause(result), claim);
 		return false;

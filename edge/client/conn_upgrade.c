@@ -152,8 +152,8 @@ static struct verdict identify(struct conn *c, struct bytes token)
 		verdict.reason = CLOSE_MISSING_TOKEN;
 		return verdict;
 	}
-	enum auth_result result =
-		auth_verify(auth, token, clock_wall_ms(), &c->identity, &verdict.claim);
+	enum auth_result result = edge_verify(turn_of(c)->edge, turn_of(c)->settings, token,
+		&c->identity, &verdict.claim);
 	if (result != AUTH_OK) {
 		verdict.reason = CLOSE_INVALID_TOKEN;
 		verdict.cause = auth_result_cause(result);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "common/random.h"
 #include "common/secret_file.h"
@@ -233,12 +234,40 @@ static const char *unready(const struct edge *edge, const struct settings *setti
 	return NULL;
 }
 
+enum auth_result edge_verify(struct edge *edge, const struct settings *settings, struct bytes token,
+	struct identity *id, const char **claim)
+{
+	enum auth_result result = auth_verify(settings->auth, token, clock_wall_ms(), id, claim);
+	if (result == AUTH_KEY) {
+		jwks_source_want(edge->jwks);
+	}
+	return result;
+}
+
+// What ails the keys of jwks-url; NULL: nothing.
+static const char *keys_text(const struct edge *edge, const struct settings *settings)
+{
+	if (edge->jwks == NULL || settings->auth == NULL) {
+		return NULL;
+	}
+	if (!auth_has_keys(settings->auth)) {
+		return "no keys of jwks-url yet";
+	}
+	return jwks_source_state(edge->jwks) == JWKS_FRESH
+		? NULL
+		: "ok, jwks-url cannot be fetched, older keys are in use";
+}
+
 struct edge_readiness edge_readiness(const struct edge *edge, const struct settings *settings,
 	uint64_t now_ms)
 {
 	const char *why = unready(edge, settings, now_ms);
+	const char *keys = keys_text(edge, settings);
+	if (why == NULL && keys != NULL && !auth_has_keys(settings->auth)) {
+		why = keys;
+	}
 	struct edge_readiness r = { .ready = why == NULL };
-	snprintf(r.text, sizeof(r.text), "%s", why == NULL ? "ok" : why);
+	snprintf(r.text, sizeof(r.text), "%s", why != NULL ? why : keys != NULL ? keys : "ok");
 	for (unsigned i = 0; r.ready && i < edge->n_links; i++) {
 		struct router_link_status status = edge->link_ops->status(edge->links[i]);
 		if (!status.up) {

@@ -11,6 +11,7 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "edge/auth/jwks_source.h"
 #include "edge/codec/codec.h"
 #include "edge/http/address_limits.h"
 #include "edge/http/api_rates.h"
@@ -44,6 +45,7 @@ struct edge {
 	struct codec_use codec_use;
 	struct rights_policy policy;
 	struct revoked revoked;
+	struct jwks_source *jwks; // NULL: no option jwks-url
 	struct ws_limits ws_limits;
 	struct pack_locks pack_locks;
 	struct trusted_proxies trusted;
@@ -89,6 +91,10 @@ MUST_CHECK enum admission edge_admit(struct edge *edge, const struct settings *s
 void edge_release(struct edge *edge, const struct net_ip *ip, uint64_t now_ms);
 // NULL if a new client may come in now; else why not, as a word for the log and the answer.
 const char *edge_refusal(const struct edge *edge, const struct settings *settings, uint64_t now_ms);
+// auth_verify() at the time by the clock on the wall; a token of an unknown key lets jwks-url be
+// asked for it.
+enum auth_result edge_verify(struct edge *edge, const struct settings *settings, struct bytes token,
+	struct identity *id, const char **claim);
 // What /ready says: 200, with "ok" or what is amiss but bearable yet, or 503 with the reason.
 struct edge_readiness {
 	bool ready;

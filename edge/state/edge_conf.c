@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/conf/conf_check.h"
+#include "common/https_get.h"
 #include "common/mem.h"
 #include "edge/http/client_addr.h"
 #include "edge/http/origin.h"
@@ -47,6 +48,14 @@ static const char *check_jwt_key(const char *value)
 	}
 	const char *equals = strchr(colon, '=');
 	return equals != NULL && equals[1] == '\0' ? fault : NULL;
+}
+
+static const char *check_jwks_url(const char *value)
+{
+	if (strncmp(value, "https://", 8) != 0 || value[8] == '\0') {
+		return "not an address that begins with https://";
+	}
+	return https_is_built() ? NULL : "this build has no libcurl";
 }
 
 static const char *check_room(const char *value)
@@ -115,6 +124,15 @@ static const struct conf_option options[] = {
 			"ALG:base64=FILE; other keys are public ones in PEM" },
 	{ "jwks-file", CONF_STRING, FIELD(jwks_file), RELOADABLE,
 		.help = "file with a JSON Web Key Set; read again when it changes" },
+	{ "jwks-url", CONF_STRING, FIELD(jwks_url), .check = check_jwks_url,
+		.help = "https:// address of a JSON Web Key Set, fetched at the start, by age, and "
+			"when a "
+			"token names an unknown kid (every 10 s at most)" },
+	{ "jwks-ca", CONF_STRING, FIELD(jwks_ca),
+		.help = "file with the authorities of jwks-url's server, PEM; empty: the "
+			"system's" },
+	{ "jwks-refresh", CONF_DURATION, FIELD(jwks_refresh_ms), .def = "10m", .min = 1000,
+		.help = "age at which the set of jwks-url is fetched again" },
 	{ "jwt-issuer", CONF_STRING, FIELD(jwt_issuer), RELOADABLE,
 		.help = "what iss must be; empty: anything" },
 	{ "jwt-audience", CONF_STRING, FIELD(jwt_audience), RELOADABLE,
@@ -286,8 +304,9 @@ static const char *complete(void *arg, const char **what)
 		*what = "empty value, an edge needs a router";
 		return "router";
 	}
-	if (conf->auth == EDGE_AUTH_JWT && conf->jwt_key.n == 0 && conf->jwks_file[0] == '\0') {
-		*what = "required with auth=jwt, or jwks-file";
+	if (conf->auth == EDGE_AUTH_JWT && conf->jwt_key.n == 0 && conf->jwks_file[0] == '\0' &&
+		conf->jwks_url[0] == '\0') {
+		*what = "required with auth=jwt, or jwks-file or jwks-url";
 		return "jwt-key";
 	}
 	if (conf->auth == EDGE_AUTH_NONE && !conf->insecure && listens_beyond_loopback(conf)) {

@@ -39,6 +39,9 @@ struct edge_conf {
 	bool insecure;
 	struct conf_list jwt_key;
 	char *jwks_file;
+	char *jwks_url;
+	char *jwks_ca;
+	uint64_t jwks_refresh_ms; // never 0
 	char *jwt_issuer;
 	char *jwt_audience;
 	char *jwt_user_claim; // empty: sub, else userId

@@ -18,12 +18,15 @@ static const char *const *list_items(const struct conf_list *list)
 	return (const char *const *)list->items;
 }
 
-struct auth *settings_load_auth(const struct edge_conf *conf, struct fault *fault)
+struct auth *settings_load_auth(const struct edge_conf *conf, struct bytes jwks,
+	struct fault *fault)
 {
 	const struct auth_options options = {
 		.keys = list_items(&conf->jwt_key),
 		.n_keys = conf->jwt_key.n,
 		.jwks_file = conf->jwks_file,
+		.jwks_url = conf->jwks_url,
+		.jwks = jwks,
 		.issuer = conf->jwt_issuer,
 		.audience = conf->jwt_audience,
 		.user_claim = conf->jwt_user_claim,
@@ -38,13 +41,13 @@ struct auth *settings_load_auth(const struct edge_conf *conf, struct fault *faul
 }
 
 // What `conf` holds is the new generation's, or that of `base`.
-static struct settings *make(const struct edge_conf *conf, struct settings *base,
+static struct settings *make(const struct edge_conf *conf, struct settings *base, struct bytes jwks,
 	struct fault *fault)
 {
 	struct auth *auth = NULL;
 	struct tls_context *tls = NULL;
 	if (conf->auth == EDGE_AUTH_JWT) {
-		auth = settings_load_auth(conf, fault);
+		auth = settings_load_auth(conf, jwks, fault);
 		if (auth == NULL) {
 			return NULL;
 		}
@@ -81,14 +84,14 @@ static struct settings *make(const struct edge_conf *conf, struct settings *base
 	return s;
 }
 
-struct settings *settings_new(const struct edge_conf *conf, struct fault *fault)
+struct settings *settings_new(const struct edge_conf *conf, struct bytes jwks, struct fault *fault)
 {
-	return make(conf, NULL, fault);
+	return make(conf, NULL, jwks, fault);
 }
 
-struct settings *settings_renew_keys(struct settings *s, struct fault *fault)
+struct settings *settings_renew_keys(struct settings *s, struct bytes jwks, struct fault *fault)
 {
-	return make(&s->conf, s->base != NULL ? s->base : s, fault);
+	return make(&s->conf, s->base != NULL ? s->base : s, jwks, fault);
 }
 
 struct settings *settings_ref(struct settings *s)

@@ -22,13 +22,15 @@ struct settings {
 	atomic_uint refs;
 };
 
-// The keys of tokens that the options name (not with auth=none). NULL and `*fault` if any is wrong.
-struct auth *settings_load_auth(const struct edge_conf *conf, struct fault *fault);
+// The keys of tokens that the options name (not with auth=none), with the set `jwks` that was
+// fetched from jwks-url (empty: none yet). NULL and `*fault` if any is wrong.
+struct auth *settings_load_auth(const struct edge_conf *conf, struct bytes jwks,
+	struct fault *fault);
 
 // Takes over what `conf` holds and loads the files it names. One reference, or NULL and `*fault`;
 // then the caller still owns what `conf` holds.
-struct settings *settings_new(const struct edge_conf *conf, struct fault *fault);
+struct settings *settings_new(const struct edge_conf *conf, struct bytes jwks, struct fault *fault);
 // The same options with the key files of tokens read again. The same otherwise.
-struct settings *settings_renew_keys(struct settings *s, struct fault *fault);
+struct settings *settings_renew_keys(struct settings *s, struct bytes jwks, struct fault *fault);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); // NULL is fine

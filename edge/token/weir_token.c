@@ -25,10 +25,12 @@
 #include "common/conf/conf.h"
 #include "common/conf/conf_value.h"
 #include "common/fault.h"
+#include "common/https_get.h"
 #include "common/mem.h"
 #include "common/secret_file.h"
 #include "common/utf8.h"
 #include "edge/auth/auth.h"
+#include "edge/auth/jwks.h"
 #include "edge/auth/jws.h"
 #include "edge/auth/jws_key.h"
 #include "edge/auth/jws_sign.h"
@@ -356,10 +358,33 @@ static json_t *identity_json(const struct identity *id, const struct rights *def
 	return object;
 }
 
+static bool fetch_jwks(const struct edge_conf *conf, struct buf *jwks)
+{
+	const struct https_request request = {
+		.url = conf->jwks_url,
+		.ca_file = conf->jwks_ca,
+		.timeout_ms = 10000,
+		.max = JWKS_FILE_MAX,
+	};
+	char *why;
+	https_init();
+	if (https_get(&request, jwks, &why) == 0) {
+		return true;
+	}
+	complain(REFUSED, "jwks-url: %s", why);
+	free(why);
+	return false;
+}
+
 static struct auth *auth_of_edge(const struct edge_conf *conf, const struct conf_result *result)
 {
 	struct fault fault = { 0 };
-	struct auth *auth = settings_load_auth(conf, &fault);
+	struct buf jwks = { 0 };
+	if (conf->jwks_url[0] != '\0' && !fetch_jwks(conf, &jwks)) {
+		return NULL;
+	}
+	struct auth *auth = settings_load_auth(conf, buf_bytes(&jwks), &fault);
+	buf_fini(&jwks);
 	if (auth == NULL) {
 		struct buf line = { 0 };
 		conf_fault(&edge_conf_spec, result, fault.option, fault.what, &line);

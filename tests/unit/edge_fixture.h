@@ -191,7 +191,7 @@ static inline void fixture_settings(struct fixture *b, const char *const *option
 	struct edge_conf conf;
 	assert_loads(&edge_conf_spec, &conf, options);
 	struct fault fault;
-	struct settings *settings = settings_new(&conf, &fault);
+	struct settings *settings = settings_new(&conf, bytes_make(NULL, 0), &fault);
 	assert_non_null(settings);
 	assert_int_equal(edge_init(&b->edge, settings, &fault), 0);
 	b->conf = &settings->conf;

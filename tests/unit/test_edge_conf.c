@@ -205,7 +205,7 @@ static void lets_strangers_in_only_on_purpose(void **state)
 	char expected[160];
 	struct edge_conf c;
 	assert_fails(&edge_conf_spec, NO_ARGS,
-		"command line: jwt-key: required with auth=jwt, or jwks-file");
+		"command line: jwt-key: required with auth=jwt, or jwks-file or jwks-url");
 	snprintf(expected, sizeof(expected), "command line: auth: %s", fault);
 	assert_fails(&edge_conf_spec, ARGS("--auth=none"), expected);
 	assert_fails(&edge_conf_spec,
