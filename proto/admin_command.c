@@ -15,8 +15,8 @@ const struct admin_command admin_commands[ADMIN_COMMAND_COUNT] = {
 		.options = { "sort", "limit" }, .flags = { "options" } },
 	[ADMIN_ROOM] = { "room", "ROOM", "show one room", 1, 1 },
 	[ADMIN_MEMBERS] = { "members", "ROOM", "list the connections in a room", 1, 1 },
-	[ADMIN_CLIENTS] = { "clients", "[--user U] [--edge E]", "list connections", 0, 0,
-		.options = { "user", "edge" } },
+	[ADMIN_CLIENTS] = { "clients", "[--user U] [--edge E] [--sort queue] [--limit N]",
+		"list connections", 0, 0, .options = { "user", "edge", "sort", "limit" } },
 	[ADMIN_CLIENT] = { "client", "ID", "show one connection", 1, 1 },
 	[ADMIN_ROUTE] = { "route", "ROOM [--as USER | --token FILE]",
 		"say whom a message would reach, and send none", 1, 1, .options = { "as" },
@@ -50,6 +50,7 @@ const struct admin_command admin_commands[ADMIN_COMMAND_COUNT] = {
 	[ADMIN_RESTART_PREPARE] = { "restart-prepare", "",
 		"bring all links to rest; SIGTERM then loses nothing", 0, 0, .changes = true },
 	[ADMIN_MEMORY] = { "memory", "", "say what takes memory", 0, 0 },
+	[ADMIN_TOP] = { "top", "", "show router, edges, rooms and connections, live", 0, 0 },
 	[ADMIN_VERSION] = { "version", "", "name and version of the router", 0, 0 },
 	[ADMIN_HELP] = { "help", "[COMMAND]", "list commands, or explain one", 0, 1 },
 };

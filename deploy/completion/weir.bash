@@ -18,7 +18,7 @@ _weirctl() {
 	fi
 	local words
 	case $command in
-	"") words="--admin --json --help --version status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain rebalance restart-prepare memory version help" ;;
+	"") words="--admin --json --help --version status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain rebalance restart-prepare memory top version help" ;;
 	status) words="--help --json" ;;
 	ready) words="--help --json" ;;
 	edges) words="--help --json" ;;
@@ -26,7 +26,7 @@ _weirctl() {
 	rooms) words="--help --json --sort --limit --options" ;;
 	room) words="--help --json" ;;
 	members) words="--help --json" ;;
-	clients) words="--help --json --user --edge" ;;
+	clients) words="--help --json --user --edge --sort --limit" ;;
 	client) words="--help --json" ;;
 	route) words="--help --json --as --token" ;;
 	explain) words="--help --json --user --client --trace" ;;
@@ -41,8 +41,9 @@ _weirctl() {
 	rebalance) words="--help --json --rate --dry-run" ;;
 	restart-prepare) words="--help --json" ;;
 	memory) words="--help --json" ;;
+	top) words="--help --json" ;;
 	version) words="--help --json" ;;
-	help) words="status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain rebalance restart-prepare memory version help" ;;
+	help) words="status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain rebalance restart-prepare memory top version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$word"))
 }
@@ -82,7 +83,7 @@ _weir_options() {
 		--store-fsync) COMPREPLY=($(compgen -W "never commit" -- "$word")) ;;
 		--log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$word")) ;;
 		--log-format) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
-		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --listen --link-key-file --link-tls-cert --link-tls-key --link-tls-ca --admin --ops-listen --ui-listen --name --user --store --store-fsync --history-messages --history-bytes --history-age --history-total --dedup-total --max-rooms --max-members-per-room --max-connections-per-user --rate-user --rate-user-bytes --rate-fanout --rate-fanout-bytes --rate-answers --presence-events-max --presence-linger --room-options --room-slow-policy --recorder-bytes --link-timeout --log-level --log-format" -- "$word")) ;;
+		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --listen --link-key-file --link-tls-cert --link-tls-key --link-tls-ca --admin --ops-listen --ui-listen --name --user --store --store-fsync --history-messages --history-bytes --history-age --history-total --dedup-total --max-rooms --max-members-per-room --max-connections-per-user --rate-user --rate-user-bytes --rate-fanout --rate-fanout-bytes --rate-answers --rate-rooms --presence-events-max --presence-linger --room-options --room-slow-policy --recorder-bytes --link-timeout --log-level --log-format" -- "$word")) ;;
 		esac
 		;;
 	weir-bench)

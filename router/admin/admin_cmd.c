@@ -10,6 +10,7 @@
 #include "router/admin/admin_call.h"
 
 static void admin_cmd_help(struct admin_call *call);
+static void admin_cmd_top(struct admin_call *call);
 
 static admin_command_fn *const functions[ADMIN_COMMAND_COUNT] = {
 	[ADMIN_STATUS] = admin_cmd_status,
@@ -34,6 +35,7 @@ static admin_command_fn *const functions[ADMIN_COMMAND_COUNT] = {
 	[ADMIN_REBALANCE] = admin_cmd_rebalance,
 	[ADMIN_RESTART_PREPARE] = admin_cmd_restart_prepare,
 	[ADMIN_MEMORY] = admin_cmd_memory,
+	[ADMIN_TOP] = admin_cmd_top,
 	[ADMIN_VERSION] = admin_cmd_version,
 	[ADMIN_HELP] = admin_cmd_help,
 };
@@ -59,6 +61,12 @@ static void admin_cmd_help(struct admin_call *call)
 		return;
 	}
 	admin_command_explain(c, out);
+}
+
+// The screen is weirctl's own.
+static void admin_cmd_top(struct admin_call *call)
+{
+	admin_refuse(call, "this weirctl has no screen: take a newer one");
 }
 
 // ---- words

@@ -140,6 +140,18 @@ static uint64_t room_rank(const struct admin_call *call, const struct table_room
 	return 0;
 }
 
+// Of rows in all. False: usage was said.
+static bool limit_of(struct admin_call *call, struct bytes text, uint64_t *limit)
+{
+	static const struct conf_option number = { .name = "limit", .type = CONF_UINT };
+	*limit = UINT64_MAX;
+	if (text.data != NULL && !admin_value(&number, text, limit)) {
+		admin_usage(call, "--limit takes a number");
+		return false;
+	}
+	return true;
+}
+
 void admin_cmd_rooms(struct admin_call *call)
 {
 	enum room_order order;
@@ -147,14 +159,9 @@ void admin_cmd_rooms(struct admin_call *call)
 		admin_usage(call, "--sort takes members or rate");
 		return;
 	}
-	static const struct conf_option number = { .name = "limit", .type = CONF_UINT };
-	uint64_t limit = UINT64_MAX;
-	if (call->options[1].data != NULL && !admin_value(&number, call->options[1], &limit)) {
-		admin_usage(call, "--limit takes a number");
-		return;
-	}
+	uint64_t limit;
 	struct admin_page page;
-	if (!admin_open_page(call, &page, limit)) {
+	if (!limit_of(call, call->options[1], &limit) || !admin_open_page(call, &page, limit)) {
 		return;
 	}
 	const struct map *rooms = &admin_table(call)->rooms;
@@ -226,26 +233,32 @@ void admin_cmd_members(struct admin_call *call)
 	admin_page_fini(&page);
 }
 
+// By what waits for them, if they are sorted by that.
+static void offer_client(struct admin_page *page, const struct table_client *client, bool by_queue)
+{
+	admin_page_offer(page, by_queue ? client->queue_bytes : 0, bytes_str(client->id), client);
+}
+
 static void offer_clients_of_user(struct admin_page *page, const struct table_user *user,
-	const struct table_edge *only)
+	const struct table_edge *only, bool by_queue)
 {
 	const struct table_client *client;
 	LIST_FOREACH (client, &user->clients, in_user) {
 		if (only == NULL ? !client->edge->going : client->edge == only) {
-			admin_page_offer(page, 0, bytes_str(client->id), client);
+			offer_client(page, client, by_queue);
 		}
 	}
 }
 
 static void offer_clients(struct admin_page *page, const struct room_table *t,
-	const struct table_edge *only)
+	const struct table_edge *only, bool by_queue)
 {
 	const struct table_edge *edge;
 	LIST_FOREACH (edge, &t->edges, in_table) {
 		const struct table_client *client;
 		LIST_FOREACH (client, &edge->list, in_edge) {
 			if (only == NULL || edge == only) {
-				admin_page_offer(page, 0, bytes_str(client->id), client);
+				offer_client(page, client, by_queue);
 			}
 		}
 	}
@@ -261,14 +274,20 @@ void admin_cmd_clients(struct admin_call *call)
 		admin_refuse(call, "no such edge");
 		return;
 	}
+	bool by_queue = call->options[2].data != NULL;
+	if (by_queue && !bytes_equal_str(call->options[2], "queue")) {
+		admin_usage(call, "--sort takes queue");
+		return;
+	}
+	uint64_t limit;
 	struct admin_page page;
-	if (!admin_open_page(call, &page, UINT64_MAX)) {
+	if (!limit_of(call, call->options[3], &limit) || !admin_open_page(call, &page, limit)) {
 		return;
 	}
 	if (user != NULL) {
-		offer_clients_of_user(&page, user, edge);
+		offer_clients_of_user(&page, user, edge, by_queue);
 	} else if (user_option.data == NULL) {
-		offer_clients(&page, admin_table(call), edge);
+		offer_clients(&page, admin_table(call), edge, by_queue);
 	}
 	admin_say_page(call, &page, client_row);
 	admin_page_fini(&page);

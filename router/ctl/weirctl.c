@@ -1,5 +1,6 @@
 // weirctl: carries its words to the router and prints the rows that come back. It runs no command:
-// the router does, so an old weirctl runs the commands of a newer router. What it knows of them is
+// the router does (but for `top`, a screen over several of them), so an old weirctl runs the
+// commands of a newer router. What it knows of them is
 // the table of their words (proto/admin_command.h), which explains them where no router is.
 // The one thing it reads itself is a token, because that is a secret and stays here.
 //
@@ -32,6 +33,7 @@
 #include "proto/admin_path.h"
 #include "router/ctl/weirctl_print.h"
 #include "router/ctl/weirctl_token.h"
+#include "router/ctl/weirctl_top.h"
 #include "router/ctl/weirctl_value.h"
 
 enum {
@@ -337,21 +339,32 @@ static int print(struct session *session, const Weir__Admin__V1__Reply *reply)
 	return reply->status == WEIR__ADMIN__V1__STATUS__USAGE ? EXIT_USAGE : EXIT_REFUSED;
 }
 
-// One request and its answer. `*cursor` (owned) is set if there is more.
-static int ask(struct session *session, char *const *words, size_t n_words, char **cursor)
+// The answer, to be freed; NULL and `*why` if there is none.
+static Weir__Admin__V1__Reply *fetch(const struct session *session, char *const *words,
+	size_t n_words, const char **why)
 {
 	nng_msg *message = NULL;
-	set_deadline(session);
 	int result = exchange(session->socket, make_request(session, words, n_words), &message);
-	alarm(0);
 	if (result != 0) {
-		return unreachable(session, nng_strerror(result));
+		*why = nng_strerror(result);
+		return NULL;
 	}
 	Weir__Admin__V1__Reply *reply =
 		weir__admin__v1__reply__unpack(NULL, nng_msg_len(message), nng_msg_body(message));
 	nng_msg_free(message);
+	*why = "not an answer of a router";
+	return reply;
+}
+
+// One request and its answer. `*cursor` (owned) is set if there is more.
+static int ask(struct session *session, char *const *words, size_t n_words, char **cursor)
+{
+	const char *why;
+	set_deadline(session);
+	Weir__Admin__V1__Reply *reply = fetch(session, words, n_words, &why);
+	alarm(0);
 	if (reply == NULL) {
-		return unreachable(session, "not an answer of a router");
+		return unreachable(session, why);
 	}
 	int code = print(session, reply);
 	if (reply->live) {
@@ -381,6 +394,23 @@ static int run(struct session *session, char *const *words, size_t n_words)
 	} while (code == EXIT_OK && cursor != NULL);
 	free(cursor);
 	return code;
+}
+
+// The deadline must not end the program here: the terminal is to be given back.
+static Weir__Admin__V1__Reply *ask_for_top(void *arg, char *const *words, size_t n_words)
+{
+	const char *why;
+	return fetch(arg, words, n_words, &why);
+}
+
+static int run_top(struct session *session)
+{
+	alarm(0);
+	int result = nng_socket_set_ms(session->socket, NNG_OPT_RECVTIMEO, DEADLINE_S * 1000);
+	if (result == 0 && weirctl_top(ask_for_top, session) == 0) {
+		return EXIT_OK;
+	}
+	return unreachable(session, "it did a moment ago");
 }
 
 static int read_token(struct session *session, const char *path)
@@ -461,7 +491,9 @@ int main(int argc, char **argv)
 	if (code == EXIT_OK) {
 		// The socket is closed by the end of the process: nng_close() has been seen to take
 		// seconds.
-		code = run(&session, argv + options.first, options.n_words);
+		bool top = options.n_words == 1 && strcmp(argv[options.first], "top") == 0;
+		code = top ? run_top(&session)
+			   : run(&session, argv + options.first, options.n_words);
 	}
 	if (fflush(stdout) != 0 && code == EXIT_OK) {
 		code = EXIT_REFUSED;
