@@ -17,6 +17,7 @@ import test_rights
 import test_rooms
 import test_router_restart
 import test_slow_consumer
+import test_slow_policy
 import ws
 from harness import ClusterTestCase, metrics_of, wait_until
 from protowire import SUBPROTOCOL, Client, decode, encode
@@ -398,6 +399,10 @@ class LongCut(SpeaksBothInEach, test_edge_loss.LongCut):
 
 
 class RouterStandsStill(SpeaksBothInEach, test_router_restart.RouterStandsStill):
+    pass
+
+
+class SlowPolicies(SpeaksProto, test_slow_policy.Policies):
     pass
 
 

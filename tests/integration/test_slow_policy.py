@@ -10,6 +10,8 @@ import unittest
 import rawhttp
 import ws
 from harness import ClusterTestCase, metrics_of
+from test_http_api import Events
+from test_tls import TlsTestCase
 
 LARGE = "x" * 20000
 LIMIT = 256 << 10
@@ -164,6 +166,49 @@ class Policies(ClusterTestCase):
             if n % 20 == 0 and metrics_of(self.cluster.edges[1].ops)[closes] > before:
                 break
         slow.expect_close(4008, "slow_consumer")
+
+
+class PoliciesOverTls(TlsTestCase):
+    edge_options = Policies.edge_options
+    router_options = Policies.router_options
+    expected_seconds = 3
+
+    def connect(self, *where, **how):
+        return super().connect(*where, tls=self.context, **how)
+
+    slow_reader = Policies.slow_reader
+    read_room = Policies.read_room
+    publish_until_dropped = Policies.publish_until_dropped
+    test_of_a_room_that_drops_the_oldest_a_reader_gets_the_newest = (
+        Policies.test_of_a_room_that_drops_the_oldest_a_reader_gets_the_newest)
+
+
+class PoliciesOfEventStreams(ClusterTestCase):
+    edge_options = Policies.edge_options
+    router_options = Policies.router_options
+    expected_seconds = 2
+
+    def test_a_reader_of_events_is_told_by_an_event(self):
+        room = f"news:{self.room}"
+        sender = self.connect(0, "sender")
+        events = Events(self.cluster, f"/v1/rooms/{room}/events", edge=1)
+        self.addCleanup(events.sock.close)
+        events.next()
+        n, before = 0, dropped(self.cluster.edges[1])
+        while dropped(self.cluster.edges[1]) == before:
+            n += 1
+            self.assertLess(n, 1500)
+            sender.publish(room, LARGE)
+        since, missing = 0, 0
+        while since < n:
+            event = events.next()
+            first = event["data"].get("from" if event["event"] == "gap" else "seq")
+            self.assertEqual(first, since + 1)
+            if event["event"] == "gap":
+                self.assertEqual(event["data"]["reason"], "slow")
+                missing += 1
+            since = event["data"].get("to", first)
+        self.assertEqual(missing, 1)
 
 
 class Ticker(ClusterTestCase):
