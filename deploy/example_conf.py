@@ -26,7 +26,7 @@ def options(text):
 
 def is_value(takes, default):
     """Whether the default is written as a value, and no description of one."""
-    return VALUE.match(default) and default != "empty" and (takes != "N" or default.isdigit())
+    return VALUE.match(default) and default != "none" and (takes != "N" or default.isdigit())
 
 
 def example(program):
@@ -35,7 +35,7 @@ def example(program):
     print(f"# Configuration of {name}, with the default of each option. Lines are `name = value`; a list\n"
           f"# repeats its line. `{name} --check-config --config FILE` looks for mistakes.")
     for option, takes, said, default in options(text):
-        usual = "" if default == "empty" else f" (default: {default})"
+        usual = "" if default == "none" else f" (default: {default})"
         print()
         for line in textwrap.wrap(f"{option}: {said}{usual}; {takes or 'yes|no'}", 98):
             print(f"# {line}")

@@ -366,9 +366,9 @@ static void list_copy(void *to, const void *from)
 	.empty = "0", .size = sizeof(uint64_t), .parse = number_parse, .format = number_format
 
 static const struct type types[CONF_TYPE_COUNT] = {
-	[CONF_STRING] = { " TEXT", "empty", sizeof(char *), string_parse, NULL, string_copy,
+	[CONF_STRING] = { " TEXT", "none", sizeof(char *), string_parse, NULL, string_copy,
 		string_clear },
-	[CONF_LIST] = { " TEXT (list)", "empty", sizeof(struct conf_list), list_parse, NULL,
+	[CONF_LIST] = { " TEXT (list)", "none", sizeof(struct conf_list), list_parse, NULL,
 		list_copy, list_clear },
 	[CONF_BOOL] = { "", "no", sizeof(bool), bool_parse, bool_format },
 	[CONF_UINT] = { " N", NUMBER, .units = plain_units, .fault = "is not a whole number" },
