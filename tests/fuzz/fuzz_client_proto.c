@@ -43,9 +43,9 @@ static void check_span(const struct buf *scratch, struct bytes message, struct b
 // The library ends a text at U+0000.
 static bool same(struct bytes span, const char *text)
 {
+	const char *own = span.data != NULL ? (const char *)span.data : "";
 	size_t len = strlen(text);
-	return len <= span.len && memcmp(span.data, text, len) == 0 &&
-		(len == span.len || span.data[len] == '\0');
+	return strnlen(own, span.len) == len && memcmp(own, text, len) == 0;
 }
 
 // ---- what a publish becomes
