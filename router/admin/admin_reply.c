@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "common/check.h"
+#include "proto/pb_wire.h"
 
 enum {
 	ROWS_TAG = 3 << 3 | 2, // Reply.rows, length-delimited
@@ -80,14 +81,6 @@ void admin_reply_null(struct admin_reply *reply, const char *name)
 	add_field(reply, name);
 }
 
-static void append_varint(struct buf *out, uint64_t value)
-{
-	for (; value >= 0x80; value >>= 7) {
-		buf_append_byte(out, (uint8_t)(value | 0x80));
-	}
-	buf_append_byte(out, (uint8_t)value);
-}
-
 void admin_reply_end_row(struct admin_reply *reply)
 {
 	Weir__Admin__V1__Field *fields[ADMIN_ROW_FIELDS_MAX];
@@ -99,7 +92,7 @@ void admin_reply_end_row(struct admin_reply *reply)
 	row.fields = fields;
 	size_t size = weir__admin__v1__row__get_packed_size(&row);
 	buf_append_byte(&reply->rows, ROWS_TAG);
-	append_varint(&reply->rows, size);
+	pb_append_varint(&reply->rows, size);
 	weir__admin__v1__row__pack(&row, buf_reserve(&reply->rows, size));
 	reply->rows.len += size;
 	reply->n_rows++;
