@@ -227,6 +227,18 @@ static uint32_t oldest_image(const struct journal *j)
 	return oldest;
 }
 
+// What is kept of a room ends with its last message, or it is nothing.
+static void check_ends(struct route *r, const struct journal_slot *slot)
+{
+	struct store_log *log;
+	LIST_FOREACH (log, &slot->logs, in_slot) {
+		const struct table_room *room = CONTAINER_OF(log, const struct table_room, log);
+		if (log->n > 0 && store_first(log) + log->n - 1 != room->seq) {
+			store_forget(&r->store, log);
+		}
+	}
+}
+
 void route_loaded(struct route *r, const struct route_load *load,
 	const struct store_engine_ops *ops, void *engine)
 {
@@ -236,6 +248,7 @@ void route_loaded(struct route *r, const struct route_load *load,
 	j->number = load->number;
 	j->next_image = oldest_image(j);
 	for (uint32_t i = 0; i < STORE_SLOTS; i++) {
+		check_ends(r, &j->slots[i]);
 		if (j->slots[i].broken) {
 			journal_void(j, i);
 		}
