@@ -162,6 +162,8 @@ static inline bool conn_takes_answers(const struct conn *c)
 void conn_send(struct conn *c, struct frame *f);
 // The same for a frame that goes to many: it may wait behind what others get, see stream.h.
 void conn_send_bulk(struct conn *c, struct frame *f);
+// Drops all of its queue that the policies of its rooms allow; false if that is nothing.
+MUST_CHECK bool conn_give_way(struct conn *c);
 // Renders and queues one event (not EVENT_MESSAGE); one of the API takes it as it is.
 void conn_send_event(struct conn *c, const struct client_event *event);
 // Refuses a client's message: an `error` event, and its counter.

@@ -60,9 +60,18 @@ static void on_dropped(void *stream, const struct frame *f)
 	counter_add(&turn_of(conn_of(stream))->metrics.dropped_slow, 1);
 }
 
+static const struct thin_ops ops = { .make_gap = make_gap, .on_dropped = on_dropped };
+
+bool conn_give_way(struct conn *c)
+{
+	size_t before = c->stream.out.bytes;
+	size_t loose = before - out_queue_firm_bytes(&c->stream.out);
+	stream_thin(&c->stream, loose, &ops);
+	return c->stream.out.bytes < before;
+}
+
 bool conn_make_room(struct conn *c)
 {
-	static const struct thin_ops ops = { .make_gap = make_gap, .on_dropped = on_dropped };
 	uint64_t limit = turn_of(c)->settings->conf.queue_limit;
 	size_t bytes = c->stream.out.bytes;
 	stream_thin(&c->stream, bytes > limit ? bytes - limit + limit / QUEUE_PARTS : 0, &ops);

@@ -5,7 +5,8 @@
 //
 // Which connection is to go? Not the one that holds most: of a room that all are in, all hold the
 // same. The one that has stood still for longest is the least likely to be there at all, and it is
-// the first of the list. It is closed with 4008 as if its own queue were full. What it keeps until
+// the first of the list. It is closed with 4008 as if its own queue were full, unless its rooms
+// have messages dropped rather than clients closed, and that gains something. What it keeps until
 // it has read that, the rest of the message that is under way, is not counted any more; otherwise
 // many that hang would take with them whoever is next to them in the list. So what waits in all is
 // bounded by the option and one message for each connection that is about to end, for as long as a
@@ -40,7 +41,9 @@ void queue_relieve(struct clients *cl)
 	struct blocked *first;
 	while (total > 0 && q->bytes > total / cl->turn.edge->n_workers &&
 		(first = TAILQ_FIRST(&q->blocked)) != NULL) {
-		conn_close(conn_of(first), CLOSE_SLOW_CONSUMER);
+		if (!conn_give_way(conn_of(first))) {
+			conn_close(conn_of(first), CLOSE_SLOW_CONSUMER);
+		}
 	}
 }
 

@@ -265,17 +265,20 @@ class Ticker(ClusterTestCase):
         sender = self.connect(0, "sender")
         reader = self.connect(1, "reader", receive_buffer=4096)
         reader.join(self.ticks)
+        before = metrics_of(self.cluster.edges[1].ops)["process_cpu_seconds_total"]
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             ticking = pool.submit(self.tick, sender, self.SECONDS)
             values, gaps, taken = self.read(reader, self.SECONDS)
             sent = ticking.result()
+        cpu_s = metrics_of(self.cluster.edges[1].ops)["process_cpu_seconds_total"] - before
         ages = sorted(age for age, _ in values[len(values) // 2:])
         counts = collections.Counter(key for _, key in values[len(values) // 2:])
         p50, p99 = ages[len(ages) // 2], ages[len(ages) * 99 // 100]
         print(f"ticker: {sent / self.SECONDS:.0f} updates/s of {self.KEYS} keys, reader "
               f"{taken * 8 / self.SECONDS / 1e6:.2f} Mbit/s: {len(values) / self.SECONDS:.0f} values/s, "
               f"{gaps} gaps, age p50 {p50:.2f} s, p99 {p99:.2f} s, "
-              f"values of a key {min(counts.values())} to {max(counts.values())}")
+              f"values of a key {min(counts.values())} to {max(counts.values())}, "
+              f"edge {cpu_s / sent * 1e6:.1f} us of CPU an update")
         self.assertEqual(len(counts), self.KEYS)
         self.assertLess(p99, 1.5 * rawhttp.SLOW)  # the kernel alone would hold more
 

@@ -99,6 +99,48 @@ static void who_takes_something_is_not_the_next_to_go(void **state)
 	finish(&b, clients, N);
 }
 
+// The same, of a room whose messages may be dropped.
+static void add_loose(struct client *c, uint64_t seq)
+{
+	static char text[LARGE + 1];
+	memset(text, 'x', LARGE);
+	const struct origin_facts facts = {
+		.may_drop = true,
+		.epoch = 1,
+		.from = seq,
+		.to = seq,
+		.room = bytes_str("news"),
+	};
+	struct frame *f = frame_new(WS_TEXT, bytes_str(text));
+	frame_set_origin(f, origin_new(&facts));
+	conn_send(c->conn, f);
+}
+
+static void who_has_messages_to_drop_is_not_closed_for_them(void **state)
+{
+	(void)state;
+	struct fixture b;
+	struct client clients[N];
+	bench_with_total(&b, "--queue-total=120000");
+	block_in_turn(&b, clients);
+	uint64_t seq = 0;
+	while (counter_get(&worker_metrics(b.w)->dropped_slow) == 0) {
+		add_loose(&clients[0], ++seq);
+		fixture_turn(&b);
+		assert_in_range(seq, 1, 9);
+	}
+	assert_int_equal(counter_get(&worker_metrics(b.w)->dropped_slow), seq);
+	assert_int_equal(clients[0].conn->state, CONN_OPEN);
+	assert_int_equal(clients[0].conn->stream.out.n, 2); // what is out in part, and the gap
+	while (clients[0].conn->state == CONN_OPEN) { // there is nothing more to gain
+		assert_int_equal(clients[1].conn->state, CONN_OPEN);
+		add_large(&clients[2]);
+		fixture_turn(&b);
+	}
+	assert_int_equal(clients[2].conn->state, CONN_OPEN);
+	finish(&b, clients, N);
+}
+
 static void what_is_left_of_who_goes_is_not_counted(void **state)
 {
 	(void)state;
@@ -329,6 +371,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_stands_still_longest_is_closed_first),
 		cmocka_unit_test(who_takes_something_is_not_the_next_to_go),
+		cmocka_unit_test(who_has_messages_to_drop_is_not_closed_for_them),
 		cmocka_unit_test(what_is_left_of_who_goes_is_not_counted),
 		cmocka_unit_test(what_is_written_in_the_same_turn_is_never_too_much),
 		cmocka_unit_test(a_worker_has_its_share),
