@@ -38,6 +38,7 @@ static const struct unit duration_units[] = {
 	{ "s", 1000 },
 	{ "m", 60000 },
 	{ "h", 3600000 },
+	{ "d", 86400000 },
 	{ NULL, 0 },
 };
 static const struct unit plain_units[] = {
@@ -375,7 +376,7 @@ static const struct type types[CONF_TYPE_COUNT] = {
 	[CONF_SIZE] = { " SIZE", NUMBER, .units = size_units,
 		.fault = "is not a size (bytes, or with KiB, MiB or GiB)" },
 	[CONF_DURATION] = { " TIME", NUMBER, .units = duration_units,
-		.fault = "is not a duration (seconds, or with ms, s, m or h)" },
+		.fault = "is not a duration (seconds, or with ms, s, m, h or d)" },
 	[CONF_RATE] = { " RATE", "0", sizeof(struct conf_rate), rate_parse, rate_format },
 	[CONF_ENUM] = { NULL, NULL, sizeof(int), choice_parse, choice_format },
 	[CONF_BOUND] = { " N WORD", "0", sizeof(struct conf_bound), bound_parse, bound_format },

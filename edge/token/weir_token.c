@@ -57,7 +57,7 @@ static const char help[] =
 	"      --sub USER         the user\n"
 	"      --name NAME        the display name\n"
 	"      --role ROLE        may be repeated\n"
-	"      --ttl DURATION     how long it lasts, as 90s, 10m, 2h (1h)\n"
+	"      --ttl DURATION     how long it lasts, as 90s, 10m, 2h, 30d (1h)\n"
 	"      --kid KID          the name of the key\n"
 	"      --claim NAME=JSON  any other claim; replaces what the options above would say\n"
 	"\n"

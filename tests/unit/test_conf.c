@@ -123,6 +123,7 @@ static void reads_numbers_with_their_units(void **state)
 		{ "1KiB", 1024, "30s", 30000 },
 		{ "64KiB", 65536, "5m", 300000 },
 		{ "1MiB", 1048576, "2h", 7200000 },
+		{ "2KiB", 2048, "365d", UINT64_C(31536000000) },
 		{ "0GiB", 0, "18446744073709551615ms", UINT64_MAX },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -184,7 +185,7 @@ static void refuses_values_and_says_why(void **state)
 {
 	(void)state;
 	static const char not_size[] = " is not a size (bytes, or with KiB, MiB or GiB)";
-	static const char not_duration[] = " is not a duration (seconds, or with ms, s, m or h)";
+	static const char not_duration[] = " is not a duration (seconds, or with ms, s, m, h or d)";
 	static const char not_rate[] = " is not a rate (as 50/s, or 50/s burst 100)";
 	static const struct {
 		const char *option;
