@@ -596,12 +596,13 @@ void admin_cmd_explain(struct admin_call *call)
 	if (!take_words(call, &x)) {
 		return;
 	}
-	take_message(&x);
 	if (call->state == NULL) {
 		admin_refuse(call, "too many ask at once: try again");
 		return;
 	}
-	if (*call->state == 0) {
+	bool first = *call->state == 0;
+	if (first) {
+		take_message(&x);
 		const struct route_question question = {
 			.room = x.q.room,
 			.user = x.q.user,
@@ -617,6 +618,9 @@ void admin_cmd_explain(struct admin_call *call)
 	} else if (!inquiry_is_over(q, call->now_ms)) {
 		call->reply->hold = true;
 	} else {
+		if (!first) {
+			take_message(&x); // not each time it is looked whether all have answered
+		}
 		x.q.inquiry = q;
 		conclude(call, &x);
 		inquiry_close(q);

@@ -133,6 +133,12 @@ static void take_join(const struct question *q, struct stay *stay, const struct 
 	}
 }
 
+// Who was there when the message was routed has joined before it: when does not matter.
+static bool is_enough(const struct question *q, const struct record *record, size_t n)
+{
+	return q->message != NULL && record->number < q->message->number && n > 0;
+}
+
 size_t stays_find(const struct question *q, struct stay stays[STAYS_MAX])
 {
 	const struct recorder *rec = &q->route->recorder;
@@ -141,7 +147,7 @@ size_t stays_find(const struct question *q, struct stay stays[STAYS_MAX])
 	size_t n = 0;
 	add_members(q, stays, &n);
 	record_ring_walk(&rec->ring, &cursor);
-	while (recorder_older(rec, &cursor, &record)) {
+	while (recorder_older(rec, &cursor, &record) && !is_enough(q, &record, n)) {
 		bool moves = record.kind == RECORD_JOINED || record.kind == RECORD_LEFT;
 		if (!moves || record.epoch != q->epoch || !bytes_equal(record.room, q->room) ||
 			!is_asked_for(q, record.user, record.client)) {
@@ -229,7 +235,7 @@ static bool judge_gap(const struct question *q, const struct stay *stay, struct 
 	struct record_cursor cursor;
 	struct record record;
 	record_ring_walk(&rec->ring, &cursor);
-	while (recorder_older(rec, &cursor, &record)) {
+	while (recorder_older(rec, &cursor, &record) && !is_enough(q, &record, 1)) {
 		if (record.kind == RECORD_GAP && record.edge == stay->edge &&
 			record.epoch == q->epoch && record.from <= q->seq && q->seq <= record.seq &&
 			bytes_equal(record.room, q->room)) {
