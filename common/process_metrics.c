@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,22 @@ static bool read_proc(const char *path, char *text, size_t size)
 	}
 	text[got > 0 ? got : 0] = '\0';
 	return got > 0;
+}
+
+uint64_t process_resident_bytes(void)
+{
+	char text[128];
+	char *end;
+	if (!read_proc("/proc/self/statm", text, sizeof(text))) {
+		return 0;
+	}
+	strtoull(text, &end, 10);
+	return strtoull(end, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t process_free_bytes(void)
+{
+	return mallinfo2().fordblks;
 }
 
 static void write_memory(struct buf *out)

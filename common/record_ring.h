@@ -45,6 +45,11 @@ MUST_CHECK bool record_ring_older(const struct record_ring *ring, struct record_
 // The oldest record, borrowed until one is added. There must be one.
 struct bytes record_ring_oldest(const struct record_ring *ring);
 
+// Bytes of it that were ever written to.
+static inline size_t record_ring_used(const struct record_ring *ring)
+{
+	return ring->first > 1 ? ring->cap : ring->at;
+}
 // Bytes that it holds: all of them from the start.
 static inline size_t record_ring_size(const struct record_ring *ring)
 {

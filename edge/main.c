@@ -23,6 +23,7 @@
 #include "common/ops_http.h"
 #include "common/probe.h"
 #include "common/process.h"
+#include "common/process_metrics.h"
 #include "common/random.h"
 #include "common/watchdog.h"
 #include "edge/auth/key_watch.h"
@@ -449,6 +450,7 @@ static void make_threads_parts(struct program *p)
 static int prepare(struct program *p)
 {
 	make_threads_parts(p);
+	p->edge.base_bytes = process_resident_bytes();
 	buf_append_str(&p->ready, "ready listen=");
 	limit_connections(p, process_prepare());
 	struct fault fault = { 0 };

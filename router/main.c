@@ -17,6 +17,7 @@
 #include "common/ops_http.h"
 #include "common/probe.h"
 #include "common/process.h"
+#include "common/process_metrics.h"
 #include "common/watchdog.h"
 #include "proto/link/crypto_mem.h"
 #include "proto/link/link_tls.h"
@@ -414,6 +415,7 @@ static int listen_admin(struct router *router)
 		.name = router->conf.name,
 		.store = router->conf.store,
 		.started_ms = clock_wall_ms(),
+		.base_bytes = process_resident_bytes(),
 		.edge_figures = edge_figures,
 		.rest = rest,
 		.arg = router,

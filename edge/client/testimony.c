@@ -6,6 +6,7 @@
 
 #include "edge/client/conn.h"
 #include "edge/client/edge_recorder.h"
+#include "edge/client/memory_report.h"
 
 struct answer {
 	const Weir__Link__V1__Inquiry *inquiry;
@@ -93,6 +94,9 @@ static bool is_wanted(const struct answer *a, const struct edge_record *record)
 		of_message = record->epoch == a->inquiry->epoch && record->from <= seq &&
 			seq <= record->seq;
 	}
+	if (seq > 0 && record->kind == FINDING_REFUSED) { // nor how often the user was
+		of_message = somebody && bytes_has_prefix(record->detail, "join");
+	}
 	return of_room && of_message && (somebody || record->room.len > 0) &&
 		is_asked_for(a, record->user, record->client);
 }
@@ -138,9 +142,16 @@ void testify(struct clients *cl, struct uplink *up, const Weir__Link__V1__Inquir
 	a.message.inquiry = inquiry->id;
 	a.message.worker = cl->turn.index;
 	a.message.findings = a.refs;
-	if (a.room.len > 0) {
-		look_at_members(cl, &a);
+	struct memory_report report = { 0 };
+	if (inquiry->memory) {
+		memory_report_fill(&report, cl, up);
+		a.message.n_pools = report.n;
+		a.message.pools = report.refs;
+	} else {
+		if (a.room.len > 0) {
+			look_at_members(cl, &a);
+		}
+		look_back(&cl->turn.recorder, &a);
 	}
-	look_back(&cl->turn.recorder, &a);
 	uplink_testify(up, &a.message);
 }

@@ -53,6 +53,7 @@ struct edge {
 	struct api_rates api_rates;
 	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id
 	size_t possible_connections; // as descriptors allow
+	uint64_t base_bytes; // of memory, before the first client came
 
 	const struct uplink_ops *link_ops; // borrowed; what `links` are
 	void *links[EDGE_LINKS_MAX]; // owned

@@ -34,6 +34,7 @@ struct admin_context {
 	const char *name; // of the router
 	const char *store; // as its option says
 	int64_t started_ms; // Unix time
+	uint64_t base_bytes; // of memory, before the first edge came
 	// Fills in what the links know of an edge.
 	void (*edge_figures)(void *arg, const struct table_edge *edge,
 		struct admin_edge_figures *figures);

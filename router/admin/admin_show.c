@@ -367,38 +367,3 @@ void admin_cmd_ready(struct admin_call *call)
 	admin_reply_flag(call->reply, "ready", true);
 	admin_reply_end_row(call->reply);
 }
-
-static uint64_t resident_bytes(void)
-{
-	char line[128] = "";
-	FILE *statm = fopen("/proc/self/statm", "re");
-	if (statm == NULL) {
-		return 0;
-	}
-	const char *second = fgets(line, sizeof(line), statm) != NULL ? strchr(line, ' ') : NULL;
-	fclose(statm);
-	uint64_t pages = second != NULL ? strtoull(second, NULL, 10) : 0;
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-// What the process holds, and what the tables would at least take for what is in them.
-void admin_cmd_memory(struct admin_call *call)
-{
-	const struct room_table *t = admin_table(call);
-	struct admin_reply *reply = call->reply;
-	uint64_t queued = 0;
-	const struct table_edge *edge;
-	LIST_FOREACH (edge, &t->edges, in_table) {
-		struct admin_edge_figures figures = { 0 };
-		call->ctx->edge_figures(call->ctx->arg, edge, &figures);
-		queued += figures.queue_bytes + figures.inflight_bytes;
-	}
-	admin_reply_number(reply, "residentBytes", resident_bytes());
-	admin_reply_number(reply, "roomBytes", t->rooms.n_entries * sizeof(struct table_room));
-	admin_reply_number(reply, "memberBytes", t->n_members * sizeof(struct membership));
-	admin_reply_number(reply, "clientBytes", t->n_clients * sizeof(struct table_client));
-	admin_reply_number(reply, "userBytes", t->users.n_entries * sizeof(struct table_user));
-	admin_reply_number(reply, "linkBytes", queued);
-	admin_reply_number(reply, "historyBytes", call->ctx->route->store.bytes);
-	admin_reply_end_row(reply);
-}

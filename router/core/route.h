@@ -224,6 +224,7 @@ struct route_question {
 	struct bytes client;
 	uint64_t epoch;
 	uint64_t seq;
+	bool memory; // what takes it, and nothing of the above
 };
 // Asks all edges. The number under which `inquiries` gathers the answers; 0: too many ask.
 MUST_CHECK uint64_t route_inquire(struct route *r, const struct route_question *question,

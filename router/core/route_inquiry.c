@@ -20,6 +20,7 @@ uint64_t route_inquire(struct route *r, const struct route_question *question, u
 	inquiry.seq = question->seq;
 	inquiry.user = pb_data(question->user);
 	inquiry.client_id = pb_data(question->client);
+	inquiry.memory = question->memory;
 	route_encode(r, &LINK_ITEM(INQUIRY, inquiry, &inquiry));
 	struct table_edge *edge;
 	LIST_FOREACH (edge, &r->table.edges, in_table) {

@@ -115,6 +115,21 @@ class Weirctl(ClusterTestCase):
         self.assertEqual(got, code, (words, out, err))
         return out, err
 
+    def test_memory_of_router_and_edges(self):
+        for i in range(20):
+            self.connect(i % 2, f"user-{i}").join(self.room)
+        rows = {(row["process"], row["pool"]): row for row in self.rows("memory")}
+        self.assertEqual({process for process, _ in rows}, {"test-router", "edge-1", "edge-2"})
+        for process in ("test-router", "edge-1", "edge-2"):
+            told = sum(row["bytes"] for (name, pool), row in rows.items()
+                       if name == process and pool not in ("resident", "unaccounted"))
+            self.assertEqual(rows[process, "unaccounted"]["bytes"],
+                             max(0, rows[process, "resident"]["bytes"] - told))
+        self.assertGreaterEqual(rows["edge-1", "connections"]["objects"], 10)
+        self.assertEqual(rows["edge-1", "recorder"]["limit"], 4 << 20)
+        self.assertEqual(rows["test-router", "recorder"]["limit"], 16 << 20)
+        self.assertGreaterEqual(rows["test-router", "members"]["objects"], 20)
+
     def test_the_reason_of_a_kick_reaches_the_client(self):
         client = self.connect(1, "spammer")
         self.one("kick", "--user", "spammer", "--reason", 'no "spam", bitte: ' + "ä" * 100)

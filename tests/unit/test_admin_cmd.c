@@ -176,8 +176,10 @@ static void keep_answer(struct rig *rig, const struct admin_reply *reply)
 
 static void run_words(struct rig *rig, const struct bytes *argv, size_t argc)
 {
+	uint64_t kept = 0;
 	const struct admin_request request = {
 		.argv = argv,
+		.state = &kept,
 		.argc = argc,
 		.subject = rig->subject,
 		.now_ms = NOW_MS,
@@ -583,21 +585,13 @@ static void tells_what_takes_memory(void **state)
 	struct rig *rig = *state;
 	fill(rig);
 	run(rig, "memory");
-	assert_int_equal(rig->n_rows, 1);
-	struct jscan scan;
-	struct jscan_member member;
-	uint64_t resident = 0;
-	uint64_t members = 0;
-	jscan_init(&scan, bytes_make(rig->rows.data, rig->rows.len - 1));
-	while (jscan_next(&scan, &member) > 0) {
-		if (bytes_equal_str(member.raw_name, "\"residentBytes\"")) {
-			assert_true(jscan_uint_decode(member.raw_value, &resident));
-		} else if (bytes_equal_str(member.raw_name, "\"memberBytes\"")) {
-			assert_true(jscan_uint_decode(member.raw_value, &members));
-		}
-	}
-	assert_true(resident > 100000);
-	assert_int_equal(members, 4 * sizeof(struct membership));
+	assert_true(rig->n_rows > 8);
+	buf_append_byte(&rig->rows, '\0');
+	const char *rows = (const char *)rig->rows.data;
+	assert_non_null(strstr(rows, "{\"process\":\"router-1\",\"pool\":\"rooms\",\"bytes\":"));
+	assert_non_null(strstr(rows, "\"pool\":\"unaccounted\""));
+	assert_non_null(strstr(rows, "\"pool\":\"members\""));
+	assert_true(rig->table);
 }
 
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
