@@ -66,11 +66,12 @@ _weir_options() {
 		--auth) COMPREPLY=($(compgen -W "jwt none" -- "$word")) ;;
 		--jwt-key) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--jwks-file) COMPREPLY=($(compgen -f -- "$word")) ;;
+		--jwks-ca) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--lobby-publish) COMPREPLY=($(compgen -W "all admin none" -- "$word")) ;;
 		--compression) COMPREPLY=($(compgen -W "off shared" -- "$word")) ;;
 		--log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$word")) ;;
 		--log-format) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
-		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --listen --listen-tls --tls-cert --tls-key --tls-client-ca --tls-ticket-key-file --ops-listen --router --link-key-file --link-tls-cert --link-tls-key --link-tls-ca --name --threads --user --auth --insecure --jwt-key --jwks-file --jwt-issuer --jwt-audience --jwt-user-claim --jwt-username-claim --jwt-roles-claim --jwt-rights-claim --jwt-leeway --jwt-max-lifetime --default-rights --admin-role --lobby --lobby-publish --allowed-origins --message-types --ephemeral-types --max-message --max-connections --max-connections-per-ip --accept-rate --max-rooms-per-connection --api-rate --rate-messages --rate-admin --rate-bytes --queue-limit --queue-total --slow-timeout --heartbeat-interval --heartbeat-timeout --handshake-timeout --publish-queue --publish-timeout --compression --compression-level --compression-mem-level --compression-threshold --trusted-proxies --proxy-protocol --router-grace --drain-timeout --recorder-bytes --demo --log-level --log-connections --log-format" -- "$word")) ;;
+		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --listen --listen-tls --tls-cert --tls-key --tls-client-ca --tls-ticket-key-file --ops-listen --router --link-key-file --link-tls-cert --link-tls-key --link-tls-ca --name --threads --user --auth --insecure --jwt-key --jwks-file --jwks-url --jwks-ca --jwks-refresh --jwt-issuer --jwt-audience --jwt-user-claim --jwt-username-claim --jwt-roles-claim --jwt-rights-claim --jwt-leeway --jwt-max-lifetime --default-rights --admin-role --lobby --lobby-publish --allowed-origins --message-types --ephemeral-types --max-message --max-connections --max-connections-per-ip --accept-rate --max-rooms-per-connection --api-rate --rate-messages --rate-admin --rate-bytes --queue-limit --queue-total --slow-timeout --heartbeat-interval --heartbeat-timeout --handshake-timeout --publish-queue --publish-timeout --compression --compression-level --compression-mem-level --compression-threshold --trusted-proxies --proxy-protocol --router-grace --drain-timeout --recorder-bytes --demo --log-level --log-connections --log-format" -- "$word")) ;;
 		esac
 		;;
 	weir-router)
