@@ -32,7 +32,7 @@ class Installed(unittest.TestCase):
 
     def test_programs(self):
         self.assertEqual({os.path.basename(path) for path in self.paths
-                          if os.path.basename(os.path.dirname(path)) == "bin"}, PROGRAMS)
+                          if os.path.dirname(path).endswith("/bin")}, PROGRAMS)
 
     def test_units_configuration_and_documents(self):
         for end in ("lib/systemd/system/weir-edge@.service",
@@ -43,6 +43,13 @@ class Installed(unittest.TestCase):
                     "doc/weir/LICENSE"):
             with self.subTest(end=end):
                 self.assertTrue(any(path.endswith(end) for path in self.paths), self.paths)
+
+    def test_man_pages_and_completion(self):
+        pages = {os.path.basename(path).split(".")[0] for path in self.paths if "/man/" in path}
+        self.assertEqual(pages, PROGRAMS)
+        for end in (*(f"bash-completion/completions/{name}" for name in PROGRAMS - {"weir-bench"}),
+                    "zsh/site-functions/_weir"):
+            self.assertTrue(any(path.endswith(end) for path in self.paths), end)
 
     def test_no_tests(self):
         for path in self.paths:
