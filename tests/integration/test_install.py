@@ -47,7 +47,7 @@ class Installed(unittest.TestCase):
     def test_man_pages_and_completion(self):
         pages = {os.path.basename(path).split(".")[0] for path in self.paths if "/man/" in path}
         self.assertEqual(pages, PROGRAMS)
-        for end in (*(f"bash-completion/completions/{name}" for name in PROGRAMS - {"weir-bench"}),
+        for end in (*(f"bash-completion/completions/{name}" for name in PROGRAMS),
                     "zsh/site-functions/_weir"):
             self.assertTrue(any(path.endswith(end) for path in self.paths), end)
 
