@@ -612,7 +612,7 @@ const SENT = {
   'admin:broadcast': 'body',
 };
 const CAME = {
-  connected: 'clientId user username roles[] timestamp interval timeout expires maxMessage',
+  connected: 'clientId user username roles[] timestamp interval# timeout# expires maxMessage',
   joined: 'room epoch seq# recovered members# messages[]',
   left: 'room reason',
   '': 'room type from user username epoch seq timestamp body{}',

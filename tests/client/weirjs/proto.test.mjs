@@ -114,6 +114,9 @@ const came = [
   { type: 'connected', clientId: 'c1', user: 'alice', username: 'Älice', roles: ['admin', 'ops'],
     timestamp: 1767225600000, heartbeat: { interval: 30, timeout: 35 },
     session: { expires: 1767229200 }, maxMessage: 102400 }],
+  [{ connected: { clientId: 'c1', user: 'u', heartbeatTimeoutS: 1 } }, // zero is absent
+    { type: 'connected', clientId: 'c1', user: 'u', roles: [], heartbeat: { interval: 0, timeout: 1 },
+      session: {} }],
   [{ id: '1', joined: { ...position, members: 3 } },
     { type: 'joined', id: '1', ...position, members: 3, messages: [] }],
   [{ joined: { ...position, recovery: 1, members: 3, messages: [wire(1), wire(2)] } },
