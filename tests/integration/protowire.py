@@ -145,8 +145,8 @@ def server_message(values):
         if recovery == 1:
             plain.setdefault("messages", [])
     if kind == "connected":
-        plain["heartbeat"] = {"interval": plain.pop("heartbeat_interval_s"),
-                              "timeout": plain.pop("heartbeat_timeout_s")}
+        plain["heartbeat"] = {"interval": plain.pop("heartbeat_interval_s", 0),
+                              "timeout": plain.pop("heartbeat_timeout_s", 0)}
         expires = plain.pop("session_expires_s", None)
         plain["session"] = {} if expires is None else {"expires": expires}
         plain.setdefault("roles", [])

@@ -79,7 +79,7 @@ class Fields(AddressTestCase):
     def test_the_log_names_the_client(self):
         edge = self.cluster.edges[0]
         self.connect(user="logged", fields=[("X-Forwarded-For", "198.51.100.77")])
-        line = edge.wait_for_line(r" debug opened .*user=logged")
+        line = edge.wait_for_line(r" info opened .*user=logged")
         self.assertIn(" address=198.51.100.77 ", line)
 
 
