@@ -244,6 +244,27 @@ class Messages(SpeaksProto, ClusterTestCase):
         self.assertEqual([c.packed_frames for c in (packed, plain, text)], [1, 0, 1])
 
 
+class Limits(SpeaksProto, ClusterTestCase):
+    n_edges = 1
+    edge_options = {"rate_messages": "1/s burst 5"}
+
+    def test_a_refusal_for_rate_says_which_and_when_again(self):
+        alice = self.connect()
+        for n in range(6):
+            alice.send_values(id=str(n), ping={})
+        for _ in range(5):
+            self.assertIn("pong", alice.read_values())
+        error = alice.read_values()["error"]
+        self.assertEqual((error["code"], error["limit"]), ("rate_limited", "rate-messages"))
+        self.assertGreater(error["after_ms"], 0)
+
+    def test_a_hundred_in_a_row_close(self):
+        alice = self.connect()
+        for _ in range(110):
+            alice.send_values(ping={})
+        alice.expect_close(4009, "rate_limited")
+
+
 class PageExamples(SpeaksProto, ClusterTestCase):
     """The bytes in proto/client.md."""
 
@@ -297,6 +318,16 @@ class AcrossCodecs(SpeaksProto, ClusterTestCase):
         self.assertEqual(own_text(carol.read_values()), body.strip())
         history = bob.ask_for("history", type="history", room=self.room)
         self.assertEqual(history["messages"][0]["nul"], "\0")
+
+    def test_what_the_command_line_publishes_has_no_sender(self):
+        bob = self.connect()
+        bob.join(self.room)
+        code, _, err = self.cluster.weirctl("publish", self.room, '{"type":"note","n":1.50}')
+        self.assertEqual((code, err), (0, ""))
+        values = bob.read_values()
+        self.assertEqual(own_text(values), '{"n":1.50}')
+        self.assertEqual(values["message"]["type"], "note")
+        self.assertNotIn("from", values["message"])
 
     def test_both_see_one_order(self):
         members = [self.connect(i % 2, f"p{i}") for i in range(3)]
