@@ -49,6 +49,8 @@ const struct admin_command admin_commands[ADMIN_COMMAND_COUNT] = {
 		.options = { "rate" }, .flags = { "dry-run" }, .changes = true },
 	[ADMIN_RESTART_PREPARE] = { "restart-prepare", "",
 		"bring all links to rest; SIGTERM then loses nothing", 0, 0, .changes = true },
+	[ADMIN_STORE] = { "store", "(stats | check | backup FOLDER)",
+		"look at a durable store, or copy it into a new folder", 1, 2 },
 	[ADMIN_MEMORY] = { "memory", "", "say what takes memory", 0, 0 },
 	[ADMIN_TOP] = { "top", "", "show router, edges, rooms and connections, live", 0, 0 },
 	[ADMIN_VERSION] = { "version", "", "name and version of the router", 0, 0 },

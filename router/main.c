@@ -181,6 +181,38 @@ static int open_store(struct router *router)
 	return void_damage(router);
 }
 
+static uint64_t store_bytes(void *arg)
+{
+	const struct router *router = arg;
+	return store_file_bytes(router->store);
+}
+
+static enum admin_job store_job(void *arg, const char *backup_to, bool again,
+	struct admin_store_job *answer)
+{
+	const struct router *router = arg;
+	struct store_job job = { .why = "it has ended meanwhile" };
+	if (!again && !store_file_begin_job(router->store, backup_to)) {
+		answer->why = "another check or backup is under way";
+		return ADMIN_JOB_FAILED;
+	}
+	enum store_job_state state = store_file_job(router->store, &job);
+	*answer = (struct admin_store_job){
+		.turns = job.turns,
+		.records = job.records,
+		.damaged = job.damaged,
+		.why = job.why,
+	};
+	return state == STORE_JOB_RUNS    ? ADMIN_JOB_NOT_YET
+		: state == STORE_JOB_DONE ? ADMIN_JOB_DONE
+					  : ADMIN_JOB_FAILED;
+}
+
+static const struct admin_store_ops admin_store_ops = {
+	.file_bytes = store_bytes,
+	.job = store_job,
+};
+
 // ---- ops listener
 
 static void on_metrics(void *arg, struct ops_reply *reply)
@@ -414,6 +446,7 @@ static int listen_admin(struct router *router)
 		.route = &router->route,
 		.name = router->conf.name,
 		.store = router->conf.store,
+		.store_ops = router->store != NULL ? &admin_store_ops : NULL,
 		.started_ms = clock_wall_ms(),
 		.base_bytes = process_resident_bytes(),
 		.edge_figures = edge_figures,

@@ -72,5 +72,7 @@ admin_command_fn admin_cmd_publish, admin_cmd_broadcast, admin_cmd_restart_prepa
 admin_command_fn admin_cmd_drain, admin_cmd_undrain, admin_cmd_rebalance;
 // admin_explain.c, admin_watch.c
 admin_command_fn admin_cmd_explain, admin_cmd_watch;
+// admin_store.c
+admin_command_fn admin_cmd_store;
 // admin_revoke.c
 admin_command_fn admin_cmd_kick, admin_cmd_revoke, admin_cmd_revocations;

@@ -29,10 +29,29 @@ enum admin_rest {
 	ADMIN_REST_GIVEN_UP, // all goes on as before
 };
 
+enum admin_job {
+	ADMIN_JOB_NOT_YET,
+	ADMIN_JOB_DONE,
+	ADMIN_JOB_FAILED,
+};
+struct admin_store_job {
+	uint64_t turns, records, damaged; // of a check
+	const char *why; // it failed, or there is one already; static
+};
+
+// What a durable store does for weirctl.
+struct admin_store_ops {
+	uint64_t (*file_bytes)(void *arg);
+	// Begins a check, or a backup into that folder; `again`: goes on with it.
+	enum admin_job (
+		*job)(void *arg, const char *backup_to, bool again, struct admin_store_job *job);
+};
+
 struct admin_context {
 	struct route *route;
 	const char *name; // of the router
 	const char *store; // as its option says
+	const struct admin_store_ops *store_ops; // NULL: rooms are kept in memory
 	int64_t started_ms; // Unix time
 	uint64_t base_bytes; // of memory, before the first edge came
 	// Fills in what the links know of an edge.

@@ -33,7 +33,7 @@
 
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "a turn's number is an integer key of LMDB");
 
-#define MAP_MIN (UINT64_C(256) << 20)
+#define MAP_MIN (UINT64_C(4) << 30) // of addresses; what is not written takes no memory
 #define MAP_MAX (UINT64_C(1) << 40)
 
 enum {
@@ -67,6 +67,11 @@ struct store_file {
 	bool closing;
 	int error; // of the last turn: 0, or LMDB's
 	int last_error; // of the last turn that was refused
+
+	pthread_t job_thread;
+	char *backup_to; // owned; NULL: the job is a check
+	enum store_job_state job_state; // under the lock
+	struct store_job job;
 };
 
 static const double commit_bounds[] = { 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3,
@@ -230,22 +235,19 @@ const uint64_t *store_file_hash_key(const struct store_file *f)
 
 // ---- reading
 
-static int read_turns(struct store_file *f, MDB_cursor *cursor, store_turn_fn *each, void *arg)
+// `*oldest` is the number of the first; left alone if there is none.
+static int read_turns(MDB_cursor *cursor, store_turn_fn *each, void *arg, uint64_t *oldest)
 {
 	MDB_val key;
 	MDB_val value;
 	int result = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-	bool first = true;
-	while (result == 0) {
+	for (bool first = true; result == 0; first = false) {
 		uint64_t number;
 		if (key.mv_size != sizeof(number)) {
 			return MDB_CORRUPTED;
 		}
 		memcpy(&number, key.mv_data, sizeof(number));
-		if (first) {
-			f->oldest = number;
-			first = false;
-		}
+		*oldest = first ? number : *oldest;
 		each(arg, number, bytes_make(value.mv_data, value.mv_size));
 		result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
@@ -260,7 +262,7 @@ int store_file_read(struct store_file *f, store_turn_fn *each, void *arg, struct
 	if (result == 0) {
 		result = mdb_cursor_open(txn, f->turns, &cursor);
 		if (result == 0) {
-			result = read_turns(f, cursor, each, arg);
+			result = read_turns(cursor, each, arg, &f->oldest);
 			mdb_cursor_close(cursor);
 		}
 		mdb_txn_abort(txn);
@@ -332,9 +334,15 @@ static int try_commit(struct store_file *f, const struct store_turn *turn)
 	return result;
 }
 
+// No transaction may be open meanwhile: a job's is waited for.
 static int grow_map(struct store_file *f)
 {
 	MDB_envinfo info;
+	pthread_mutex_lock(&f->lock);
+	while (f->job_state == STORE_JOB_RUNS) {
+		pthread_cond_wait(&f->changed, &f->lock);
+	}
+	pthread_mutex_unlock(&f->lock);
 	int result = mdb_env_info(f->env, &info);
 	if (result != 0 || info.me_mapsize >= MAP_MAX) {
 		return result != 0 ? result : MDB_MAP_FULL;
@@ -451,11 +459,126 @@ static void end_thread(struct store_file *f)
 	loop_wake_free(f->wake);
 }
 
+// ---- jobs
+
+static void check_turn(void *arg, uint64_t number, struct bytes turn)
+{
+	struct store_job *job = arg;
+	struct store_slot_set slots;
+	struct store_record record;
+	int result = -EBADMSG;
+	(void)number;
+	job->turns++;
+	if (store_turn_open(&turn, &slots)) {
+		while ((result = store_record_next(&turn, &record)) > 0) {
+			job->records++;
+		}
+	}
+	job->damaged += result < 0;
+}
+
+static int check_all(struct store_file *f, struct store_job *job)
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	uint64_t oldest;
+	int result = mdb_txn_begin(f->env, NULL, MDB_RDONLY, &txn);
+	if (result != 0) {
+		return result;
+	}
+	result = mdb_cursor_open(txn, f->turns, &cursor);
+	if (result == 0) {
+		result = read_turns(cursor, check_turn, job, &oldest);
+		mdb_cursor_close(cursor);
+	}
+	mdb_txn_abort(txn);
+	return result;
+}
+
+static int sync_file(const char *dir)
+{
+	char *path = xasprintf("%s/data.mdb", dir);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int result = fd < 0 || fsync(fd) != 0 ? errno : 0;
+	if (fd >= 0) {
+		close(fd);
+	}
+	free(path);
+	return result;
+}
+
+static int back_up(struct store_file *f, const char *dir)
+{
+	struct store_mark mark = f->mark;
+	if (mkdir(dir, 0700) != 0) {
+		return errno;
+	}
+	int result = mdb_env_copy2(f->env, dir, MDB_CP_COMPACT);
+	if (result == 0) {
+		result = sync_file(dir);
+	}
+	mark.clean = true;
+	return result == 0 ? -store_mark_write(dir, &mark) : result;
+}
+
+static void *run_job(void *arg)
+{
+	struct store_file *f = arg;
+	struct store_job job = { 0 };
+	int result = f->backup_to != NULL ? back_up(f, f->backup_to) : check_all(f, &job);
+	job.why = result != 0 ? mdb_strerror(result) : NULL;
+	pthread_mutex_lock(&f->lock);
+	f->job = job;
+	f->job_state = result == 0 ? STORE_JOB_DONE : STORE_JOB_FAILED;
+	pthread_cond_broadcast(&f->changed);
+	pthread_mutex_unlock(&f->lock);
+	return NULL;
+}
+
+enum store_job_state store_file_job(struct store_file *f, struct store_job *job)
+{
+	pthread_mutex_lock(&f->lock);
+	enum store_job_state state = f->job_state;
+	pthread_mutex_unlock(&f->lock);
+	if (state == STORE_JOB_DONE || state == STORE_JOB_FAILED) {
+		pthread_join(f->job_thread, NULL);
+		*job = f->job;
+		free(f->backup_to);
+		f->backup_to = NULL;
+		f->job_state = STORE_JOB_NONE;
+	}
+	return state;
+}
+
+bool store_file_begin_job(struct store_file *f, const char *backup_to)
+{
+	struct store_job unasked;
+	(void)store_file_job(f, &unasked);
+	pthread_mutex_lock(&f->lock);
+	bool may = f->job_state == STORE_JOB_NONE;
+	if (may) {
+		f->job_state = STORE_JOB_RUNS;
+		f->backup_to = backup_to != NULL ? xstrdup(backup_to) : NULL;
+		CHECK(pthread_create(&f->job_thread, NULL, run_job, f) == 0);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return may;
+}
+
+static void end_job(struct store_file *f)
+{
+	if (f->job_state != STORE_JOB_NONE) {
+		pthread_join(f->job_thread, NULL);
+		free(f->backup_to);
+	}
+}
+
 void store_file_close(struct store_file *f)
 {
 	if (f == NULL) {
 		return;
 	}
+	end_job(f);
 	if (f->started) {
 		end_thread(f);
 	}

@@ -41,5 +41,24 @@ extern const struct store_engine_ops store_file_ops; // the engine is the struct
 const struct histogram *store_file_commit_seconds(const struct store_file *f);
 // Bytes of the database file in use.
 uint64_t store_file_bytes(struct store_file *f);
+// Work on all that the log holds, by a thread of its own, while turns are committed as ever.
+enum store_job_state {
+	STORE_JOB_NONE, // none was begun, or its end has been told
+	STORE_JOB_RUNS,
+	STORE_JOB_DONE,
+	STORE_JOB_FAILED,
+};
+struct store_job {
+	uint64_t turns;
+	uint64_t records;
+	uint64_t damaged; // turns with a fault
+	const char *why; // it failed; static
+};
+// Begins to read every record, or, with `backup_to`, to copy the store as it is now into a new
+// folder of that name. False if there is a job.
+MUST_CHECK bool store_file_begin_job(struct store_file *f, const char *backup_to);
+// `*job` is filled at the end, which is told once.
+enum store_job_state store_file_job(struct store_file *f, struct store_job *job);
+
 // What the last refused turn met; NULL: none was.
 const char *store_file_error(const struct store_file *f);

@@ -63,3 +63,17 @@ const char *store_file_error(const struct store_file *f)
 	(void)f;
 	return NULL;
 }
+
+bool store_file_begin_job(struct store_file *f, const char *backup_to)
+{
+	(void)f;
+	(void)backup_to;
+	return false;
+}
+
+enum store_job_state store_file_job(struct store_file *f, struct store_job *job)
+{
+	(void)f;
+	(void)job;
+	return STORE_JOB_NONE;
+}

@@ -67,6 +67,53 @@ class SurvivesSynced(Survives):
     router_options = {"store_fsync": "commit"}
 
 
+class Weirctl(StoreCase):
+    def setUp(self):
+        super().setUp()
+        self.start()
+        self.client = self.cluster.connect()
+        self.epoch = self.client.join("tea")["epoch"]
+        for n in range(3):
+            self.client.publish("tea", f"text {n}")
+
+    def test_stats_and_check(self):
+        stats = self.cluster.rows("store", "stats")[0]
+        self.assertEqual((stats["store"], stats["up"]), (f"file:{self.store}", True))
+        self.assertGreater(stats["fileBytes"], 4096)
+        check = self.cluster.rows("store", "check")[0]
+        self.assertEqual((check["turns"], check["records"], check["damaged"]), (stats["turns"], 3, 0))
+
+    def back_up(self):
+        backup = os.path.join(self.folder, "backup")
+        self.assertEqual(self.cluster.rows("store", "backup", backup), [{"folder": backup}])
+        self.client.publish("tea", "after the backup")
+        return backup
+
+    def restore(self, backup):
+        self.cluster.router.signal(signal.SIGKILL)
+        self.cluster.router.wait()
+        self.cluster.router_options["store"] = f"file:{backup}"
+        self.cluster.restart_router()
+        return self.cluster.connect(user="bob").ask(type="history", room="tea")
+
+    def test_a_backup_is_a_store_of_its_own(self):
+        backup = self.back_up()
+        self.client.close()
+        history = self.restore(backup)
+        self.assertEqual([m["text"] for m in history["messages"]], ["text 0", "text 1", "text 2"])
+        self.assertEqual(history["epoch"], self.epoch)
+
+    def test_members_that_have_seen_more_than_a_backup_are_told(self):
+        history = self.restore(self.back_up())
+        self.client.wait_for("joined", room="tea", recovered=False, epoch=history["epoch"], seq=0)
+        self.assertNotEqual(history["epoch"], self.epoch)
+
+    def test_a_backup_takes_a_new_folder(self):
+        for folder in (self.store, "relative", f"{self.folder}/a/b"):
+            code, _, err = self.cluster.weirctl("store", "backup", folder)
+            self.assertNotEqual((code, err), (0, ""))
+
+
 class Refusals(StoreCase):
     def refused(self, what, **options):
         full = {"listen": "tcp://127.0.0.1:0", "ops_listen": "127.0.0.1:0",

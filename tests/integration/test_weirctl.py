@@ -339,7 +339,7 @@ class Weirctl(ClusterTestCase):
         room = self.fill_tables()
         tables = {"edges": (), "rooms": (), "clients": (), "members": (room,), "revocations": ()}
         others = {"status", "ready", "edge", "room", "client", "route", "publish", "broadcast", "kick",
-                  "revoke", "drain", "undrain", "restart-prepare", "memory", "version", "help",
+                  "revoke", "drain", "undrain", "restart-prepare", "memory", "store", "version", "help",
                   "explain", "watch", "rebalance", "top"}
         self.assertEqual({line.split()[0] for line in self.assert_exit(OK, "help")[0].splitlines()},
                          others | set(tables))
