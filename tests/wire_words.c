@@ -8,8 +8,10 @@
 #include "common/http_head.h"
 #include "common/mem.h"
 #include "edge/auth/auth.h"
+#include "edge/client/api_refusals.h"
 #include "edge/codec/close_reason.h"
 #include "edge/codec/codec.h"
+#include "edge/state/edge_metrics.h"
 #include "proto/admin_command.h"
 #include "proto/reasons.h"
 #include "router/admin/admin_verdict.h"
@@ -44,6 +46,21 @@ static void print_errors(void)
 	for (unsigned i = ERROR_NONE + 1; i < ERROR_COUNT; i++) {
 		printf("error %s %s\n", client_error_code((enum client_error)i),
 			client_error_message((enum client_error)i));
+	}
+}
+
+static void print_refusals(void)
+{
+	for (size_t i = 0; i + 1 < API_STATUSES; i++) {
+		printf("counted %d\n", edge_metrics_api_status(i));
+	}
+	for (unsigned i = 0; i < API_REFUSAL_COUNT; i++) {
+		const struct api_refusal_row *row = api_refusal_row((enum api_refusal)i);
+		printf("refusal %d %s\n", row->status, row->code);
+	}
+	for (unsigned i = ERROR_NONE + 1; i < ERROR_COUNT; i++) {
+		printf("refusal %d %s\n", api_status_of((enum client_error)i),
+			client_error_code((enum client_error)i));
 	}
 }
 
@@ -138,6 +155,7 @@ int main(void)
 	print_causes();
 	print_statuses();
 	print_errors();
+	print_refusals();
 	print_reasons();
 	print_admin();
 	print_commands();

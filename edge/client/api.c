@@ -64,10 +64,9 @@ static void serve(struct conn *c, const struct http_head *head, const struct api
 	} else if (target->route == API_OPENAPI) {
 		answer_openapi(c);
 	} else if (why != NULL) {
-		api_problem(c, 503, "unavailable", why, "none");
+		api_problem(c, API_UNAVAILABLE, why, "none");
 	} else if (target->has_body && !is_json(head)) {
-		api_problem(c, 415, "unsupported_media_type",
-			"Content-Type is not application/json", "");
+		api_problem(c, API_MEDIA_TYPE, "Content-Type is not application/json", "");
 	} else if (api_identify(c, head, bytes_make(NULL, 0)) && api_within_rate(c)) {
 		api_run_command(c, head, target, body);
 	}
@@ -84,22 +83,13 @@ static int judge_body(const struct conn *c, const struct http_head *head,
 	return head->content_length > (target->has_body ? max : 0) ? 413 : 0;
 }
 
-static const char *code_of(int status)
-{
-	return status == 404    ? "not_found"
-		: status == 405 ? "method_not_allowed"
-		: status == 411 ? "length_required"
-		: status == 413 ? "too_big"
-				: "bad_request";
-}
-
 // Refuses what cannot be read on after, so the connection ends with it.
 static void refuse_request(struct conn *c, const struct http_head *head,
 	const struct api_target *target, int status)
 {
 	api_begin_request(c, head, target);
 	c->api->manner.close = c->api->manner.close || head->has_body || status == 400;
-	api_problem(c, status, code_of(status), http_status_text(status), "");
+	api_problem(c, api_refusal_of_status(status), http_status_text(status), "");
 }
 
 static void ask_to_continue(struct conn *c, const struct http_head *head)
@@ -124,7 +114,7 @@ static void begin_stream(struct conn *c, const struct http_head *head,
 	const struct turn *t = turn_of(c);
 	const char *why = edge_refusal(t->edge, t->settings, t->mono_ms);
 	if (why != NULL) {
-		api_problem(c, 503, "unavailable", why, "none");
+		api_problem(c, API_UNAVAILABLE, why, "none");
 	} else {
 		api_run_stream(c, head, target);
 	}
@@ -204,5 +194,5 @@ void api_on_timeout(struct conn *c)
 	api_begin_request(c, &(struct http_head){ .minor = 1 },
 		&(struct api_target){ .allow = "" });
 	c->api->close = true;
-	api_problem(c, 408, "timeout", "The request did not arrive in time", "");
+	api_problem(c, API_TIMEOUT, "The request did not arrive in time", "");
 }

@@ -221,9 +221,9 @@ static void run_batch(struct conn *c, struct bytes body)
 		n = split_array(array, elements, BATCH_MAX);
 	}
 	if (!valid) {
-		api_problem(c, 422, "invalid_message", "The body is no array of messages", "");
+		api_problem(c, API_NO_BATCH, "The body is no array of messages", "");
 	} else if (n > BATCH_MAX) {
-		api_problem(c, 413, "limit", "More than 100 messages", "");
+		api_problem(c, API_TOO_MANY, "More than 100 messages", "");
 	} else {
 		run_entries(c, elements, n);
 	}

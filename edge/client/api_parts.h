@@ -9,6 +9,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/http_head.h"
+#include "edge/client/api_refusals.h"
 #include "edge/client/conn.h"
 #include "edge/http/api_answer.h"
 #include "edge/http/api_route.h"
@@ -41,8 +42,7 @@ bool api_within_rate(struct conn *c);
 
 // Each answers the request and ends it.
 void api_answer(struct conn *c, int status, const char *type, struct bytes body);
-void api_problem(struct conn *c, int status, const char *code, const char *detail,
-	const char *outcome);
+void api_problem(struct conn *c, enum api_refusal refusal, const char *detail, const char *outcome);
 void api_refuse(struct conn *c, enum client_error error);
 // The answer is queued already.
 void api_finish(struct conn *c, int status);

@@ -85,7 +85,7 @@ void api_answer(struct conn *c, int status, const char *type, struct bytes body)
 	api_finish(c, status);
 }
 
-void api_problem(struct conn *c, int status, const char *code, const char *detail,
+static void answer_problem(struct conn *c, int status, const char *code, const char *detail,
 	const char *outcome)
 {
 	struct buf out = { 0 };
@@ -98,20 +98,10 @@ void api_problem(struct conn *c, int status, const char *code, const char *detai
 	api_finish(c, status);
 }
 
-static int status_of(enum client_error error)
+void api_problem(struct conn *c, enum api_refusal refusal, const char *detail, const char *outcome)
 {
-	static const int statuses[] = {
-		[ERROR_INVALID_MESSAGE] = 422,
-		[ERROR_UNKNOWN_TYPE] = 422,
-		[ERROR_BAD_ROOM] = 422,
-		[ERROR_NOT_MEMBER] = 422,
-		[ERROR_FORBIDDEN] = 403,
-		[ERROR_LIMIT] = 429,
-		[ERROR_RATE_LIMITED] = 429,
-		[ERROR_UNAVAILABLE] = 503,
-	};
-	CHECK(error > ERROR_NONE && error < ARRAY_LEN(statuses));
-	return statuses[error];
+	const struct api_refusal_row *row = api_refusal_row(refusal);
+	answer_problem(c, row->status, row->code, detail, outcome);
 }
 
 static const char *outcome_text(enum outcome outcome)
@@ -121,7 +111,8 @@ static const char *outcome_text(enum outcome outcome)
 
 void api_refuse(struct conn *c, enum client_error error)
 {
-	api_problem(c, status_of(error), client_error_code(error), client_error_message(error), "");
+	answer_problem(c, api_status_of(error), client_error_code(error),
+		client_error_message(error), "");
 }
 
 // ---- what the commands come to
@@ -140,7 +131,7 @@ static void render(struct conn *c, const struct client_event *event, struct buf 
 static void append_error(struct buf *out, const struct client_event *event)
 {
 	buf_printf(out, "{\"status\":%d,\"code\":\"%s\",\"message\":\"%s\"",
-		status_of(event->error), client_error_code(event->error),
+		api_status_of(event->error), client_error_code(event->error),
 		client_error_message(event->error));
 	if (event->outcome != OUTCOME_NOT_SAID) {
 		buf_printf(out, ",\"outcome\":\"%s\"", outcome_text(event->outcome));
@@ -192,7 +183,7 @@ void api_on_event(struct conn *c, const struct client_event *event)
 	if (c->api->route == API_BATCH) {
 		take_result(c, event);
 	} else if (event->kind == EVENT_ERROR) {
-		api_problem(c, status_of(event->error), client_error_code(event->error),
+		answer_problem(c, api_status_of(event->error), client_error_code(event->error),
 			client_error_message(event->error), outcome_text(event->outcome));
 	} else {
 		struct buf body = { 0 };
@@ -254,7 +245,7 @@ static bool identify(struct conn *c, struct bytes token)
 		return true;
 	}
 	if (token.len == 0) {
-		api_problem(c, 401, "missing_token", "A bearer token is needed", "");
+		api_problem(c, API_MISSING_TOKEN, "A bearer token is needed", "");
 		return false;
 	}
 	if (is_known(c, token)) {
@@ -265,13 +256,13 @@ static bool identify(struct conn *c, struct bytes token)
 		edge_verify(turn_of(c)->edge, turn_of(c)->settings, token, &fresh, &claim);
 	if (result != AUTH_OK) {
 		conn_log_token_refused(c, auth_result_cause(result), claim);
-		api_problem(c, 401, "invalid_token", auth_result_text(result), "");
+		api_problem(c, API_INVALID_TOKEN, auth_result_text(result), "");
 		return false;
 	}
 	if (revoked_has(&turn_of(c)->edge->revoked, &fresh)) {
 		identity_fini(&fresh);
 		conn_log_token_refused(c, close_reason_rule(CLOSE_REVOKED)->name, NULL);
-		api_problem(c, 401, "revoked", "The token is revoked", "");
+		api_problem(c, API_REVOKED, "The token is revoked", "");
 		return false;
 	}
 	announce(c, &fresh);
@@ -293,7 +284,7 @@ bool api_within_rate(struct conn *c)
 	if (api_rates_take(&t->edge->api_rates, bytes_str(c->identity.user), rate, t->mono_ms)) {
 		return true;
 	}
-	api_problem(c, 429, "rate_limited", "Too many requests of this user", "");
+	api_problem(c, API_RATE_LIMITED, "Too many requests of this user", "");
 	return false;
 }
 

@@ -157,6 +157,29 @@ class ClientPage(PageTestCase):
                 self.assertEqual(members - told[name] - {"type", "id"}, set())
 
 
+class HttpPage(PageTestCase):
+    page = "proto/http.md"
+
+    def refusals(self):
+        rows = re.findall(r"^\| (\d{3}) \| (`.*?) \|", section(self.page, "Refusals"), re.MULTILINE)
+        return [(status, code) for status, codes in rows for code in code_words(codes)]
+
+    def test_refusals(self):
+        sent = set(self.sent["refusal"]) - {"422 not_member"}  # of `leave`, which the API has not
+        self.assert_same([" ".join(row) for row in self.refusals()], sent)
+
+    def test_each_status_is_counted_under_its_own_name(self):
+        refusals = {status for status, _ in self.refusals()}
+        self.assert_same(self.sent["counted"], {"200", "204", *refusals})
+
+    def test_the_document_for_programs_has_the_same_statuses(self):
+        document = json.loads(read("edge/http/openapi.json"))
+        told = {status for methods in document["paths"].values() for name, method in methods.items()
+                if name != "parameters" for status in method["responses"]}
+        of_no_resource = {"404", "405"}
+        self.assert_same(told | of_no_resource, {"200", *(status for status, _ in self.refusals())})
+
+
 class LinkPage(PageTestCase):
     page = "proto/link.md"
 
