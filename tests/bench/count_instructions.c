@@ -73,14 +73,45 @@ static void say_delivery(uint64_t seq)
 	fixture_say(&fixture, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
+static void open_client(struct client *c, const char *request)
+{
+	client_connect(&fixture, c);
+	client_write_str(&fixture, c, request);
+	client_drain(c);
+	CHECK(conn_is_open(c->conn));
+	router_forget();
+}
+
 static void open_clients(unsigned n)
 {
 	fixture_init(&fixture);
 	for (unsigned i = 0; i < n; i++) {
 		struct said *said;
-		client_open(&fixture, &clients[i]);
-		router_forget();
+		open_client(&clients[i], fixture_request);
 		client_say(&fixture, &clients[i], "{\"type\":\"join\",\"room\":\"room\"}");
+		CHECK(router_next(&said) != NULL);
+		say_joined(clients[i].conn->handle, said->req);
+		client_drain(&clients[i]);
+		router_forget();
+	}
+}
+
+// The same, speaking the binary codec.
+static void open_binary_clients(unsigned n)
+{
+	static const char request[] = "GET /ws?autojoin=0 HTTP/1.1\r\n"
+				      "Host: example.org\r\n"
+				      "Upgrade: websocket\r\n"
+				      "Connection: Upgrade\r\n"
+				      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+				      "Sec-WebSocket-Protocol: weir.v1.proto\r\n"
+				      "Sec-WebSocket-Version: 13\r\n\r\n";
+	static const char join[] = "\x12\x06\x0a\x04room"; // ClientMessage.join.room
+	fixture_init(&fixture);
+	for (unsigned i = 0; i < n; i++) {
+		struct said *said;
+		open_client(&clients[i], request);
+		client_send(&fixture, &clients[i], FIN | WS_BINARY, bytes_str(join));
 		CHECK(router_next(&said) != NULL);
 		say_joined(clients[i].conn->handle, said->req);
 		client_drain(&clients[i]);
@@ -96,9 +127,8 @@ static void close_clients(unsigned n)
 	fixture_fini(&fixture);
 }
 
-static void edge_deliveries(unsigned n)
+static void deliver(unsigned n)
 {
-	open_clients(CLIENTS);
 	for (unsigned seq = 1; seq <= n / CLIENTS; seq++) {
 		say_delivery(seq);
 		if (seq % BATCH == 0) {
@@ -108,7 +138,38 @@ static void edge_deliveries(unsigned n)
 			}
 		}
 	}
+}
+
+static void edge_deliveries(unsigned n)
+{
+	open_clients(CLIENTS);
+	deliver(n);
 	close_clients(CLIENTS);
+}
+
+static void edge_binary_deliveries(unsigned n)
+{
+	open_binary_clients(CLIENTS);
+	deliver(n);
+	close_clients(CLIENTS);
+}
+
+static void edge_binary_publishes(unsigned n)
+{
+	// The publish of edge_publishes(), with its id.
+	static const char publish[] = "\x0a\x02"
+				      "17\x22\x63\x0a\x04room\x12\x04"
+				      "chat\x1a\x55{\"text\":\"how is the weather "
+				      "over there, and is it going to stay like that for "
+				      "long?\"}";
+	struct said *said;
+	open_binary_clients(1);
+	for (unsigned i = 0; i < n; i++) {
+		client_send(&fixture, &clients[0], FIN | WS_BINARY, bytes_str(publish));
+		CHECK(i > 0 || router_next(&said) != NULL);
+		router_forget();
+	}
+	close_clients(1);
 }
 
 static void edge_publishes(unsigned n)
@@ -253,6 +314,8 @@ int main(int argc, char **argv)
 	} operations[] = {
 		{ "edge-delivery", edge_deliveries },
 		{ "edge-publish", edge_publishes },
+		{ "edge-binary-delivery", edge_binary_deliveries },
+		{ "edge-binary-publish", edge_binary_publishes },
 		{ "edge-handshake", edge_handshakes },
 		{ "router-publish", publishes_on_the_router },
 		{ "router-join", joins_on_the_router },

@@ -26,6 +26,8 @@ SKIPPED = 77
 OPERATIONS = {
     "edge-delivery": 8000,
     "edge-publish": 1000,
+    "edge-binary-delivery": 8000,
+    "edge-binary-publish": 1000,
     "edge-handshake": 400,
     "router-publish": 2000,
     "router-join": 4000,
