@@ -18,7 +18,7 @@ _weirctl() {
 	fi
 	local words
 	case $command in
-	"") words="--admin --json --help --version status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain rebalance restart-prepare store memory top version help" ;;
+	"") words="--admin --json --help --version status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke unrevoke revocations drain undrain rebalance restart-prepare store memory top version help" ;;
 	status) words="--help --json" ;;
 	ready) words="--help --json" ;;
 	edges) words="--help --json" ;;
@@ -35,6 +35,7 @@ _weirctl() {
 	broadcast) words="--help --json" ;;
 	kick) words="--help --json --user --client --reason --revoke" ;;
 	revoke) words="--help --json --user --jti --issued-before" ;;
+	unrevoke) words="--help --json --user --jti" ;;
 	revocations) words="--help --json" ;;
 	drain) words="--help --json --rate --wait --dry-run" ;;
 	undrain) words="--help --json" ;;
@@ -44,7 +45,7 @@ _weirctl() {
 	memory) words="--help --json" ;;
 	top) words="--help --json" ;;
 	version) words="--help --json" ;;
-	help) words="status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke revocations drain undrain rebalance restart-prepare store memory top version help" ;;
+	help) words="status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke unrevoke revocations drain undrain rebalance restart-prepare store memory top version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

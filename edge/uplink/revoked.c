@@ -52,7 +52,12 @@ bool revoked_take(struct revoked *revoked, const Weir__Link__V1__RevocationSnaps
 	pthread_mutex_lock(&revoked->lock);
 	revocations_expire(&revoked->set, now_ms, revoked->token_life_ms);
 	for (size_t i = 0; i < snapshot->n_revocations && fine; i++) {
-		fine = take(revoked, snapshot->revocations[i]);
+		fine = snapshot->revocations[i]->before_s > 0 &&
+			take(revoked, snapshot->revocations[i]);
+	}
+	for (size_t i = 0; i < snapshot->n_lifted && fine; i++) {
+		snapshot->lifted[i]->before_s = 0;
+		fine = take(revoked, snapshot->lifted[i]);
 	}
 	pthread_mutex_unlock(&revoked->lock);
 	if (fine && snapshot->last) {
@@ -77,9 +82,17 @@ bool revoked_has(struct revoked *revoked, const struct identity *identity)
 
 static void tell_chunk(struct link_outbox *outbox, Weir__Link__V1__Revocation **refs, size_t n)
 {
+	Weir__Link__V1__Revocation *lifted[CHUNK_MAX];
 	Weir__Link__V1__RevocationSnapshot snapshot = WEIR__LINK__V1__REVOCATION_SNAPSHOT__INIT;
-	snapshot.n_revocations = n;
 	snapshot.revocations = refs;
+	snapshot.lifted = lifted;
+	for (size_t i = 0; i < n; i++) {
+		if (refs[i]->before_s == 0) {
+			lifted[snapshot.n_lifted++] = refs[i];
+		} else {
+			refs[snapshot.n_revocations++] = refs[i];
+		}
+	}
 	link_outbox_add_fact(outbox,
 		&LINK_ITEM(REVOCATION_SNAPSHOT, revocation_snapshot, &snapshot));
 }

@@ -1,7 +1,8 @@
 // One entry a user or token id. Two revocations of the same user become one that covers both, so a
 // set grows with names and not with commands, and sets that met over a link can be united in any
-// order, as often as one likes, with the same result: nothing ever narrows an entry, only time
-// takes it away.
+// order, as often as one likes, with the same result: nothing narrows an entry. Time takes it away,
+// and a lift ends what was made before it. (One that was united with a later one before the lift
+// came stays as wide as it was.)
 //
 // The key is a letter and the text ("u" or "j"), so that one table serves both kinds. Names come
 // from strangers' tokens by way of an operator; the table's hash is keyed.
@@ -18,8 +19,9 @@
 
 struct entry {
 	struct map_node node;
-	int64_t before_s;
+	int64_t before_s; // 0: nothing is revoked any more
 	int64_t since_ms;
+	int64_t lifted_ms; // what was made up to then has ended; 0: nothing
 	size_t key_len;
 	uint8_t key[]; // 'u' or 'j', then the name
 };
@@ -45,7 +47,7 @@ bool revocation_valid(const struct revocation *rev)
 	bool named = by_user ? rev->jti.len == 0 && user_name_valid(rev->user)
 			     : rev->jti.len > 0 && rev->jti.len <= REVOCATION_JTI_MAX &&
 			memchr(rev->jti.data, '\0', rev->jti.len) == NULL;
-	return named && rev->before_s > 0 && rev->since_ms >= 0;
+	return named && rev->before_s >= 0 && rev->since_ms >= 0;
 }
 
 void revocations_init(struct revocations *set)
@@ -85,6 +87,16 @@ static struct entry *entry_new(char kind, struct bytes name)
 	return e;
 }
 
+static enum revocations_result lift(struct entry *e, int64_t at_ms)
+{
+	if (at_ms <= e->lifted_ms) {
+		return REVOCATIONS_KNOWN;
+	}
+	e->lifted_ms = at_ms;
+	e->before_s = e->since_ms <= at_ms ? 0 : e->before_s;
+	return REVOCATIONS_NEWS;
+}
+
 enum revocations_result revocations_add(struct revocations *set, const struct revocation *rev,
 	size_t max)
 {
@@ -98,7 +110,12 @@ enum revocations_result revocations_add(struct revocations *set, const struct re
 	if (e == NULL) {
 		e = entry_new(kind, name);
 		map_insert(&set->entries, &e->node);
-	} else if (e->before_s >= rev->before_s && e->since_ms >= rev->since_ms) {
+	}
+	if (revocation_is_lift(rev)) {
+		return lift(e, rev->since_ms);
+	}
+	bool covered = e->before_s >= rev->before_s && e->since_ms >= rev->since_ms;
+	if (covered || (e->lifted_ms > 0 && rev->since_ms <= e->lifted_ms)) {
 		return REVOCATIONS_KNOWN;
 	}
 	e->before_s = e->before_s > rev->before_s ? e->before_s : rev->before_s;
@@ -136,7 +153,7 @@ static struct revocation revocation_of(const struct entry *e)
 		.user = e->key[0] == 'u' ? name : none,
 		.jti = e->key[0] == 'j' ? name : none,
 		.before_s = e->before_s,
-		.since_ms = e->since_ms,
+		.since_ms = e->before_s > 0 ? e->since_ms : e->lifted_ms,
 	};
 }
 

@@ -24,10 +24,16 @@ enum {
 struct revocation {
 	struct bytes user; // exactly one of the two is not empty
 	struct bytes jti;
-	int64_t before_s; // tokens issued earlier than this; REVOCATION_ANY_TIME: whenever
-	int64_t since_ms; // Unix time at which it was made
+	int64_t before_s; // tokens issued earlier; REVOCATION_ANY_TIME: whenever. 0: a lift
+	int64_t since_ms; // Unix time at which it was made, or lifted
 };
-// False for what cannot be one: texts of no user or jti, times before 1970.
+// It ends what was revoked of its user or jti before it, and is kept so that nobody who has not
+// heard of it brings that back.
+static inline bool revocation_is_lift(const struct revocation *rev)
+{
+	return rev->before_s == 0;
+}
+// False for what cannot be one: texts of no user or jti, times before 1970. A lift can.
 bool revocation_valid(const struct revocation *rev);
 
 struct revocations {
@@ -42,7 +48,7 @@ enum revocations_result {
 	REVOCATIONS_NEWS,
 	REVOCATIONS_FULL, // `max` entries
 };
-// Adds a valid one, or widens the entry of its user or jti; copies its texts.
+// Adds a valid one, or widens the entry of its user or jti, or lifts that; copies its texts.
 MUST_CHECK enum revocations_result revocations_add(struct revocations *set,
 	const struct revocation *rev, size_t max);
 // True if a token is revoked that names `user`, `jti` (empty: none) and was issued at `issued_s`

@@ -75,4 +75,4 @@ admin_command_fn admin_cmd_explain, admin_cmd_watch;
 // admin_store.c
 admin_command_fn admin_cmd_store;
 // admin_revoke.c
-admin_command_fn admin_cmd_kick, admin_cmd_revoke, admin_cmd_revocations;
+admin_command_fn admin_cmd_kick, admin_cmd_revoke, admin_cmd_unrevoke, admin_cmd_revocations;

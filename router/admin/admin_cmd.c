@@ -29,6 +29,7 @@ static admin_command_fn *const functions[ADMIN_COMMAND_COUNT] = {
 	[ADMIN_BROADCAST] = admin_cmd_broadcast,
 	[ADMIN_KICK] = admin_cmd_kick,
 	[ADMIN_REVOKE] = admin_cmd_revoke,
+	[ADMIN_UNREVOKE] = admin_cmd_unrevoke,
 	[ADMIN_REVOCATIONS] = admin_cmd_revocations,
 	[ADMIN_DRAIN] = admin_cmd_drain,
 	[ADMIN_UNDRAIN] = admin_cmd_undrain,

@@ -120,6 +120,47 @@ void admin_cmd_revoke(struct admin_call *call)
 		user.data != NULL ? "user" : "jti", (int)who.len, (const char *)who.data, closed);
 }
 
+static bool is_revoked(const struct revocations *set, struct bytes user, struct bytes jti)
+{
+	struct map_cursor cursor;
+	struct revocation rev;
+	map_walk(&set->entries, &cursor);
+	while (revocations_next(set, &cursor, &rev)) {
+		struct bytes sought = user.data != NULL ? user : jti;
+		struct bytes name = user.data != NULL ? rev.user : rev.jti;
+		if (!revocation_is_lift(&rev) && name.data != NULL && sought.data != NULL &&
+			bytes_equal(name, sought)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void admin_cmd_unrevoke(struct admin_call *call)
+{
+	struct bytes user = call->options[0];
+	struct bytes jti = call->options[1];
+	const struct revocation rev = { .user = user, .jti = jti, .since_ms = call->wall_ms };
+	uint64_t closed;
+	if ((user.data == NULL) == (jti.data == NULL)) {
+		admin_usage(call, "takes either --user or --jti");
+		return;
+	}
+	if (!is_revoked(&call->ctx->route->revocations, user, jti)) {
+		admin_refuse(call, "nothing of that user or token is revoked");
+		return;
+	}
+	if (!revoke(call, &rev, &closed)) {
+		return;
+	}
+	say_name(call->reply, "user", user);
+	say_name(call->reply, "jti", jti);
+	admin_reply_end_row(call->reply);
+	struct bytes who = user.data != NULL ? user : jti;
+	buf_printf(&call->reply->audit, "%s=%.*s", user.data != NULL ? "user" : "jti", (int)who.len,
+		(const char *)who.data);
+}
+
 // ---- the list
 
 static void revocation_row(struct admin_call *call, const void *object)
@@ -142,6 +183,9 @@ void admin_cmd_revocations(struct admin_call *call)
 	while (revocations_next(set, &cursor, &all[n])) {
 		// Users first; a user and a jti of one name are two rows.
 		bool by_user = all[n].user.len > 0;
+		if (revocation_is_lift(&all[n])) {
+			continue;
+		}
 		admin_page_offer(&page, by_user ? 1 : 0, by_user ? all[n].user : all[n].jti,
 			&all[n]);
 		n++;

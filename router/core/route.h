@@ -137,8 +137,8 @@ MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_i
 
 // All revocations, for an edge whose session begins.
 void route_tell_revocations(struct route *r, struct table_edge *edge);
-// Revokes tokens: every edge is told, and who is there with one is closed; `*closed` of them. False
-// if there are too many.
+// Revokes tokens, or lifts that: every edge is told, and who is there with one is closed;
+// `*closed` of them. False if there are too many.
 MUST_CHECK bool route_revoke(struct route *r, const struct revocation *rev, uint64_t *closed);
 // How long a token may be good after it was issued, by what the edges said; 0: any time.
 uint64_t route_token_life_ms(const struct route *r);

@@ -25,17 +25,22 @@ static void send_chunk(struct route *r, struct table_edge *edge, const struct re
 	Weir__Link__V1__Revocation items[CHUNK_MAX];
 	Weir__Link__V1__Revocation *refs[CHUNK_MAX];
 	CHECK(n <= CHUNK_MAX);
+	Weir__Link__V1__Revocation *lifted[CHUNK_MAX];
+	Weir__Link__V1__RevocationSnapshot snapshot = WEIR__LINK__V1__REVOCATION_SNAPSHOT__INIT;
+	snapshot.revocations = refs;
+	snapshot.lifted = lifted;
 	for (size_t i = 0; i < n; i++) {
 		weir__link__v1__revocation__init(&items[i]);
 		items[i].user = pb_data(revs[i].user);
 		items[i].jti = pb_data(revs[i].jti);
 		items[i].before_s = revs[i].before_s;
 		items[i].since_ms = revs[i].since_ms;
-		refs[i] = &items[i];
+		if (revocation_is_lift(&revs[i])) {
+			lifted[snapshot.n_lifted++] = &items[i];
+		} else {
+			refs[snapshot.n_revocations++] = &items[i];
+		}
 	}
-	Weir__Link__V1__RevocationSnapshot snapshot = WEIR__LINK__V1__REVOCATION_SNAPSHOT__INIT;
-	snapshot.n_revocations = n;
-	snapshot.revocations = refs;
 	snapshot.last = last;
 	route_send(r, edge, &LINK_ITEM(REVOCATION_SNAPSHOT, revocation_snapshot, &snapshot));
 }
@@ -123,7 +128,7 @@ static bool take(struct route *r, const struct revocation *rev, size_t max,
 		*closed =
 			rev->user.len > 0 ? close_of_user(r, rev->user) : close_of_jti(r, rev->jti);
 	}
-	if (result == REVOCATIONS_NEWS) {
+	if (result == REVOCATIONS_NEWS && !revocation_is_lift(rev)) {
 		recorder_add(&r->recorder,
 			&(struct record){
 				.kind = RECORD_REVOKED,
@@ -142,23 +147,30 @@ bool route_revoke(struct route *r, const struct revocation *rev, uint64_t *close
 
 // ---- in
 
+static bool take_said(struct route_request *rq, const Weir__Link__V1__Revocation *said, bool lift)
+{
+	const struct revocation rev = {
+		.user = pb_bytes(said->user),
+		.jti = pb_bytes(said->jti),
+		.before_s = lift ? 0 : said->before_s,
+		.since_ms = said->since_ms,
+	};
+	uint64_t closed;
+	return revocation_valid(&rev) && revocation_is_lift(&rev) == lift &&
+		take(rq->r, &rev, REVOCATIONS_HARD_MAX, rq->edge, &closed);
+}
+
 int route_on_revocations(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__RevocationSnapshot *snapshot = item->revocation_snapshot;
-	for (size_t i = 0; i < snapshot->n_revocations; i++) {
-		const struct revocation rev = {
-			.user = pb_bytes(snapshot->revocations[i]->user),
-			.jti = pb_bytes(snapshot->revocations[i]->jti),
-			.before_s = snapshot->revocations[i]->before_s,
-			.since_ms = snapshot->revocations[i]->since_ms,
-		};
-		uint64_t closed;
-		if (!revocation_valid(&rev) ||
-			!take(rq->r, &rev, REVOCATIONS_HARD_MAX, rq->edge, &closed)) {
-			return -EPROTO;
-		}
+	bool fine = true;
+	for (size_t i = 0; i < snapshot->n_revocations && fine; i++) {
+		fine = take_said(rq, snapshot->revocations[i], false);
 	}
-	return 0;
+	for (size_t i = 0; i < snapshot->n_lifted && fine; i++) {
+		fine = take_said(rq, snapshot->lifted[i], true);
+	}
+	return fine ? 0 : -EPROTO;
 }
 
 // ---- time

@@ -47,6 +47,28 @@ class Revocations(RevocationTestCase):
         super().setUp()
         self.cluster = self.start_cluster(edges=2)
 
+    def test_a_revocation_can_be_lifted(self):
+        old = self.token("eve", 60)
+        self.one("revoke", "--user", "eve")
+        self.one("revoke", "--jti", "t1")
+        self.wait_until_refused(old)
+        self.assertEqual(self.one("unrevoke", "--user", "eve"), {"user": "eve", "jti": None})
+        for edge in self.cluster.edges:
+            wait_until(lambda edge=edge: self.welcomes(edge, old), "the edge accepts the token")
+        self.assertEqual(self.revocations(), {(None, "t1")})
+        self.assertEqual(self.cluster.weirctl("unrevoke", "--user", "eve")[0], REFUSED)
+        self.assertEqual(self.cluster.weirctl("unrevoke")[0], USAGE)
+        # Neither does the next router bring it back, nor an edge that is new.
+        self.cluster.router.stop()
+        self.cluster.restart_router()
+        for edge in self.cluster.edges:
+            edge.wait_until_ready()
+        wait_until(lambda: self.revocations() == {(None, "t1")}, "the edges have told the router")
+        third = self.cluster.start_edge("edge-3")
+        self.assertTrue(self.welcomes(third, old))
+        self.one("revoke", "--user", "eve")
+        self.wait_until_refused(old)
+
     def test_a_user_is_closed_on_every_edge_and_does_not_come_back(self):
         old = self.token("eve", 60)
         clients = [self.cluster.connect(edge, token=old) for edge in (0, 1)]

@@ -54,6 +54,22 @@ static void hits_a_token_by_its_id(void **state)
 	assert_false(hits("t1", "", 0));
 }
 
+static void a_lift_ends_what_was_made_before_it(void **state)
+{
+	(void)state;
+	assert_int_equal(add(of_user("ann", 100, 10)), REVOCATIONS_NEWS);
+	assert_int_equal(add(of_user("ann", 0, 20)), REVOCATIONS_NEWS);
+	assert_false(hits("ann", "", 5));
+	assert_int_equal(add(of_user("ann", 0, 20)), REVOCATIONS_KNOWN);
+	assert_int_equal(add(of_user("ann", 100, 10)), REVOCATIONS_KNOWN); // by who has not heard
+	assert_false(hits("ann", "", 5));
+	assert_int_equal(add(of_user("ann", 100, 30)), REVOCATIONS_NEWS); // anew
+	assert_true(hits("ann", "", 5));
+	assert_int_equal(add(of_user("bob", 0, 20)), REVOCATIONS_NEWS); // the lift came first
+	assert_int_equal(add(of_user("bob", 100, 10)), REVOCATIONS_KNOWN);
+	assert_false(hits("bob", "", 5));
+}
+
 static void unites_and_never_narrows(void **state)
 {
 	(void)state;
@@ -128,7 +144,6 @@ static void knows_what_cannot_be_one(void **state)
 		{ .before_s = 1 },
 		{ .user = bytes_str("a"), .jti = bytes_str("b"), .before_s = 1 },
 		{ .user = bytes_str("a\n"), .before_s = 1 },
-		{ .user = bytes_str("a"), .before_s = 0 },
 		{ .user = bytes_str("a"), .before_s = -1 },
 		{ .user = bytes_str("a"), .before_s = 1, .since_ms = -1 },
 		{ .jti = bytes_make("a\0b", 3), .before_s = 1 },
@@ -171,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(hits_what_a_user_was_given_before),
 		TEST(hits_a_token_by_its_id),
+		TEST(a_lift_ends_what_was_made_before_it),
 		TEST(unites_and_never_narrows),
 		TEST(is_bounded),
 		TEST(forgets_when_no_token_can_be_left),
