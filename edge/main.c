@@ -557,6 +557,7 @@ int main(int argc, char **argv)
 		return 1;
 	case CONF_PROBE:
 		return probe_run(p->conf_result.probe_url);
+	case CONF_OWN:
 	case CONF_CHECK:
 	case CONF_RUN:
 		break;

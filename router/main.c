@@ -2,7 +2,9 @@
 // thread: links, admin commands, the ops listener and signals all run in its loop, so nothing here
 // needs a lock.
 
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -523,6 +525,23 @@ static int run(struct router *router)
 	return result;
 }
 
+// --store-check: the folder is left as it is.
+static int check_store(const struct router *router)
+{
+	struct store_job job;
+	struct fault fault;
+	const char *store = router->conf.store;
+	if (strncmp(store, ROUTER_STORE_FILE, strlen(ROUTER_STORE_FILE)) != 0) {
+		return fail(router, "store", store, "no folder, there is nothing to check");
+	}
+	if (store_file_check(store + strlen(ROUTER_STORE_FILE), &job, &fault) != 0) {
+		return fail_at(router, &fault);
+	}
+	printf("turns=%" PRIu64 " records=%" PRIu64 " damaged=%" PRIu64 "\n", job.turns,
+		job.records, job.damaged);
+	return job.damaged == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	crypto_mem_init();
@@ -540,6 +559,9 @@ int main(int argc, char **argv)
 		break;
 	case CONF_CHECK:
 		result = load_files(&router);
+		break;
+	case CONF_OWN:
+		result = check_store(&router);
 		break;
 	case CONF_RUN:
 		process_prepare();

@@ -44,6 +44,7 @@ struct loader {
 	struct conf_result *result;
 	struct assignment *assignments; // owned; what the command line sets, in its order
 	size_t n_assignments;
+	bool own;
 	bool check;
 	bool print;
 	bool config_from_environment;
@@ -274,6 +275,11 @@ static bool scan_arguments(struct loader *l, int argc, char **argv)
 		if (!split_argument(argv[i], &arg)) {
 			return fail(l, source, "argument", "not an option");
 		}
+		if (l->spec->own != NULL && bytes_equal_str(arg.name, l->spec->own) &&
+			arg.value == NULL) {
+			l->own = true;
+			continue;
+		}
 		size_t builtin = builtin_find(arg.name);
 		size_t option = option_find(l->spec, arg.name);
 		bool is_builtin = builtin < CONF_N_BUILTINS;
@@ -452,6 +458,9 @@ static bool load(struct loader *l, int argc, char **argv)
 	if (l->print) {
 		conf_print(l->spec, l->into, stdout);
 		l->result->action = CONF_EXIT;
+	}
+	if (l->own) {
+		l->result->action = CONF_OWN;
 	}
 	if (l->check) {
 		l->result->action = CONF_CHECK;

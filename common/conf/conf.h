@@ -68,6 +68,8 @@ struct conf_spec {
 	const char *program; // "weir-edge"
 	const char *env_prefix; // "WEIR_EDGE_"
 	const char *summary; // one line for --help
+	const char *own; // "store-check": what the program can do instead of running; NULL: nothing
+	const char *own_help; // of that
 	const struct conf_option *options;
 	size_t n_options; // at most CONF_OPTIONS_MAX
 	size_t size; // of the conf struct
@@ -79,6 +81,7 @@ struct conf_spec {
 enum conf_action {
 	CONF_RUN,
 	CONF_EXIT, // --help, --print-config, --version: printed; exit 0
+	CONF_OWN, // what conf_spec.own names: the caller does that, and exits
 	CONF_CHECK, // --check-config: the caller goes on to load what files name, then exits 0
 	CONF_PROBE, // --probe URL: `probe_url` is set, the options are not loaded
 	CONF_FAIL, // exit 1

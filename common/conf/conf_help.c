@@ -76,6 +76,10 @@ void conf_help(const struct conf_spec *spec, FILE *out)
 		fputc('\n', out);
 		buf_fini(&placeholder);
 	}
+	if (spec->own != NULL) {
+		print_help_line(spec->own, bytes_str(" "), spec->own_help, out);
+		fputc('\n', out);
+	}
 	fprintf(out,
 		"\nIn a file: name = value; in the environment: %sNAME. The command line counts "
 		"most, then\nthe environment, then the file. A list repeats its option, in the "

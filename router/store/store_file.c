@@ -167,6 +167,30 @@ static int open_turns(struct store_file *f)
 	return mdb_txn_commit(txn);
 }
 
+// A file that is shorter than it says would be a SIGBUS when it is read.
+static int check_length(const struct store_file *f)
+{
+	MDB_envinfo info;
+	MDB_stat stat_of;
+	struct stat file;
+	int fd;
+	int result = mdb_env_info(f->env, &info);
+	if (result == 0) {
+		result = mdb_env_stat(f->env, &stat_of);
+	}
+	if (result == 0) {
+		result = mdb_env_get_fd(f->env, &fd);
+	}
+	if (result != 0) {
+		return result;
+	}
+	if (fstat(fd, &file) != 0) {
+		return errno;
+	}
+	return (uint64_t)file.st_size < (info.me_last_pgno + 1) * stat_of.ms_psize ? MDB_CORRUPTED
+										   : 0;
+}
+
 static int open_database(struct store_file *f)
 {
 	int result = mdb_env_create(&f->env);
@@ -178,6 +202,9 @@ static int open_database(struct store_file *f)
 	}
 	if (result == 0) {
 		result = mdb_env_open(f->env, f->dir, f->sync ? 0 : MDB_NOSYNC, 0600);
+	}
+	if (result == 0) {
+		result = check_length(f);
 	}
 	if (result == 0) {
 		result = open_turns(f);
@@ -504,6 +531,68 @@ static int sync_file(const char *dir)
 		close(fd);
 	}
 	free(path);
+	return result;
+}
+
+static int open_to_read(struct store_file *f)
+{
+	MDB_txn *txn;
+	int result = mdb_env_create(&f->env);
+	if (result == 0) {
+		result = mdb_env_set_maxdbs(f->env, 1);
+	}
+	if (result == 0) {
+		result = mdb_env_open(f->env, f->dir, MDB_RDONLY, 0600);
+	}
+	if (result == 0) {
+		result = check_length(f);
+	}
+	if (result == 0) {
+		result = mdb_txn_begin(f->env, NULL, MDB_RDONLY, &txn);
+	}
+	if (result == 0) {
+		result = mdb_dbi_open(txn, "turns", MDB_INTEGERKEY, &f->turns);
+		(void)mdb_txn_commit(txn); // else the handle ends with it
+	}
+	return result;
+}
+
+static int check_folder(struct store_file *f, struct store_job *job, struct fault *fault)
+{
+	struct stat stat_of;
+	if (stat(f->dir, &stat_of) != 0) {
+		return fault_set(fault, "store", "%s: %s", f->dir, strerrordesc_np(errno));
+	}
+	int result = store_mark_read(f->dir, &f->mark);
+	if (result != 0 || f->mark.schema != STORE_SCHEMA) {
+		return fault_set(fault, "store", "%s: not a store of weir-router", f->dir);
+	}
+	if (lock_folder(f, fault) != 0) {
+		return -1;
+	}
+	if (!store_mark_is_trusted(&f->mark)) {
+		return fault_set(fault, "store",
+			"%s: written without sync, and the machine has been down since", f->dir);
+	}
+	result = open_to_read(f);
+	if (result == 0) {
+		result = check_all(f, job);
+	}
+	return result == 0 ? 0 : fault_set(fault, "store", "%s: %s", f->dir, mdb_strerror(result));
+}
+
+int store_file_check(const char *dir, struct store_job *job, struct fault *fault)
+{
+	struct store_file f = { .lock_fd = -1 };
+	f.dir = xstrdup(dir);
+	*job = (struct store_job){ 0 };
+	*fault = (struct fault){ 0 };
+	int result = check_folder(&f, job, fault);
+	mdb_env_close(f.env);
+	if (f.lock_fd >= 0) {
+		close(f.lock_fd);
+	}
+	free(f.dir);
 	return result;
 }
 

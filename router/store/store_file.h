@@ -60,5 +60,9 @@ MUST_CHECK bool store_file_begin_job(struct store_file *f, const char *backup_to
 // `*job` is filled at the end, which is told once.
 enum store_job_state store_file_job(struct store_file *f, struct store_job *job);
 
+// Reads every record of a folder that no process uses, and changes nothing. 0, or -1 and the fault
+// if it cannot be read, or would be given up at a start.
+MUST_CHECK int store_file_check(const char *dir, struct store_job *job, struct fault *fault);
+
 // What the last refused turn met; NULL: none was.
 const char *store_file_error(const struct store_file *f);

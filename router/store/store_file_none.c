@@ -77,3 +77,10 @@ enum store_job_state store_file_job(struct store_file *f, struct store_job *job)
 	(void)job;
 	return STORE_JOB_NONE;
 }
+
+int store_file_check(const char *dir, struct store_job *job, struct fault *fault)
+{
+	(void)job;
+	*fault = (struct fault){ 0 };
+	return fault_set(fault, "store", "%s: this program was built without LMDB", dir);
+}

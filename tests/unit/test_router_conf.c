@@ -71,6 +71,20 @@ static void refuses_what_is_not_built(void **state)
 	}
 }
 
+static void knows_what_it_can_do_instead_of_running(void **state)
+{
+	(void)state;
+	struct router_conf c = { 0 };
+	struct buf error = { 0 };
+	assert_int_equal(
+		args_load(&router_conf_spec, &c, ARGS(ADMIN, "--store-check"), &error).action,
+		CONF_OWN);
+	router_conf_fini(&c);
+	assert_fails(&router_conf_spec, ARGS(ADMIN, "--store-check=yes"),
+		"command line: store-check: unknown option");
+	buf_fini(&error);
+}
+
 static void refuses_values_of_the_wrong_form(void **state)
 {
 	(void)state;
@@ -206,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(has_the_documented_defaults),
 		cmocka_unit_test(refuses_what_is_not_built),
+		cmocka_unit_test(knows_what_it_can_do_instead_of_running),
 		cmocka_unit_test(refuses_values_of_the_wrong_form),
 		cmocka_unit_test(takes_values_of_the_right_form),
 		cmocka_unit_test(the_admin_socket_is_where_only_we_can_be),
