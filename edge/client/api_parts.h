@@ -43,7 +43,8 @@ bool api_within_rate(struct conn *c);
 // Each answers the request and ends it.
 void api_answer(struct conn *c, int status, const char *type, struct bytes body);
 void api_problem(struct conn *c, enum api_refusal refusal, const char *detail, const char *outcome);
-void api_refuse(struct conn *c, enum client_error error);
+// Answers what an EVENT_ERROR says.
+void api_refuse(struct conn *c, const struct client_event *refusal);
 // The answer is queued already.
 void api_finish(struct conn *c, int status);
 // All results of a batch are there.

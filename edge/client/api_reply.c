@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/jscan.h"
 #include "common/mem.h"
 #include "edge/client/api.h"
 #include "edge/client/api_parts.h"
@@ -86,13 +87,13 @@ void api_answer(struct conn *c, int status, const char *type, struct bytes body)
 }
 
 static void answer_problem(struct conn *c, int status, const char *code, const char *detail,
-	const char *outcome)
+	const char *outcome, struct bytes needs)
 {
 	struct buf out = { 0 };
 	struct api_manner *manner = &c->api->manner;
 	manner->close = manner->close || c->api->close;
 	manner->retry_after_s = status == 503 || status == 429 ? RETRY_AFTER_S : 0;
-	api_answer_problem(&out, manner, status, code, detail, outcome);
+	api_answer_problem(&out, manner, status, code, detail, outcome, needs);
 	conn_push_raw(c, buf_bytes(&out));
 	buf_fini(&out);
 	api_finish(c, status);
@@ -101,7 +102,7 @@ static void answer_problem(struct conn *c, int status, const char *code, const c
 void api_problem(struct conn *c, enum api_refusal refusal, const char *detail, const char *outcome)
 {
 	const struct api_refusal_row *row = api_refusal_row(refusal);
-	answer_problem(c, row->status, row->code, detail, outcome);
+	answer_problem(c, row->status, row->code, detail, outcome, bytes_make(NULL, 0));
 }
 
 static const char *outcome_text(enum outcome outcome)
@@ -109,10 +110,14 @@ static const char *outcome_text(enum outcome outcome)
 	return outcome == OUTCOME_NONE ? "none" : outcome == OUTCOME_UNKNOWN ? "unknown" : "";
 }
 
-void api_refuse(struct conn *c, enum client_error error)
+void api_refuse(struct conn *c, const struct client_event *refusal)
 {
-	answer_problem(c, api_status_of(error), client_error_code(error),
-		client_error_message(error), "");
+	struct buf needs = { 0 };
+	codec_put_needs(&needs, refusal);
+	answer_problem(c, api_status_of(refusal->error), client_error_code(refusal->error),
+		client_error_message(refusal->error), outcome_text(refusal->outcome),
+		buf_bytes(&needs));
+	buf_fini(&needs);
 }
 
 // ---- what the commands come to
@@ -136,6 +141,13 @@ static void append_error(struct buf *out, const struct client_event *event)
 	if (event->outcome != OUTCOME_NOT_SAID) {
 		buf_printf(out, ",\"outcome\":\"%s\"", outcome_text(event->outcome));
 	}
+	struct buf needs = { 0 };
+	codec_put_needs(&needs, event);
+	if (needs.len > 0) {
+		buf_append_str(out, ",\"needs\":");
+		jscan_append_string(out, buf_bytes(&needs));
+	}
+	buf_fini(&needs);
 	buf_append_byte(out, '}');
 }
 
@@ -183,8 +195,7 @@ void api_on_event(struct conn *c, const struct client_event *event)
 	if (c->api->route == API_BATCH) {
 		take_result(c, event);
 	} else if (event->kind == EVENT_ERROR) {
-		answer_problem(c, api_status_of(event->error), client_error_code(event->error),
-			client_error_message(event->error), outcome_text(event->outcome));
+		api_refuse(c, event);
 	} else {
 		struct buf body = { 0 };
 		render(c, event, &body);

@@ -100,11 +100,13 @@ static void join(struct conn *c, struct bytes room, struct bytes last)
 	conn_run_command(c, &command);
 }
 
-static bool may_join_all(const struct conn *c, const struct stream_request *r)
+// False if one of the rooms is not allowed; that one is `*room`.
+static bool may_join_all(const struct conn *c, const struct stream_request *r, struct bytes *room)
 {
 	const struct rights_subject subject = conn_subject(c);
 	for (size_t i = 0; i < r->n_rooms; i++) {
-		if (!rights_decide(&turn_of(c)->edge->policy, &subject, RIGHT_JOIN, r->rooms[i])
+		*room = r->rooms[i];
+		if (!rights_decide(&turn_of(c)->edge->policy, &subject, RIGHT_JOIN, *room)
 				.allowed) {
 			return false;
 		}
@@ -127,12 +129,16 @@ void api_run_stream(struct conn *c, const struct http_head *head, const struct a
 	// A text that moves would take the spans into it along; none is longer than the query.
 	buf_reserve(&r.names, head->query.len + 1);
 	if (!take_rooms(&r, head, target) || !take_query(&r, head)) {
-		api_refuse(c, ERROR_BAD_ROOM);
+		api_refuse(c, &(struct client_event){ .error = ERROR_BAD_ROOM });
 	} else if (api_identify(c, head, r.token)) {
-		if (may_join_all(c, &r)) {
+		struct client_event refusal = {
+			.error = ERROR_FORBIDDEN,
+			.needs_right = RIGHT_JOIN,
+		};
+		if (may_join_all(c, &r, &refusal.room)) {
 			begin(c, &r);
 		} else {
-			api_refuse(c, ERROR_FORBIDDEN);
+			api_refuse(c, &refusal);
 		}
 	}
 	buf_fini(&r.names);

@@ -67,7 +67,7 @@ void api_answer_json(struct buf *out, const struct api_manner *manner, int statu
 }
 
 void api_answer_problem(struct buf *out, const struct api_manner *manner, int status,
-	const char *code, const char *detail, const char *outcome)
+	const char *code, const char *detail, const char *outcome, struct bytes needs)
 {
 	struct buf body = { 0 };
 	buf_append_str(&body, "{\"type\":\"about:blank\",\"title\":");
@@ -79,6 +79,10 @@ void api_answer_problem(struct buf *out, const struct api_manner *manner, int st
 	if (outcome[0] != '\0') {
 		buf_append_str(&body, ",\"outcome\":");
 		jscan_append_string(&body, bytes_str(outcome));
+	}
+	if (needs.len > 0) {
+		buf_append_str(&body, ",\"needs\":");
+		jscan_append_string(&body, needs);
 	}
 	buf_append_byte(&body, '}');
 	begin(out, manner, status);

@@ -30,9 +30,10 @@ void api_manner_of(struct api_manner *manner, const struct http_head *head,
 // A whole answer with a JSON body.
 void api_answer_json(struct buf *out, const struct api_manner *manner, int status, const char *type,
 	struct bytes body);
-// RFC 9457: application/problem+json with `code` of the client protocol; `outcome` may be "".
+// RFC 9457: application/problem+json with `code` of the client protocol; `outcome` may be "",
+// and so may `needs`, what would allow the request.
 void api_answer_problem(struct buf *out, const struct api_manner *manner, int status,
-	const char *code, const char *detail, const char *outcome);
+	const char *code, const char *detail, const char *outcome, struct bytes needs);
 // What a browser asks before it sends another request than a plain GET.
 void api_answer_preflight(struct buf *out, const struct api_manner *manner,
 	const struct http_head *head);

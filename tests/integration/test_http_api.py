@@ -110,6 +110,22 @@ class ApiTestCase(ClusterTestCase):
         self.assertEqual(problem["status"], status)
 
 
+class Needs(ApiTestCase):
+    def test_a_refusal_names_the_right_or_the_role_that_is_missing(self):
+        backend = self.backend(weir={"publish": ["x"]})
+        for method, path, body, needs in (
+                ("POST", "/v1/rooms/user%3Abob/messages", {"type": "x"}, "publish on user:bob"),
+                ("GET", "/v1/rooms/tea/messages", None, "history on tea"),
+                ("GET", "/v1/rooms/tea/presence", None, "presence on tea"),
+                ("GET", "/v1/rooms/tea/events", None, "join on tea"),
+                ("POST", "/v1/broadcast", {"type": "x"}, "role admin"),
+                ("DELETE", "/v1/users/bob/connections", None, "role admin")):
+            with self.subTest(path=path):
+                answer = backend.ask(method, path, body)
+                self.assert_problem(answer, 403, "forbidden")
+                self.assertEqual(answer[1]["needs"], needs)
+
+
 class Publishing(ApiTestCase):
     def test_a_message_reaches_members_on_every_edge_with_the_user_and_without_from(self):
         members = [self.connect(i, f"member-{i}") for i in range(2)]
@@ -173,7 +189,8 @@ class Publishing(ApiTestCase):
         self.assertEqual(status, 200)
         self.assertEqual([r["status"] for r in results], [200, 403, 200, 422, 200, 422])
         self.assertEqual([r.get("seq") for r in results], [1, None, 2, None, 3, None])
-        self.assertEqual(results[1]["code"], "forbidden")
+        self.assertEqual((results[1]["code"], results[1]["needs"]),
+                         ("forbidden", "publish on other"))
         self.assertEqual([member.expect("chat")["n"] for _ in range(3)], [1, 2, '[,]{"}'])
         self.assertEqual(backend.ask("POST", "/v1/messages", [])[:2], (200, []))
 

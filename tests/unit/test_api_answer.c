@@ -73,7 +73,8 @@ static void a_problem_says_what_can_be_done(void **state)
 	struct buf out = { 0 };
 	struct api_manner manner = manner_of("GET", "", 0);
 	manner.retry_after_s = 5;
-	api_answer_problem(&out, &manner, 503, "unavailable", "No \"router\"", "none");
+	api_answer_problem(&out, &manner, 503, "unavailable", "No \"router\"", "none",
+		bytes_make(NULL, 0));
 	assert_answer(&out,
 		"HTTP/1.1 503 Service Unavailable\r\nX-Request-Id: r1\r\nRetry-After: 5\r\n"
 		"Content-Type: application/problem+json\r\nContent-Length: 128\r\n"
@@ -81,7 +82,7 @@ static void a_problem_says_what_can_be_done(void **state)
 		"{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
 		"\"code\":\"unavailable\",\"detail\":\"No \\\"router\\\"\",\"outcome\":\"none\"}");
 	manner.retry_after_s = 0;
-	api_answer_problem(&out, &manner, 405, "method_not_allowed", "x", "");
+	api_answer_problem(&out, &manner, 405, "method_not_allowed", "x", "", bytes_make(NULL, 0));
 	buf_append_byte(&out, '\0');
 	assert_non_null(strstr((const char *)out.data, "\r\nAllow: GET, OPTIONS\r\n"));
 	assert_null(strstr((const char *)out.data, "outcome"));
