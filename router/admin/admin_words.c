@@ -21,6 +21,18 @@ const char *refusal_word(unsigned refusal)
 	return refusal < REFUSAL_COUNT && words[refusal] != NULL ? words[refusal] : "";
 }
 
+// An operator's text is for people.
+static struct bytes kick_word(struct bytes detail)
+{
+	static const char *const words[] = { "revoked", "replaced", "overloaded", "restart" };
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (bytes_equal_str(detail, words[i])) {
+			return detail;
+		}
+	}
+	return bytes_str("kicked");
+}
+
 struct bytes record_reason(const struct record *record)
 {
 	switch ((enum record_kind)record->kind) {
@@ -29,6 +41,7 @@ struct bytes record_reason(const struct record *record)
 	case RECORD_REFUSED:
 		return bytes_str(refusal_word(record->reason));
 	case RECORD_KICKED:
+		return kick_word(record->detail);
 	case RECORD_GAP:
 		return record->detail;
 	case RECORD_JOINED:

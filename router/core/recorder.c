@@ -70,14 +70,25 @@ const char *recorder_edge_name(const struct recorder *rec, uint32_t number)
 
 // ---- in
 
+// How much of a text that is too long is kept: up to the beginning of a character (in UTF-8 it goes
+// on with 10xxxxxx).
+static size_t cut_len(const uint8_t *text)
+{
+	size_t len = RECORD_TEXT_MAX;
+	while (len > 0 && (text[len] & 0xc0) == 0x80) {
+		len--;
+	}
+	return len;
+}
+
 static uint8_t text_len(struct bytes text)
 {
-	return (uint8_t)(text.len < RECORD_TEXT_MAX ? text.len : RECORD_TEXT_MAX);
+	return (uint8_t)(text.len <= RECORD_TEXT_MAX ? text.len : cut_len(text.data));
 }
 
 static uint8_t *put(uint8_t *at, struct bytes text, uint8_t len)
 {
-	if (len > 0) {
+	if (text.data != NULL) {
 		memcpy(at, text.data, len);
 	}
 	return at + len;

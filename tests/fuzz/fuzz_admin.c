@@ -149,8 +149,10 @@ static Weir__Admin__V1__Reply *run(const struct admin_context *ctx,
 	const Weir__Admin__V1__Request *request, struct bytes cursor)
 {
 	struct bytes argv[WORDS_MAX + 1];
+	uint64_t state = 0;
 	struct admin_request to_run = {
 		.argv = argv,
+		.state = &state,
 		.argc = request->n_argv,
 		.subject = request->subject,
 		.now_ms = NOW_MS,
@@ -200,7 +202,10 @@ static void run_request(struct bytes packed)
 	Weir__Admin__V1__Request *request =
 		weir__admin__v1__request__unpack(NULL, packed.len, packed.data);
 	if (request != NULL && request->n_argv <= WORDS_MAX) {
-		static const struct route_options options = { .max_rooms = 4 };
+		static const struct route_options options = {
+			.max_rooms = 4,
+			.recorder_bytes = 8192,
+		};
 		struct route route;
 		route_init(&route, &options, append, NULL);
 		fill(&route);

@@ -143,6 +143,22 @@ static void cuts_long_texts_and_walks_back_to_the_oldest(void **state)
 	recorder_fini(&rec);
 }
 
+static void cuts_between_two_characters(void **state)
+{
+	(void)state;
+	char text[RECORD_TEXT_MAX + 10];
+	struct recorder rec;
+	recorder_init(&rec, BYTES);
+	for (size_t i = 0; i < sizeof(text); i++) {
+		text[i] = (char)(i % 2 == 0 ? 0xc3 : 0xa4); // two bytes a character
+	}
+	recorder_add(&rec,
+		&(struct record){ .kind = RECORD_KICKED,
+			.detail = bytes_make(text, sizeof(text)) });
+	assert_int_equal(newest(&rec).detail.len, RECORD_TEXT_MAX - 1);
+	recorder_fini(&rec);
+}
+
 static void has_a_name_for_each_kind_and_cause(void **state)
 {
 	(void)state;
@@ -161,6 +177,7 @@ int main(void)
 		cmocka_unit_test(names_the_edges_of_a_message),
 		cmocka_unit_test(an_edge_that_comes_again_has_its_number),
 		cmocka_unit_test(cuts_long_texts_and_walks_back_to_the_oldest),
+		cmocka_unit_test(cuts_between_two_characters),
 		cmocka_unit_test(has_a_name_for_each_kind_and_cause),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
