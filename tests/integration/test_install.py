@@ -51,8 +51,21 @@ class Installed(unittest.TestCase):
                     "zsh/site-functions/_weir"):
             self.assertTrue(any(path.endswith(end) for path in self.paths), end)
 
+    def test_links_of_the_documents_lead_somewhere(self):
+        pages = [path for path in self.paths if path.endswith(".md")]
+        self.assertGreater(len(pages), 8)
+        for page in pages:
+            with open(os.path.join(self.root, page), encoding="utf-8") as f:
+                links = re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", f.read())
+            for link in links:
+                with self.subTest(page=page, link=link):
+                    path = os.path.normpath(os.path.join(self.root, os.path.dirname(page), link))
+                    self.assertTrue(os.path.exists(path), path)
+
     def test_no_tests(self):
         for path in self.paths:
+            if "/doc/weir/tests/" in path:
+                continue
             self.assertNotRegex(path, r"test|fuzz|\.a$|\.so$")
 
     def test_the_configuration_names_each_option_and_its_values_are_good(self):
