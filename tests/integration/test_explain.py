@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -242,6 +243,80 @@ class Explain(ExplainTestCase, ClusterTestCase):
             self.assertIn((one.wait(10 * rawhttp.SLOW), one.stderr.read()), [
                 (0, b""), (1, b"weirctl: too many ask at once: try again\n")])
             one.stderr.close()
+
+
+class Oracle(ExplainTestCase, ClusterTestCase):
+    """Random joins, leaves, ends, returns and messages: explain says of each message and connection
+    what that connection saw."""
+
+    STEPS = 120
+    expected_seconds = 6
+
+    def setUp(self):
+        super().setUp()
+        self.seed = random.randrange(1 << 32)
+        self.dice = random.Random(self.seed)
+        self.sender = self.connect(0, "sender")
+        self.epoch, self.seq = None, 0
+        self.present, self.seen, self.users = [], {}, {}
+
+    def collect(self, client, messages):
+        seen = self.seen[client.connected["clientId"]]
+        for message in messages:
+            if message.get("room") == self.room and message["type"] == "chat":
+                seen[message["seq"]] = "delivered"
+
+    def come(self, user):
+        client = self.connect(self.dice.randrange(2), user)
+        name = client.connected["clientId"]
+        self.seen[name], self.users[name] = {}, user
+        since = {"epoch": self.epoch, "seq": self.dice.randrange(self.seq + 1)} \
+            if self.epoch and self.dice.random() < 0.5 else None
+        joined = client.join(self.room, **({"since": since} if since else {}))
+        self.epoch = joined["epoch"]
+        for message in joined.get("messages", []):
+            self.seen[name][message["seq"]] = "recovered"
+        client.fence()  # makes its room, so that no later one has to join
+        self.present.append(client)
+
+    def go(self):
+        client = self.present.pop(self.dice.randrange(len(self.present)))
+        self.collect(client, client.fence())
+        if self.dice.random() < 0.5:
+            client.ask({"type": "leave", "room": self.room})
+        else:
+            client.close()
+            wait_until(lambda: client.connected["clientId"] not in {
+                row["client"] for row in self.cluster.rows("members", self.room)}, "it is gone")
+
+    def step(self):
+        number = self.dice.random()
+        if number < 0.25 and len(self.present) < 6:
+            self.come(f"user-{self.dice.randrange(4)}")
+        elif number < 0.4 and self.present:
+            self.go()
+        else:
+            self.seq = self.sender.publish(self.room)["seq"]
+
+    def test_explain_agrees_with_what_clients_saw(self):
+        self.cluster.rows("publish", self.room, '{"type":"first"}')
+        self.seq = 1
+        for _ in range(self.STEPS):
+            self.step()
+        for client in self.present:
+            self.collect(client, client.fence())
+        for seq in range(2, self.seq + 1):
+            told = set()
+            for user in sorted(set(self.users.values())):
+                for row in self.explain(self.room, seq, "--user", user):
+                    told.add(row["client"])
+                    if row["client"] is None:
+                        self.assertEqual(row["verdict"], "not_member")
+                        continue
+                    self.assertEqual(self.users[row["client"]], user)
+                    saw = self.seen[row["client"]].get(seq, "not_member")
+                    self.assertEqual(row["verdict"], saw, f"seed {self.seed}, {row}")
+            self.assertLessEqual({name for name, seen in self.seen.items() if seq in seen}, told)
 
 
 class Slow(ExplainTestCase, ClusterTestCase):
