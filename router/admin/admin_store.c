@@ -1,5 +1,6 @@
-// `weirctl store`: what there is to say of a durable store, a check of all that it holds, and a
-// copy of it. The work is done by a thread of the store's; weirctl asks again until it is over.
+// `weirctl store`: what there is to say of a durable store, a check of all that it holds, a copy of
+// it, and images of all that is alive. The work is done by a thread of the store's, or in turns as
+// any other; weirctl asks again until it is over.
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static void say_stats(struct admin_call *call)
 	admin_reply_text(reply, "store", bytes_str(ctx->store));
 	admin_reply_flag(reply, "up", !j->down);
 	admin_reply_number(reply, "fileBytes", ctx->store_ops->file_bytes(ctx->arg));
-	admin_reply_number(reply, "logBytes", j->written - j->slots[j->next_image].image_at);
+	admin_reply_number(reply, "logBytes", journal_log_bytes(j));
 	admin_reply_number(reply, "turns", j->number);
 	admin_reply_end_row(reply);
 }
@@ -34,6 +35,24 @@ static void say_done(struct admin_call *call, const char *backup_to,
 	admin_reply_end_row(reply);
 }
 
+static void compact(struct admin_call *call)
+{
+	struct journal *j = &call->ctx->route->journal;
+	if (j->down) {
+		j->n_compacting = 0;
+		admin_refuse(call, "the store refuses");
+		return;
+	}
+	if (call->cursor.len == 0) {
+		route_compact(call->ctx->route);
+	}
+	if (j->n_compacting > 0) {
+		buf_append_str(&call->reply->cursor, ADMIN_CURSOR_PREFIX "again");
+		return;
+	}
+	say_stats(call);
+}
+
 static void go_on(struct admin_call *call, const char *backup_to)
 {
 	struct admin_store_job job = { 0 };
@@ -50,29 +69,45 @@ static void go_on(struct admin_call *call, const char *backup_to)
 	}
 }
 
+// The words after `store`: what to do, and for a backup where to.
+static bool words_ok(struct admin_call *call)
+{
+	static const char *const known[] = { "stats", "check", "compact" };
+	struct bytes what = call->words[0];
+	if (bytes_equal_str(what, "backup") && call->n_words == 2) {
+		struct bytes to = call->words[1];
+		if (to.len == 0 || to.data[0] != '/' || bytes_has_nul(to)) {
+			admin_usage(call, "the folder of a backup is a path from / on");
+			return false;
+		}
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(known) && call->n_words == 1; i++) {
+		if (bytes_equal_str(what, known[i])) {
+			return true;
+		}
+	}
+	admin_usage(call, "store takes stats, check, compact, or backup and a folder");
+	return false;
+}
+
 void admin_cmd_store(struct admin_call *call)
 {
 	struct bytes what = call->words[0];
-	bool stats = bytes_equal_str(what, "stats");
-	bool backup = bytes_equal_str(what, "backup");
-	if (!(stats || backup || bytes_equal_str(what, "check")) ||
-		call->n_words != (backup ? 2 : 1)) {
-		admin_usage(call, "store takes stats, check, or backup and a folder");
-		return;
-	}
-	if (backup && (call->words[1].data[0] != '/' || bytes_has_nul(call->words[1]))) {
-		admin_usage(call, "the folder of a backup is a path from / on");
+	if (!words_ok(call)) {
 		return;
 	}
 	if (call->ctx->store_ops == NULL) {
 		admin_refuse(call, "rooms are kept in memory");
-		return;
-	}
-	if (stats) {
+	} else if (bytes_equal_str(what, "stats")) {
 		say_stats(call);
-		return;
+	} else if (bytes_equal_str(what, "compact")) {
+		compact(call);
+	} else if (bytes_equal_str(what, "check")) {
+		go_on(call, NULL);
+	} else {
+		char *dir = xstrndup(call->words[1].data, call->words[1].len);
+		go_on(call, dir);
+		free(dir);
 	}
-	char *dir = backup ? xstrndup(call->words[1].data, call->words[1].len) : NULL;
-	go_on(call, dir);
-	free(dir);
 }

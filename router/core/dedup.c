@@ -101,6 +101,11 @@ void dedup_set(struct dedup *d, const struct dedup_key *key, const struct dedup_
 	}
 }
 
+void dedup_expire(struct dedup *d, uint64_t now_ms)
+{
+	aged_map_drop_due(&d->entries, now_ms);
+}
+
 void dedup_remove(struct dedup *d, const struct dedup_key *key)
 {
 	struct aged_node *node = aged_map_find(&d->entries, join_names(d, key));

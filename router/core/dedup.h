@@ -49,6 +49,8 @@ void dedup_add(struct dedup *d, const struct dedup_key *key, const struct dedup_
 // A result for a key that may be known: what was proposed is committed.
 void dedup_set(struct dedup *d, const struct dedup_key *key, const struct dedup_result *result,
 	uint64_t now_ms, struct dedup_group *group);
+// Drops what is older than the age.
+void dedup_expire(struct dedup *d, uint64_t now_ms);
 // Harmless if it is not known.
 void dedup_remove(struct dedup *d, const struct dedup_key *key);
 void dedup_remove_group(struct dedup *d, struct dedup_group *group);

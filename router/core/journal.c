@@ -188,9 +188,15 @@ void journal_forget_client(struct journal *j, struct table_client *client)
 
 // ---- turns
 
+uint64_t journal_log_bytes(const struct journal *j)
+{
+	return j->written - j->slots[j->next_image].image_at;
+}
+
 bool journal_may_write(const struct journal *j)
 {
-	return j->ops != NULL && !j->busy && (j->records.len > 0 || j->probing);
+	return j->ops != NULL && !j->busy &&
+		(j->records.len > 0 || j->probing || j->n_compacting > 0);
 }
 
 // The first turn that is needed when the one to be written is in the log.
@@ -238,6 +244,7 @@ void journal_written(struct journal *j, enum store_result result)
 			j->slots[j->next_image].image_at = j->written;
 			j->next_image = (j->next_image + 1) % STORE_SLOTS;
 		}
+		j->n_compacting -= j->n_images < j->n_compacting ? j->n_images : j->n_compacting;
 	}
 	j->n_images = 0;
 	buf_reset(&j->head, BUFFER_KEEP);

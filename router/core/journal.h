@@ -79,6 +79,7 @@ struct journal {
 	uint64_t written; // bytes of all turns in the log
 	uint32_t next_image; // the slot whose image is oldest
 	uint32_t n_images; // in the turn under way
+	uint32_t n_compacting; // slots whose images are to be written at once
 	uint64_t image_credit; // bytes of images that may be written
 	uint64_t log_min; // JOURNAL_LOG_MIN
 	bool down; // the last turn was refused
@@ -132,6 +133,8 @@ void journal_record(const struct journal *j, const struct journal_entry *entry,
 // Out of the queue and free; its room has one message less under way.
 void journal_remove(struct journal *j, struct journal_entry *entry);
 
+// The bytes that a start would read.
+uint64_t journal_log_bytes(const struct journal *j);
 // True if a turn is to be written, and none is under way.
 bool journal_may_write(const struct journal *j);
 // Hands the turn gathered to the engine, after the images that are in `images`.

@@ -246,6 +246,8 @@ int route_run(struct route_request *rq, const link_item *item, bool after)
 bool route_sweep(struct route *r, uint64_t now_ms)
 {
 	store_sweep(&r->store, now_ms);
+	dedup_expire(&r->dedup, now_ms);
+	dedup_expire(&r->origins, now_ms); // an image would hold them
 	r->journal.probing = r->journal.down;
 	route_tell_gone(r, now_ms);
 	room_table_sweep(&r->table, now_ms, SWEEP_MAX);

@@ -169,6 +169,9 @@ void route_loaded(struct route *r, const struct route_load *load,
 void route_end_turn(struct route *r);
 // The engine's answer: what the turn held is delivered and acknowledged, or refused.
 void route_committed(struct route *r, enum store_result result, uint64_t now_ms, int64_t wall_ms);
+// Writes images of all slots in the turns that follow, so that the log holds nothing else; it is
+// done when the journal's n_compacting is 0.
+void route_compact(struct route *r);
 // False while something is on its way into the store.
 static inline bool route_is_idle(const struct route *r)
 {

@@ -77,15 +77,22 @@ void route_add_images(struct route *r)
 	struct journal *j = &r->journal;
 	uint64_t alive = r->store.bytes + r->dedup.bytes + r->origins.bytes;
 	uint64_t limit = 2 * alive > j->log_min ? 2 * alive : j->log_min;
-	if (j->written - j->slots[j->next_image].image_at <= limit) {
+	if (j->n_compacting > 0) {
+		j->image_credit = IMAGES_BYTES;
+	} else if (journal_log_bytes(j) > limit) {
+		j->image_credit += j->records.len;
+	} else {
 		j->image_credit = 0;
-		return;
 	}
-	j->image_credit += j->records.len;
 	while (j->n_images < IMAGES_MAX && j->images.len < IMAGES_BYTES &&
 		j->images.len < j->image_credit) {
 		add_image(j, (j->next_image + j->n_images) % STORE_SLOTS);
 		j->n_images++;
 	}
 	j->image_credit -= j->images.len < j->image_credit ? j->images.len : j->image_credit;
+}
+
+void route_compact(struct route *r)
+{
+	r->journal.n_compacting = STORE_SLOTS;
 }

@@ -83,6 +83,18 @@ class Weirctl(StoreCase):
         check = self.cluster.rows("store", "check")[0]
         self.assertEqual((check["turns"], check["records"], check["damaged"]), (stats["turns"], 3, 0))
 
+    def test_compact(self):
+        for n in range(200):
+            self.client.publish("tea", f"{n} " + "x" * 2000)
+        before = self.cluster.rows("store", "stats")[0]
+        after = self.cluster.rows("store", "compact")[0]
+        self.assertLess(after["logBytes"], before["logBytes"])
+        self.cluster.router.signal(signal.SIGKILL)
+        self.cluster.router.wait()
+        self.cluster.restart_router()
+        joined = self.cluster.connect(user="bob").join("tea")
+        self.assertEqual((joined["epoch"], joined["seq"]), (self.epoch, 203))
+
     def back_up(self):
         backup = os.path.join(self.folder, "backup")
         self.assertEqual(self.cluster.rows("store", "backup", backup), [{"folder": backup}])
