@@ -727,6 +727,18 @@ static void refuses_to_start_without_sound_keys(void **state)
 	free(empty);
 }
 
+static void without_a_key_yet_every_token_has_an_unknown_one(void **state)
+{
+	(void)state;
+	const struct auth_options options = { .jwks_url = "https://login.example/jwks" };
+	struct fault fault = { 0 };
+	struct auth *auth = auth_new(&options, &fault);
+	assert_non_null(auth);
+	assert_false(auth_has_keys(auth));
+	assert_int_equal(verify(auth, "\"sub\":1," FOREVER, NOW_MS, NULL), AUTH_KEY);
+	auth_free(auth);
+}
+
 static void has_a_text_for_each_result(void **state)
 {
 	(void)state;
@@ -757,6 +769,7 @@ int main(void)
 		cmocka_unit_test(refuses_every_flipped_bit_of_a_token),
 		cmocka_unit_test(refuses_before_the_signature_what_needs_none),
 		cmocka_unit_test(refuses_to_start_without_sound_keys),
+		cmocka_unit_test(without_a_key_yet_every_token_has_an_unknown_one),
 		cmocka_unit_test(has_a_text_for_each_result),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

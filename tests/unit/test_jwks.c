@@ -123,6 +123,29 @@ static int set_up(void **state)
 	return 0;
 }
 
+// Whoever can answer for the server could else make tokens, and read them off the wire.
+static void a_set_that_was_fetched_holds_no_secret(void **state)
+{
+	(void)state;
+	static const char url[] = "https://login.example/jwks";
+	static const char secret[] = "{\"keys\":[{\"kty\":\"oct\",\"k\":"
+				     "\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\"}]}";
+	struct jws_keys keys = { 0 };
+	struct fault fault = { 0 };
+	assert_int_equal(jwks_parse(bytes_str(secret), url, &keys, &fault), -1);
+	assert_string_equal(fault.option, "jwks-url");
+	assert_non_null(strstr(fault.what, url));
+	assert_non_null(strstr(fault.what, "holds a secret"));
+	fault_fini(&fault);
+	char *ec = pkey_jwk(pkey_of_kind("P-256", 0), ",\"kid\":\"a\"");
+	char *text = xasprintf("{\"keys\":[%s]}", ec);
+	assert_int_equal(jwks_parse(bytes_str(text), url, &keys, &fault), 0);
+	assert_int_equal(keys.n, 1);
+	jws_keys_fini(&keys);
+	free(text);
+	free(ec);
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
@@ -138,6 +161,7 @@ int main(void)
 		cmocka_unit_test(a_set_gives_all_keys_that_can_be_used),
 		cmocka_unit_test(says_what_is_wrong_with_a_set),
 		cmocka_unit_test(a_secret_in_a_set_is_kept_from_others),
+		cmocka_unit_test(a_set_that_was_fetched_holds_no_secret),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
