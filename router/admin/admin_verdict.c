@@ -11,6 +11,10 @@
 
 #include "common/mem.h"
 
+enum {
+	LOST_LATER_MS = 60000, // far more than it takes to notice that an edge is lost
+};
+
 const char *verdict_name(enum verdict verdict)
 {
 	static const char *const names[VERDICT_COUNT] = {
@@ -339,14 +343,31 @@ static bool judge_closed(const struct question *q, const struct evidence *e,
 	return true;
 }
 
+// What an edge that is lost knew is lost with it. A message of long before has most likely been
+// written, but nobody knows any more.
+static void judge_lost(const struct question *q, const struct stay *stay, struct judgement *j)
+{
+	const char *edge = edge_of(q, stay);
+	int64_t later_ms = q->message != NULL ? stay->left_ms - q->message->at_ms : 0;
+	if (later_ms > LOST_LATER_MS) {
+		set(j, VERDICT_UNKNOWN, "edge_lost", stay->left_ms);
+		buf_printf(&j->text,
+			"was on edge %s, which was lost %" PRId64
+			" s later: whether it was written is not known any more",
+			edge, later_ms / 1000);
+	} else {
+		set(j, VERDICT_GONE, "edge_lost", stay->left_ms);
+		buf_printf(&j->text, "was on edge %s when that edge was lost", edge);
+	}
+}
+
 // Nothing is known of its queue.
 static void judge_rest(const struct question *q, const struct evidence *e, const struct stay *stay,
 	struct judgement *j)
 {
 	const char *edge = edge_of(q, stay);
 	if (!stay->is_member && stay->cause == CAUSE_EDGE_LOST) {
-		set(j, VERDICT_GONE, "edge_lost", stay->left_ms);
-		buf_printf(&j->text, "was on edge %s when that edge was lost", edge);
+		judge_lost(q, stay, j);
 	} else if (!inquiry_answered(q->inquiry, stay->edge)) {
 		set(j, VERDICT_UNKNOWN, "edge_silent", 0);
 		buf_printf(&j->text, "edge %s does not answer", edge);

@@ -62,7 +62,11 @@ static enum admin_rest rest(void *arg)
 static int setup(void **state)
 {
 	struct rig *rig = xcalloc(1, sizeof(*rig));
-	const struct route_options options = { .history_age_ms = 300000, .max_rooms = 10000 };
+	const struct route_options options = {
+		.history_age_ms = 300000,
+		.max_rooms = 10000,
+		.recorder_bytes = 65536,
+	};
 	route_init(&rig->route, &options, append, NULL);
 	struct rights *defaults = rights_new();
 	assert_true(rights_add(defaults, RIGHT_ALL, bytes_str("*")));
@@ -580,6 +584,36 @@ static void knows_what_must_not_run_twice(void **state)
 	}
 }
 
+// bob's edge is lost so many milliseconds after a message to red; what is said of it for him.
+static void assert_lost(struct rig *rig, int64_t later_ms, const char *verdict)
+{
+	char expected[64];
+	fill(rig);
+	run_words(rig,
+		(const struct bytes[]){ bytes_str("publish"), bytes_str("red"),
+			bytes_str("{\"type\":\"chat\"}") },
+		3);
+	route_tell_time(&rig->route, (int64_t)WALL_MS + later_ms);
+	route_edge_down(&rig->route, rig->edges[1]);
+	assert_false(route_purge(&rig->route, 1000, NOW_MS));
+	run(rig, "explain red 1 --user bob");
+	buf_append_byte(&rig->rows, '\0');
+	snprintf(expected, sizeof(expected), "\"verdict\":\"%s\",\"reason\":\"edge_lost\"",
+		verdict);
+	assert_non_null(strstr((const char *)rig->rows.data, expected));
+	assert_int_equal(rig->n_rows, 1);
+}
+
+static void a_member_of_an_edge_that_is_lost_soon_is_gone(void **state)
+{
+	assert_lost(*state, 6000, "gone");
+}
+
+static void what_an_edge_knew_that_is_lost_later_is_unknown(void **state)
+{
+	assert_lost(*state, 61000, "unknown");
+}
+
 static void tells_what_takes_memory(void **state)
 {
 	struct rig *rig = *state;
@@ -616,6 +650,8 @@ int main(void)
 		RIG_TEST(takes_words_behind_two_dashes_as_they_are),
 		RIG_TEST(lists_more_than_an_answer_holds_in_pages),
 		cmocka_unit_test(knows_what_must_not_run_twice),
+		RIG_TEST(a_member_of_an_edge_that_is_lost_soon_is_gone),
+		RIG_TEST(what_an_edge_knew_that_is_lost_later_is_unknown),
 		RIG_TEST(tells_what_takes_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
