@@ -173,6 +173,20 @@ class Node(Foreign):
 SERVERS = {"Weir": Weir, "NATS": Nats, "Node": Node}
 
 
+def pss(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return int(re.search(r"^Pss: +(\d+) kB", f.read(), re.MULTILINE)[1]) * 1024
+
+
+def cpu_s(pids):
+    ticks = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            fields = f.read().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def install():
     """Debian's packages without starting their services, and ws."""
     script = ('root=$1; . "$root/deploy/lib.sh"; packages=(nats-server redis-server); '
