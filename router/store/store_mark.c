@@ -121,7 +121,8 @@ void store_mark_boot(char boot[STORE_BOOT_MAX])
 		text[0] = '\0';
 	}
 	text[strcspn(text, "\n")] = '\0';
-	snprintf(boot, STORE_BOOT_MAX, "%s", text[0] != '\0' ? text : "unknown");
+	snprintf(boot, STORE_BOOT_MAX, "%.*s", STORE_BOOT_MAX - 1,
+		text[0] != '\0' ? text : "unknown");
 }
 
 bool store_mark_is_trusted(const struct store_mark *mark)
