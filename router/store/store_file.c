@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -281,18 +282,47 @@ static int read_turns(MDB_cursor *cursor, store_turn_fn *each, void *arg, uint64
 	return result == MDB_NOTFOUND ? 0 : result;
 }
 
+struct reading {
+	store_turn_fn *each;
+	void *arg;
+	const uint8_t *from, *to; // in the map: all that was read
+};
+
+static void on_read(void *arg, uint64_t number, struct bytes turn)
+{
+	struct reading *r = arg;
+	const uint8_t *to = turn.data + turn.len;
+	r->from = r->from == NULL || turn.data < r->from ? turn.data : r->from;
+	r->to = to > r->to ? to : r->to;
+	r->each(r->arg, number, turn);
+}
+
+// What was read stays mapped, and would count as this process's memory until the kernel needs it.
+static void forget_pages(const struct reading *r)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const uint8_t *from = r->from + (page - (uintptr_t)r->from % page) % page;
+	if (r->to > from) {
+		(void)madvise((void *)from, (size_t)(r->to - from), MADV_DONTNEED);
+	}
+}
+
 int store_file_read(struct store_file *f, store_turn_fn *each, void *arg, struct fault *fault)
 {
 	MDB_txn *txn;
 	MDB_cursor *cursor;
+	struct reading reading = { .each = each, .arg = arg };
 	int result = mdb_txn_begin(f->env, NULL, MDB_RDONLY, &txn);
 	if (result == 0) {
 		result = mdb_cursor_open(txn, f->turns, &cursor);
 		if (result == 0) {
-			result = read_turns(cursor, each, arg, &f->oldest);
+			result = read_turns(cursor, on_read, &reading, &f->oldest);
 			mdb_cursor_close(cursor);
 		}
 		mdb_txn_abort(txn);
+	}
+	if (reading.from != NULL) {
+		forget_pages(&reading);
 	}
 	return result == 0 ? 0 : fault_set(fault, "store", "%s: %s", f->dir, mdb_strerror(result));
 }
