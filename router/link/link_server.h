@@ -33,7 +33,7 @@ void link_server_hold(struct link_server *server, bool holding);
 // True if they all hold still and nothing is under way in either direction. An edge that is cut off
 // does not hold still before it is back or forgotten.
 bool link_server_is_quiet(struct link_server *server);
-// Tells the edges that the router stops, and closes all.
+// Tells the edges that the router stops, and closes all. The loop runs no more after that.
 void link_server_free(struct link_server *server);
 
 // The URL that is bound, port 0 replaced. Borrowed.
