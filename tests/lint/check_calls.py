@@ -52,20 +52,24 @@ def circles(graph):
     return sorted(found)
 
 
-def symbols_of(path):
-    """(defined, undefined) global symbols of an object."""
-    defined, undefined = set(), set()
-    text = subprocess.run(["nm", "--extern-only", path], capture_output=True, check=True, text=True)
-    for line in text.stdout.splitlines():
-        *_, kind, symbol = line.split()
-        (undefined if kind == "U" else defined).add(symbol)
-    return defined, undefined
+def symbols_of(paths):
+    """{path: (defined, undefined) global symbols} of objects."""
+    found = {path: (set(), set()) for path in paths}
+    if paths:
+        text = subprocess.run(["nm", "--extern-only", "--print-file-name", *paths], capture_output=True,
+                              check=True, text=True).stdout
+        for line in text.splitlines():
+            path, _, rest = line.partition(":")
+            *_, kind, symbol = rest.split()
+            found[path][kind == "U"].add(symbol)
+    return found
 
 
 def objects_of(build, library):
     folder = os.path.join(build, library, f"lib{library}.a.p")
-    return {name[:-len(".o")].replace("_", "/", 1): symbols_of(os.path.join(folder, name))
-            for name in os.listdir(folder) if name.endswith(".c.o")}
+    objects = symbols_of(glob.glob(os.path.join(folder, "*.c.o")))
+    return {os.path.basename(path)[:-len(".o")].replace("_", "/", 1): symbols
+            for path, symbols in objects.items()}
 
 
 def replaced(tests, product):
@@ -77,7 +81,8 @@ def replaced(tests, product):
 def tests_of(build):
     """{file: symbols it defines} of the unit tests; empty in a build without them."""
     objects = glob.glob(os.path.join(build, "tests", "unit", "test_*.p", "test_*.c.o"))
-    return {os.path.basename(path)[:-len(".o")]: symbols_of(path)[0] for path in objects}
+    return {os.path.basename(path)[:-len(".o")]: defined
+            for path, (defined, _) in symbols_of(objects).items()}
 
 
 def check(build):
