@@ -1,6 +1,6 @@
 """The load of `run`'s lane `api`: publishes by HTTP, and readers of server-sent events.
 
-One process, one thread, sockets and ready-made bytes: it takes less CPU a request than an edge does.
+One process, one thread, sockets and ready-made bytes, so that it leaves most of the machine to the servers.
 Every answer is looked at, and each room must have counted as many messages as were published to it.
 """
 
