@@ -92,13 +92,14 @@ static struct dedup_key dedup_key_of(const struct route_message *message)
 	};
 }
 
+// `*same`: it is this very request, which has come before.
 static bool find_first(struct route *r, const struct route_message *message, uint64_t now_ms,
-	struct dedup_result *first)
+	struct dedup_result *first, bool *same)
 {
 	const struct dedup_key key = dedup_key_of(message);
 	const struct dedup_key origin = { .room = message->room, .key = message->origin };
-	return (key.key.len > 0 && dedup_find(&r->dedup, &key, now_ms, first)) ||
-		(message->resent && dedup_find(&r->origins, &origin, now_ms, first));
+	*same = message->resent && dedup_find(&r->origins, &origin, now_ms, first);
+	return *same || (key.key.len > 0 && dedup_find(&r->dedup, &key, now_ms, first));
 }
 
 // True, with the first result, if this was published before.
@@ -106,8 +107,9 @@ static bool is_repeat(struct route *r, const struct route_message *message, uint
 	struct route_result *result)
 {
 	struct dedup_result first;
+	bool same;
 	if ((message->key.len == 0 && !message->resent) ||
-		!find_first(r, message, now_ms, &first)) {
+		!find_first(r, message, now_ms, &first, &same)) {
 		return false;
 	}
 	const struct table_room *room = room_table_find(&r->table, message->room);
@@ -116,7 +118,7 @@ static bool is_repeat(struct route *r, const struct route_message *message, uint
 		.seq = first.seq,
 		.timestamp_ms = first.timestamp_ms,
 		.members = room != NULL ? room->n_members : 0,
-		.duplicate = !message->resent || message->key.len > 0,
+		.duplicate = !same,
 		.pending = first.proposed,
 	};
 	return true;

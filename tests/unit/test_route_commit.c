@@ -200,6 +200,29 @@ static void recognises_what_is_sent_again(void **state)
 	rig_quiet(rig);
 }
 
+// It is the first one, not a repeat of it.
+static void what_is_sent_again_with_its_key_is_no_duplicate(void **state)
+{
+	struct store_rig *rig = *state;
+	alice_joins(rig);
+	rig_publish_key(rig, 1, 2, "tea", "k");
+	rig_commit(rig);
+	rig_forget_output(rig);
+	Weir__Link__V1__Publish publish = rig_publish_of(1, 2, "tea", "{}");
+	publish.key = rig_text("k");
+	publish.resent = true;
+	rig_say(rig, &LINK_ITEM(PUBLISH, publish, &publish));
+	const link_item *item = rig_next(rig);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_PUBLISHED);
+	assert_int_equal(item->published->seq, 1);
+	assert_false(item->published->duplicate);
+	publish.req = 3; // another one, which may have been a repeat before
+	rig_say(rig, &LINK_ITEM(PUBLISH, publish, &publish));
+	item = rig_next(rig);
+	assert_int_equal(item->published->seq, 1);
+	assert_true(item->published->duplicate);
+}
+
 static void a_room_with_something_under_way_is_not_forgotten(void **state)
 {
 	struct store_rig *rig = *state;
@@ -276,6 +299,7 @@ int main(void)
 		RIG_TEST(a_client_leaves_behind_its_last_words),
 		RIG_TEST(commits_for_an_edge_that_is_gone),
 		RIG_TEST(recognises_what_is_sent_again),
+		RIG_TEST(what_is_sent_again_with_its_key_is_no_duplicate),
 		RIG_TEST(a_room_with_something_under_way_is_not_forgotten),
 		RIG_TEST(publishes_for_weirctl_when_that_is_committed),
 		RIG_TEST(requests_wait_while_too_much_is_gathered),
