@@ -11,6 +11,10 @@
 // a thousand, and each record adds 22 bytes or more. A frame that fills a record by itself is
 // sealed where it lies.
 //
+// What reading makes OpenSSL write (answers to KeyUpdate, refusals of a renegotiation) is owed like
+// the rest but asked for by the peer, who need not read it. So it is bounded: more than OWED_MAX, or
+// a second try to renegotiate, ends the stream.
+//
 // It refuses to know deadlines, budgets and what the bytes mean. bufferevent_openssl was rejected:
 // it sends no close_notify, calls the end of TCP an error, and has buffers of its own.
 
@@ -26,6 +30,20 @@
 #include "common/mem.h"
 #include "edge/tls/tls_context.h"
 
+enum {
+	OWED_MAX = 64 << 10, // after reading; a record that waits is 16 KiB
+	RENEGOTIATIONS_MAX = 1,
+};
+
+static void on_info(const SSL *ssl, int where, int value)
+{
+	struct tls_stream *s = SSL_get_app_data(ssl);
+	if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT &&
+		(value & 0xff) == SSL_AD_NO_RENEGOTIATION) {
+		s->n_renegotiations++;
+	}
+}
+
 struct tls_stream *tls_stream_new(struct tls_context *context, int fd)
 {
 	struct tls_stream *s = xcalloc(1, sizeof(*s));
@@ -36,6 +54,8 @@ struct tls_stream *tls_stream_new(struct tls_context *context, int fd)
 		tls_stream_free(s);
 		return NULL;
 	}
+	CHECK(SSL_set_app_data(s->ssl, s) == 1);
+	SSL_set_info_callback(s->ssl, on_info);
 	return s;
 }
 
@@ -71,6 +91,17 @@ static void note_opened(struct tls_stream *s)
 	}
 }
 
+// True, and the stream has failed, if the peer makes us write more than it may.
+static bool asks_too_much(struct tls_stream *s)
+{
+	if (s->n_renegotiations <= RENEGOTIATIONS_MAX && s->bio.rest.len <= OWED_MAX) {
+		return false;
+	}
+	s->fault = s->n_renegotiations > RENEGOTIATIONS_MAX ? "renegotiation" : "reads no answers";
+	s->state = TLS_FAILED;
+	return true;
+}
+
 size_t tls_stream_open(struct tls_stream *s, struct bytes sealed, uint8_t *out)
 {
 	size_t len = 0;
@@ -83,6 +114,9 @@ size_t tls_stream_open(struct tls_stream *s, struct bytes sealed, uint8_t *out)
 		int ok = SSL_read_ex(s->ssl, out + len, TLS_OPENED_MAX - len, &n);
 		len += n;
 		note_opened(s);
+		if (asks_too_much(s)) {
+			break;
+		}
 		if (ok == 1) {
 			continue;
 		}

@@ -37,6 +37,7 @@ struct tls_stream {
 	struct tls_bio bio;
 	enum tls_stream_state state; // only read it
 	bool end_said; // close_notify, or there is nobody to say it to
+	uint8_t n_renegotiations; // that the peer asked for and was refused
 	const char *fault; // TLS_FAILED: static text for the log
 };
 

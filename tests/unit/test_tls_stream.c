@@ -103,6 +103,58 @@ static void carries_bytes_both_ways(void **state)
 	tls_pair_fini(&pair);
 }
 
+static SSL_CTX *client_of(int version)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	assert_int_equal(SSL_CTX_set_min_proto_version(ctx, version), 1);
+	assert_int_equal(SSL_CTX_set_max_proto_version(ctx, version), 1);
+	return ctx;
+}
+
+// What comes of a ClientHello in the open stream, when `before` others were refused. One of OpenSSL's
+// own clients gives up after the first.
+static enum tls_stream_state renegotiate(SSL_CTX *old, uint8_t before)
+{
+	tls_pair_init(&pair, context, old);
+	assert_true(tls_pair_shake_hands(&pair));
+	pair.stream->n_renegotiations = before;
+	assert_int_equal(SSL_renegotiate(pair.client), 1);
+	(void)SSL_do_handshake(pair.client);
+	assert_int_equal(tls_pair_take(&pair), 0);
+	assert_int_equal(pair.stream->n_renegotiations, before + 1);
+	enum tls_stream_state state = pair.stream->state;
+	tls_pair_fini(&pair);
+	return state;
+}
+
+static void a_second_renegotiation_ends_the_stream(void **state)
+{
+	(void)state;
+	SSL_CTX *old = client_of(TLS1_2_VERSION);
+	assert_int_equal(renegotiate(old, 0), TLS_OPEN);
+	assert_int_equal(renegotiate(old, 1), TLS_FAILED);
+	SSL_CTX_free(old);
+}
+
+// Each KeyUpdate asks for one in return, and nobody reads them.
+static void answers_that_nobody_reads_are_bounded(void **state)
+{
+	(void)state;
+	SSL_CTX *fresh = client_of(TLS1_3_VERSION);
+	tls_pair_init(&pair, context, fresh);
+	assert_true(tls_pair_shake_hands(&pair));
+	for (int i = 0; i < 100000 && pair.stream->state == TLS_OPEN; i++) {
+		assert_int_equal(SSL_key_update(pair.client, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(pair.client), 1);
+		(void)tls_pair_take(&pair);
+		assert_true(pair.stream->bio.rest.len < 96 << 10);
+	}
+	assert_int_equal(pair.stream->state, TLS_FAILED);
+	assert_string_equal(pair.stream->fault, "reads no answers");
+	tls_pair_fini(&pair);
+	SSL_CTX_free(fresh);
+}
+
 static void opens_a_stream_that_is_cut_at_every_place(void **state)
 {
 	(void)state;
@@ -349,6 +401,8 @@ int main(void)
 	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(carries_bytes_both_ways),
+		cmocka_unit_test(a_second_renegotiation_ends_the_stream),
+		cmocka_unit_test(answers_that_nobody_reads_are_bounded),
 		cmocka_unit_test(opens_a_stream_that_is_cut_at_every_place),
 		cmocka_unit_test(shakes_hands_one_byte_at_a_time),
 		cmocka_unit_test(gathers_small_pieces_into_one_record),
