@@ -1,5 +1,7 @@
 // An unauthenticated peer is cheap: at most UNAUTHENTICATED_MAX of them exist, and a frame of
-// theirs is at most HELLO_MAX long. How long they may take is the owner's to say.
+// theirs is at most HELLO_MAX long. How long they may take is the owner's to say. When there are so
+// many, the one that has said nothing for longest makes place for the next: an edge says HELLO at
+// once. A share for each address was rejected: behind one there may be many edges, or a proxy.
 //
 // A polled connection (tcp://) is read on the routing thread, and its frames go to the owner as
 // they are. What NNG's threads read goes through the ingress; how much of one peer may lie there is
@@ -32,6 +34,7 @@
 enum {
 	HELLO_MAX = 64 << 10, // 256 default rights of 256 bytes do not fit; nobody has so many
 	UNAUTHENTICATED_MAX = 1024,
+	QUIET_MS = 250, // an edge has said HELLO by then
 	ACCEPT_RETRY_MS = 20,
 	// What one peer may have lying in the ingress: its window, and control frames.
 	INGRESS_MAX = LINK_WINDOW_BYTES + (64 << 10),
@@ -150,10 +153,28 @@ static void send_challenge(struct peer *peer)
 	buf_fini(&body);
 }
 
+// Closes the unauthenticated peer that has been quiet for longest. False if there is none.
+static bool make_place(struct peers *peers)
+{
+	struct peer *oldest = NULL;
+	struct peer *peer;
+	uint64_t now_ms = clock_mono_ms();
+	LIST_FOREACH (peer, &peers->open, in_list) {
+		if (peer->edge == NULL && peer->hello.len == 0 &&
+			now_ms - peer->opened_ms >= QUIET_MS) {
+			oldest = peer; // the list begins with the newest
+		}
+	}
+	if (oldest != NULL) {
+		peer_close(oldest);
+	}
+	return oldest != NULL;
+}
+
 // `fd` is the stream's, or -1.
 static void add_peer(struct peers *peers, nng_stream *stream, int fd)
 {
-	if (peers->n_unauthenticated >= UNAUTHENTICATED_MAX) {
+	if (peers->n_unauthenticated >= UNAUTHENTICATED_MAX && !make_place(peers)) {
 		nng_stream_free(stream);
 		return;
 	}
