@@ -51,6 +51,68 @@ bool message_field_travels(enum message_field field)
 	return field == FIELD_COUNT || fields[field].travels;
 }
 
+static bool is_set_by_gateway(enum message_field field)
+{
+	switch (field) {
+	case FIELD_TYPE:
+	case FIELD_ROOM:
+	case FIELD_FROM:
+	case FIELD_USER:
+	case FIELD_USERNAME:
+	case FIELD_SEQ:
+	case FIELD_EPOCH:
+	case FIELD_TIMESTAMP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+// The letter at the front of `*rest`, folded, and moves on: ASCII, and the characters whose fold, or
+// that of their upper case, is a letter of ASCII: long s, dotless i, dotted I, the Kelvin sign.
+// 0x80 for others.
+static uint8_t next_folded(struct bytes *rest)
+{
+	static const struct {
+		const char *utf8;
+		size_t len;
+		uint8_t fold;
+	} rows[] = {
+		{ NAME("\xc5\xbf"), 's' },
+		{ NAME("\xc4\xb1"), 'i' },
+		{ NAME("\xc4\xb0"), 'i' },
+		{ NAME("\xe2\x84\xaa"), 'k' },
+	};
+	uint8_t byte = rest->data[0];
+	if (byte < 0x80) {
+		*rest = bytes_from(*rest, 1);
+		return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rest->len >= rows[i].len &&
+			memcmp(rest->data, rows[i].utf8, rows[i].len) == 0) {
+			*rest = bytes_from(*rest, rows[i].len);
+			return rows[i].fold;
+		}
+	}
+	*rest = bytes_from(*rest, 1);
+	return 0x80;
+}
+
+bool message_field_mimics(struct bytes name)
+{
+	uint8_t folded[sizeof("timestamp")];
+	size_t len = 0;
+	bool differs = false;
+	for (size_t i = 0; i < name.len; i++) {
+		differs |= name.data[i] >= 0x80 || (name.data[i] >= 'A' && name.data[i] <= 'Z');
+	}
+	while (differs && name.len > 0 && len < sizeof(folded)) {
+		folded[len++] = next_folded(&name);
+	}
+	return differs && is_set_by_gateway(message_field_find(bytes_make(folded, len)));
+}
+
 const char *message_field_name(enum message_field field)
 {
 	CHECK(field < FIELD_COUNT);

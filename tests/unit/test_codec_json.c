@@ -103,9 +103,9 @@ static void keeps_the_senders_fields_byte_for_byte(void **state)
 			"publish room=lobby type=t "
 			"body={\"n\":123456789012345678901234567890,\"z\":-0,\"n\\u0061me\":"
 			"\"\\u0041\"}" },
-		{ "{\"z\":null,\"a\":true,\"type\":\"t\",\"\":0,\"Type\":1,\"ID\":2}",
+		{ "{\"z\":null,\"a\":true,\"type\":\"t\",\"\":0,\"Tipe\":1,\"ID\":2}",
 			"publish room=lobby type=t "
-			"body={\"z\":null,\"a\":true,\"\":0,\"Type\":1,\"ID\":2}" },
+			"body={\"z\":null,\"a\":true,\"\":0,\"Tipe\":1,\"ID\":2}" },
 		// what only control messages use is the sender's own here
 		{ "{\"type\":\"t\",\"to\":1,\"since\":2,\"presence\":3,\"before\":4,\"limit\":5,"
 		  "\"token\":6}",
