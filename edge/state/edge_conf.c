@@ -15,6 +15,7 @@
 #include "common/conf/conf_check.h"
 #include "common/https_get.h"
 #include "common/mem.h"
+#include "common/memory_limit.h"
 #include "edge/http/client_addr.h"
 #include "edge/http/origin.h"
 #include "edge/uplink/router_link.h"
@@ -23,6 +24,7 @@
 #include "proto/policy/rights.h"
 
 enum {
+	QUEUE_SHARE = 4, // of the memory may be queues
 	TIMEOUT_MIN_MS = 100, // a tick of the timers
 	RECORDER_MAX = 1 << 30,
 };
@@ -79,6 +81,8 @@ static const char *check_right(const char *value)
 #define FIELD(name) .offset = offsetof(struct edge_conf, name)
 #define NOT_YET     .flags = CONF_NOT_YET
 #define RELOADABLE  .flags = CONF_RELOADABLE
+
+#define UNSET "9223372036854775807" // computed; the value 0 means something else
 
 static const struct conf_option options[] = {
 	{ "listen", CONF_LIST, FIELD(listen), .def = "0.0.0.0:8080", .check = conf_check_address,
@@ -199,7 +203,8 @@ static const struct conf_option options[] = {
 	{ "queue-limit", CONF_SIZE, FIELD(queue_limit), RELOADABLE, .def = "1048576", .min = 1,
 		.help = "most bytes queued for a connection; beyond that it is closed "
 			"as slow" },
-	{ "queue-total", CONF_SIZE, FIELD(queue_total), RELOADABLE,
+	{ "queue-total", CONF_SIZE, FIELD(queue_total), RELOADABLE, .def = UNSET,
+		.shown = "a quarter of the memory",
 		.help = "most bytes queued for all connections; beyond that those "
 			"without progress for the longest time are closed as slow; 0: "
 			"unlimited" },
@@ -314,6 +319,9 @@ static const char *complete(void *arg, const char **what)
 	}
 	if (conf->threads == 0) {
 		conf->threads = default_threads();
+	}
+	if (conf->queue_total == INT64_MAX) {
+		conf->queue_total = memory_limit("") / QUEUE_SHARE;
 	}
 	if (conf->router.n == 0) {
 		*what = "empty value, an edge needs a router";

@@ -12,8 +12,8 @@
 // sealed where it lies.
 //
 // What reading makes OpenSSL write (answers to KeyUpdate, refusals of a renegotiation) is owed like
-// the rest but asked for by the peer, who need not read it. So it is bounded: more than OWED_MAX, or
-// a second try to renegotiate, ends the stream.
+// the rest but asked for by the peer, who need not read it. So it is bounded: more than OWED_MAX,
+// or a second try to renegotiate, ends the stream.
 //
 // It refuses to know deadlines, budgets and what the bytes mean. bufferevent_openssl was rejected:
 // it sends no close_notify, calls the end of TCP an error, and has buffers of its own.

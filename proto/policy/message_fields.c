@@ -68,8 +68,8 @@ static bool is_set_by_gateway(enum message_field field)
 	}
 }
 
-// The letter at the front of `*rest`, folded, and moves on: ASCII, and the characters whose fold, or
-// that of their upper case, is a letter of ASCII: long s, dotless i, dotted I, the Kelvin sign.
+// The letter at the front of `*rest`, folded, and moves on: ASCII, and the characters whose fold,
+// or that of their upper case, is a letter of ASCII: long s, dotless i, dotted I, the Kelvin sign.
 // 0x80 for others.
 static uint8_t next_folded(struct bytes *rest)
 {

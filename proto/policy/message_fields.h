@@ -33,8 +33,8 @@ enum message_field {
 // FIELD_COUNT for one of the sender's own.
 enum message_field message_field_find(struct bytes name);
 bool message_field_travels(enum message_field field);
-// True if a reader that ignores letter case would take `name`, which is one of the sender's own, for
-// a field that the gateway sets in what it sends: "From", or "u\u017fer". Case is folded as Unicode
-// folds the letters of these names (CaseFolding.txt, C and T).
+// True if a reader that ignores letter case would take `name`, which is one of the sender's own,
+// for a field that the gateway sets in what it sends: "From", or "user" with a long s. Case is
+// folded as Unicode folds the letters of these names (CaseFolding.txt, C and T).
 bool message_field_mimics(struct bytes name);
 const char *message_field_name(enum message_field field);

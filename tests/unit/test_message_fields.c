@@ -35,11 +35,11 @@ static void knows_names_that_look_like_the_gateways(void **state)
 {
 	(void)state;
 	static const char *const mimics[] = { "From", "USER",
-		"u\xc5\xbf"
-		"er",
+		("u\xc5\xbf"
+		 "er"),
 		"Timestamp", "t\xc4\xb1mestamp", "usernam\x45",
-		"\xc5\xbf"
-		"eq",
+		("\xc5\xbf"
+		 "eq"),
 		"TYPE", "Room", "ePoch" };
 	static const char *const others[] = { "from", "user", "", "Text", "Users", "UserName2",
 		"Id", "Key", "To", "us\xc3\xa9r", "From\xc5", "TIMESTAMPTIMESTAMP", "x" };

@@ -111,8 +111,8 @@ static SSL_CTX *client_of(int version)
 	return ctx;
 }
 
-// What comes of a ClientHello in the open stream, when `before` others were refused. One of OpenSSL's
-// own clients gives up after the first.
+// What comes of a ClientHello in the open stream, when `before` others were refused. OpenSSL's own
+// client gives up after the first.
 static enum tls_stream_state renegotiate(SSL_CTX *old, uint8_t before)
 {
 	tls_pair_init(&pair, context, old);
