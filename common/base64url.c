@@ -2,7 +2,7 @@
 // compared. The decoder of OpenSSL wants the other alphabet and padding, forgives white space, and
 // ignores bits that belong to no byte, so "AB" and "AA" would be one.
 //
-// Digits are looked up in a table rather than compared, since every token that a stranger presents
+// Digits are looked up in a table rather than compared, since every token that is presented
 // passes here before anything else is known of it. Nothing secret is: what is decoded has come over
 // the wire or is a public key, so the time it takes may depend on it.
 

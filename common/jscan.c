@@ -5,7 +5,7 @@
 //
 // One walk over the text does all: skip_value() steps over one value, whatever is in it, and checks
 // it against the grammar of RFC 8259 on the way. Nesting is a bit per level in one word, so there
-// is neither recursion nor a stack that a stranger could fill.
+// is neither recursion nor a stack that a sender could fill.
 //
 // Invariants: `at` never passes `len`; a cursor only moves over bytes that are part of a valid
 // text, so what a member's spans hold needs no second check, and jscan_string_decode() may trust

@@ -1,6 +1,6 @@
-// A hash table of objects that embed their own node. Keys are bytes from strangers, so the hash is
-// SipHash-2-4 under a random key; growth is incremental, so that no single insert pays for moving a
-// million entries. The table owns its buckets, never the objects.
+// A hash table of objects that embed their own node. Keys are bytes from unauthenticated peers, so
+// the hash is SipHash-2-4 under a random key; growth is incremental, so that no single insert pays
+// for moving a million entries. The table owns its buckets, never the objects.
 #pragma once
 
 #include <stdbool.h>

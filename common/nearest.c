@@ -1,6 +1,6 @@
 // Levenshtein distance, a row at a time. A swap of neighbours counts as two edits, which short
 // names can afford: at most half of a word, and three edits, may differ. A longer word than any
-// name of ours is not compared at all, so the cost of a stranger's word is bounded.
+// name of ours is not compared at all, so the cost of any word is bounded.
 
 #include "common/nearest.h"
 

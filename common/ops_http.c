@@ -1,5 +1,5 @@
 // One request a connection and a fixed page per path, so this is a tenth of an HTTP server, and the
-// strict head parser is the one that strangers meet on the client port. libevent's evhttp would do
+// strict head parser is the one that the client port uses. libevent's evhttp would do
 // more than is wanted: bodies, chunks, pipelining, and a list of its own vulnerabilities.
 //
 // A connection reads until its head is complete or wrong, then writes the whole answer and is

@@ -1,5 +1,5 @@
 // Names and help texts stand here once, next to the code that prints them. No label ever holds a
-// room, a user or a client: the sets are closed, so a scrape costs the same whatever strangers do.
+// room, a user or a client: the sets are closed, so a scrape costs the same whatever clients do.
 
 #include "edge/metrics_page.h"
 

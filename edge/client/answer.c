@@ -315,7 +315,7 @@ static void on_presence(const struct answer *a, const link_item *item)
 	}
 }
 
-// An answer that would not fit the client's queue is refused rather than the death of the client.
+// If the answer does not fit the client's queue, an error is sent instead of closing the client.
 static void send_history(struct conn *c, const struct client_event *event)
 {
 	if (!conn_is_open(c)) {

@@ -11,7 +11,7 @@
 // gains little with messages of a few kilobytes. A rendering for each window that somebody asks for
 // would bring back what sharing saves.
 //
-// What mixes a secret with text of a stranger must not be compressed, since its length tells of the
+// What mixes a secret with text of another must not be compressed, since its length tells of the
 // secret. Weir sends no secrets: tokens travel to it and never back.
 
 #include "edge/send/pack.h"

@@ -7,7 +7,7 @@
 //
 // A token is as good as a password while it lasts. It is read from a file or standard input, never
 // from the command line, where every user of the machine could read it; no error repeats an
-// argument in whose place somebody may have put one. What is printed of a stranger's token is JSON
+// argument in whose place somebody may have put one. What is printed of a token is JSON
 // in ASCII, so that it cannot talk to the terminal.
 //
 // Exit codes: 0 done, 1 refused, 2 usage. An error is one line on standard error.

@@ -45,7 +45,7 @@ struct link_answer link_offer_decide(struct link_session *session, const struct 
 enum link_follow {
 	LINK_RESUMED,
 	LINK_BEGUN, // nothing is known of us: tell everything
-	LINK_BROKEN, // no honest router answers so; the session is over
+	LINK_BROKEN, // no conforming router answers so; the session is over
 };
 MUST_CHECK enum link_follow link_answer_follow(struct link_session *session,
 	const struct link_answer *answer);

@@ -12,7 +12,7 @@
 // would need escapes and a buffer. Only the last `*` is ever taken back, since an earlier one can
 // do nothing that the last cannot: each place in the room is tried as its end once, which bounds
 // the work by the square of the room's length plus the pattern's, whatever the number of stars. A
-// recursive matcher is exponential in the stars, and both texts come from strangers.
+// recursive matcher is exponential in the stars, and both texts come from clients.
 //
 // A decision knows no connection, no room table and no time: edge, router and tools ask the same
 // function and get the same answer.

@@ -9,9 +9,9 @@
 // MemberEvent and before any later Delivery; - a room's stamps follow its seq: the wall clock may
 // jump back, a stamp does not.
 //
-// An edge is trusted for identity and for JSON, not for sense: what no honest edge sends (a name
-// that cannot be, a body that is no object, an item of the other direction) ends its link. What may
-// happen by a race between a client that goes and its last words is ignored and counted.
+// An edge is trusted for identity and for JSON, not for sense: what no conforming edge sends (a
+// name that cannot be, a body that is no object, an item of the other direction) ends its link.
+// What may happen by a race between a client that goes and its last words is ignored and counted.
 
 #include "router/core/route.h"
 

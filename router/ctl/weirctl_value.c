@@ -1,4 +1,4 @@
-// Names and addresses come from strangers and go to a terminal: control characters and what is not
+// Names and addresses come from clients and go to a terminal: control characters and what is not
 // UTF-8 become "?". JSON escapes them, and keeps what is UTF-8.
 
 #include "router/ctl/weirctl_value.h"

@@ -12,7 +12,7 @@ struct edge_hello {
 	struct rights_policy policy; // its lobby borrows from the message; owns its defaults
 };
 
-// `packed` is the signed body. False, with `hello` zeroed, for what no honest edge says, of
+// `packed` is the signed body. False, with `hello` zeroed, for what no conforming edge sends, of
 // whatever version it is.
 MUST_CHECK bool edge_hello_unpack(struct edge_hello *hello, struct bytes packed);
 void edge_hello_fini(struct edge_hello *hello);
