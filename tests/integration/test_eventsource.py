@@ -107,6 +107,19 @@ class Readers:
             self.until("joined", n * COUNT)
         self.assert_each_came_once(3 * COUNT)
 
+    def test_an_edge_that_refuses_ends_it_as_the_page_says(self):
+        """So the HTML standard has it for every status but 200; proto/http.md tells who must know."""
+        self.open_page()
+        self.until("joined")
+        lost = self.cluster.spawn_edge("lost", router="tcp://127.0.0.1:1",
+                                       allowed_origins=[self.page.origin]).wait_ready()
+        self.kill_its_edge()
+        self.balancer.target = lost.address
+        report = self.page.reports.get(timeout=6 * DEADLINE_S)
+        while not report["gaveUp"]:
+            report = self.page.reports.get(timeout=6 * DEADLINE_S)
+        self.assertEqual(report["event"], "error")
+
 
 class Chromium(ChromiumBrowser, Readers, TestCase):
     pass
