@@ -187,3 +187,17 @@ uint64_t link_item_client(const link_item *item)
 	memcpy(&client, (const char *)value + field->offset, sizeof(client));
 	return client;
 }
+
+const char *refusal_name(unsigned refusal)
+{
+	static const char *const words[REFUSAL_COUNT] = {
+		[REFUSAL_BAD_ROOM] = "bad_room",
+		[REFUSAL_FORBIDDEN] = "forbidden",
+		[REFUSAL_NOT_MEMBER] = "not_member",
+		[REFUSAL_LIMIT] = "limit",
+		[REFUSAL_RATE_LIMITED] = "rate_limited",
+		[REFUSAL_UNAVAILABLE] = "unavailable",
+		[REFUSAL_SILENT] = "forbidden",
+	};
+	return refusal < REFUSAL_COUNT && words[refusal] != NULL ? words[refusal] : "";
+}

@@ -34,6 +34,8 @@ enum refusal {
 	REFUSAL_SILENT, // of an automatic join: the client is told nothing
 	REFUSAL_COUNT,
 };
+// As the client protocol calls it: "forbidden"... Empty for what is no refusal.
+const char *refusal_name(unsigned refusal);
 
 // What becomes of a room's messages for a client that does not take them in time (Delivery.slow).
 // An edge that does not know a number takes it as the first.

@@ -7,20 +7,6 @@
 
 #include "proto/names.h"
 
-const char *refusal_word(unsigned refusal)
-{
-	static const char *const words[REFUSAL_COUNT] = {
-		[REFUSAL_BAD_ROOM] = "bad_room",
-		[REFUSAL_FORBIDDEN] = "forbidden",
-		[REFUSAL_NOT_MEMBER] = "not_member",
-		[REFUSAL_LIMIT] = "limit",
-		[REFUSAL_RATE_LIMITED] = "rate_limited",
-		[REFUSAL_UNAVAILABLE] = "unavailable",
-		[REFUSAL_SILENT] = "forbidden",
-	};
-	return refusal < REFUSAL_COUNT && words[refusal] != NULL ? words[refusal] : "";
-}
-
 // An operator's text is for people.
 static struct bytes kick_word(struct bytes detail)
 {
@@ -39,7 +25,7 @@ struct bytes record_reason(const struct record *record)
 	case RECORD_LEFT:
 		return bytes_str(record_cause_name((enum record_cause)record->reason));
 	case RECORD_REFUSED:
-		return bytes_str(refusal_word(record->reason));
+		return bytes_str(refusal_name(record->reason));
 	case RECORD_KICKED:
 		return kick_word(record->detail);
 	case RECORD_GAP:
@@ -143,7 +129,7 @@ void record_say(const struct recorder *rec, const struct record *record, struct 
 		say(out, record->detail);
 		buf_append_str(out, " refused to ");
 		say_who(rec, record, out);
-		buf_printf(out, ": %s", refusal_word(record->reason));
+		buf_printf(out, ": %s", refusal_name(record->reason));
 		break;
 	case RECORD_KICKED:
 		say_who(rec, record, out);

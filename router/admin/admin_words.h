@@ -6,8 +6,6 @@
 #include "router/admin/admin_call.h"
 #include "router/core/recorder.h"
 
-// "forbidden"... for enum refusal.
-const char *refusal_word(unsigned refusal);
 // Appends one sentence for people.
 void record_say(const struct recorder *rec, const struct record *record, struct buf *out);
 // A word for programs: why; "" if the kind says all.
