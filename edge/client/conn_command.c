@@ -142,10 +142,11 @@ struct announcement client_announcement(const struct conn *c, char id[CLIENT_ID_
 
 void client_on_left(struct conn *c)
 {
+	const struct bytes reason = bytes_str(close_reason_rule(c->reason)->name);
 	struct clients *cl = clients_of(c);
 	fib_leave_all(&cl->fib, &c->account.rooms);
 	for (unsigned i = 0; i < cl->turn.edge->n_links; i++) {
-		uplink_client_down(&cl->uplinks[i], c->handle);
+		uplink_client_down(&cl->uplinks[i], c->handle, reason);
 	}
 }
 

@@ -329,10 +329,11 @@ void uplink_client_up(struct uplink *up, const struct announcement *facts)
 	add_client_up(&up->outbox, facts);
 }
 
-void uplink_client_down(struct uplink *up, uint64_t handle)
+void uplink_client_down(struct uplink *up, uint64_t handle, struct bytes reason)
 {
 	Weir__Link__V1__ClientDown down = WEIR__LINK__V1__CLIENT_DOWN__INIT;
 	down.client = handle;
+	down.reason = pb_data(reason);
 	link_outbox_add_fact(&up->outbox, &LINK_ITEM(CLIENT_DOWN, client_down, &down));
 }
 

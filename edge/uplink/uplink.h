@@ -86,7 +86,7 @@ struct announcement {
 // Facts. A connection that is announced again has a new identity; of the rooms that this no longer
 // allows the router takes it out by itself.
 void uplink_client_up(struct uplink *up, const struct announcement *facts);
-void uplink_client_down(struct uplink *up, uint64_t handle);
+void uplink_client_down(struct uplink *up, uint64_t handle, struct bytes reason);
 void uplink_client_stats(struct uplink *up, uint64_t handle, size_t queue_bytes);
 
 // What the router shows of the edge; a session begins with false.

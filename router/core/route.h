@@ -17,6 +17,7 @@
 #include "router/core/absence.h"
 #include "router/core/budget.h"
 #include "router/core/dedup.h"
+#include "router/core/notices.h"
 #include "router/core/inquiry.h"
 #include "router/core/journal.h"
 #include "router/core/recorder.h"
@@ -66,6 +67,7 @@ struct route {
 	struct revocations revocations;
 	struct settling settling; // after a restart
 	struct recorder recorder;
+	struct notices notices; // who is told outside; set once, before the first item
 	struct inquiries inquiries;
 	route_append_fn *append;
 	void *arg;

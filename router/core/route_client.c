@@ -15,6 +15,7 @@ enum {
 	USERNAME_MAX = 8192, // a token is not longer
 	ADDRESS_MAX = 128,
 	CODEC_MAX = 64,
+	REASON_MAX = 32,
 };
 
 // ---- edges
@@ -39,13 +40,15 @@ static void record_client(struct route *r, enum record_kind kind, const struct t
 	}
 }
 
-static void client_gone(struct route *r, struct table_client *client, uint64_t now_ms)
+static void client_gone(struct route *r, struct table_client *client, struct bytes reason,
+	uint64_t now_ms)
 {
 	struct membership *m;
 	while ((m = LIST_FIRST(&client->rooms)) != NULL) {
 		route_leave(r, m, CAUSE_CLOSED, now_ms);
 	}
 	record_client(r, RECORD_DISCONNECTED, client);
+	route_tell_client(r, NOTICE_CLIENT_DISCONNECTED, client, reason);
 	room_table_client_remove(&r->table, client, now_ms);
 }
 
@@ -69,6 +72,8 @@ static void purge_step(struct route *r, struct table_edge *edge, uint64_t now_ms
 	if (m != NULL) {
 		route_leave(r, m, CAUSE_EDGE_LOST, now_ms);
 	} else if (client != NULL) {
+		route_tell_client(r, NOTICE_CLIENT_DISCONNECTED, client,
+			bytes_str(record_cause_name(CAUSE_EDGE_LOST)));
 		room_table_client_remove(&r->table, client, now_ms);
 	} else {
 		room_table_edge_remove(&r->table, edge, now_ms);
@@ -166,6 +171,14 @@ static uint64_t count_connections(const struct table_user *user, struct table_cl
 
 static void record_overload(const struct route_request *rq, struct bytes user)
 {
+	notices_tell(&rq->r->notices,
+		&(struct notice){
+			.kind = NOTICE_CLIENT_REFUSED,
+			.client = pb_bytes(rq->item->client_up->id),
+			.user = user,
+			.edge = bytes_str(rq->edge->name),
+			.reason = bytes_str("overloaded"),
+		});
 	recorder_add(&rq->r->recorder,
 		&(struct record){
 			.kind = RECORD_KICKED,
@@ -239,6 +252,7 @@ int route_on_client_up(struct route_request *rq, const link_item *item)
 	if (known == NULL) {
 		known = room_table_client_add(&rq->r->table, rq->edge, &facts);
 		record_client(rq->r, RECORD_CONNECTED, known);
+		route_tell_connected(rq->r, known);
 	} else {
 		room_table_client_update(known, &facts);
 		rq->client = known;
@@ -249,10 +263,19 @@ int route_on_client_up(struct route_request *rq, const link_item *item)
 	return 0;
 }
 
+// The words of the client protocol's close reasons; what else an edge says is left out.
+static struct bytes down_reason(ProtobufCBinaryData reason)
+{
+	bool is_word = reason.len <= REASON_MAX;
+	for (size_t i = 0; is_word && i < reason.len; i++) {
+		is_word = (reason.data[i] >= 'a' && reason.data[i] <= 'z') || reason.data[i] == '_';
+	}
+	return is_word ? pb_bytes(reason) : bytes_str(NULL);
+}
+
 int route_on_client_down(struct route_request *rq, const link_item *item)
 {
-	(void)item;
-	client_gone(rq->r, rq->client, rq->now_ms);
+	client_gone(rq->r, rq->client, down_reason(item->client_down->reason), rq->now_ms);
 	return 0;
 }
 

@@ -72,6 +72,7 @@ uint32_t route_say(struct route *r, struct table_room *room, const struct store_
 	uint32_t reached = 0;
 	if (message->seq > 0) {
 		store_append(&r->store, &room->log, message, now_ms);
+		route_tell_published(r, room, message);
 	}
 	room_table_count_message(&r->table, room, now_ms);
 	counter_add(&r->counters.published, 1);

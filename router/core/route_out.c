@@ -44,15 +44,20 @@ static struct bytes asked_of(const struct route_request *rq)
 	return bytes_str(kind < ARRAY_LEN(words) ? words[kind] : NULL);
 }
 
+static struct bytes room_asked_of(const struct route_request *rq)
+{
+	ProtobufCBinaryData room = { 0 };
+	if (rq->room_at > 0) {
+		memcpy(&room, (const char *)(const void *)rq->item->join + rq->room_at,
+			sizeof(room));
+	}
+	return pb_bytes(room);
+}
+
 static void record_refusal(const struct route_request *rq, enum refusal code)
 {
 	struct record record = record_of_client(RECORD_REFUSED, rq->client);
-	if (rq->room_at > 0) {
-		ProtobufCBinaryData room;
-		memcpy(&room, (const char *)(const void *)rq->item->join + rq->room_at,
-			sizeof(room));
-		record.room = pb_bytes(room);
-	}
+	record.room = room_asked_of(rq);
 	record.reason = (uint8_t)code;
 	record.detail = asked_of(rq);
 	recorder_add(&rq->r->recorder, &record);
@@ -62,6 +67,10 @@ void route_refuse(const struct route_request *rq, enum refusal code)
 {
 	counter_add(&rq->r->counters.rejected[code], 1);
 	record_refusal(rq, code);
+	if (code != REFUSAL_SILENT) {
+		route_tell_refused(rq->r, rq->client, room_asked_of(rq),
+			bytes_str(refusal_name(code)));
+	}
 	Weir__Link__V1__Refused refused = WEIR__LINK__V1__REFUSED__INIT;
 	refused.client = rq->client->handle;
 	refused.req = rq->req;

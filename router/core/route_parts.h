@@ -41,6 +41,21 @@ void route_tell_gone(struct route *r, uint64_t now_ms);
 // Closes the client if its token is revoked.
 void route_check_revoked(struct route *r, const struct table_client *client);
 
+// ---- notices
+
+void route_tell_client(const struct route *r, enum notice_kind kind,
+	const struct table_client *client, struct bytes reason);
+void route_tell_connected(const struct route *r, const struct table_client *client);
+// After the first connection of its user came into the room, or the last one left it.
+void route_tell_came(const struct route *r, const struct table_room *room,
+	const struct table_client *client);
+void route_tell_went(const struct route *r, const struct table_room *room,
+	const struct table_client *client, struct bytes reason);
+void route_tell_refused(const struct route *r, const struct table_client *client,
+	struct bytes room, struct bytes reason);
+void route_tell_published(const struct route *r, const struct table_room *room,
+	const struct store_message *message);
+
 // ---- messages
 
 void route_send_published(const struct route_request *rq, const struct route_result *result);

@@ -218,6 +218,7 @@ void route_leave(struct route *r, struct membership *m, enum record_cause cause,
 	record.reason = (uint8_t)cause;
 	recorder_add(&r->recorder, &record);
 	if (room_table_leave(&r->table, m, now_ms)) {
+		route_tell_went(r, room, client, bytes_str(record_cause_name(cause)));
 		user_went(r, room, client, n_members, now_ms);
 	}
 }
@@ -332,6 +333,7 @@ int route_on_join(struct route_request *rq, const link_item *item)
 	route_charge_answer(rq, list.bytes);
 	free(list.items);
 	if (joining.user_came) {
+		route_tell_came(rq->r, room, rq->client);
 		route_charge_event(rq->r, room, rq->client, rq->now_ms);
 		user_came(rq->r, joining.room, rq->client);
 	}
@@ -438,6 +440,7 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 		ask_replay(rq->edge, room, seen + 1);
 	}
 	if (joining.user_came) {
+		route_tell_came(rq->r, room, rq->client);
 		user_came(rq->r, room, rq->client);
 	}
 }

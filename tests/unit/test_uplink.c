@@ -317,7 +317,7 @@ static void sends_a_publish_again_to_a_router_that_knows_what_it_has(void **stat
 static void reports_to_the_link_as_its_worker(void **state)
 {
 	struct rig *rig = *state;
-	uplink_client_down(&rig->up, CONN);
+	uplink_client_down(&rig->up, CONN, bytes_str("normal"));
 	uplink_client_stats(&rig->up, CONN, 4096);
 	uplink_edge_state(&rig->up, true);
 	uplink_flush(&rig->up);
