@@ -25,6 +25,7 @@
 #include "proto/link/link_tls.h"
 #include "router/admin/admin_server.h"
 #include "router/core/route.h"
+#include "router/hooks/webhook.h"
 #include "router/link/link_keys.h"
 #include "router/link/link_server.h"
 #include "router/router_conf.h"
@@ -61,6 +62,8 @@ struct router {
 	struct notify notify;
 	struct watchdog watchdog;
 	struct counter reload_failed;
+	struct webhook *webhook; // NULL: none
+	struct hook_keys hook_keys; // until the webhook has them
 	struct link_keys keys;
 	struct nng_tls_config *tls; // for tls+tcp
 };
@@ -111,9 +114,18 @@ static int load_tls(struct router *router)
 	return router->tls != NULL ? 0 : fail_at(router, &fault);
 }
 
+static int load_hook_keys(struct router *router)
+{
+	struct fault fault;
+	return hook_keys_load(&router->hook_keys, &router->conf.webhook_key_file, &fault) == 0
+		? 0
+		: fail_at(router, &fault);
+}
+
 static int load_files(struct router *router)
 {
-	return load_keys(router) != 0 || load_tls(router) != 0 ? 1 : 0;
+	return load_keys(router) != 0 || load_tls(router) != 0 || load_hook_keys(router) != 0 ? 1
+											      : 0;
 }
 
 // ---- the store
@@ -215,6 +227,32 @@ static const struct admin_store_ops admin_store_ops = {
 	.job = store_job,
 };
 
+// ---- webhooks
+
+static int open_webhook(struct router *router)
+{
+	const struct router_conf *conf = &router->conf;
+	const struct webhook_options options = {
+		.url = conf->webhook_url,
+		.ca = conf->webhook_ca,
+		.router = conf->name,
+		.events = &conf->webhook_events,
+		.rooms = &conf->webhook_rooms,
+		.queue_bytes = conf->webhook_queue,
+		.max_age_ms = conf->webhook_max_age_ms,
+	};
+	struct fault fault;
+	if (options.url[0] == '\0') {
+		return 0;
+	}
+	router->webhook = webhook_new(&options, &router->hook_keys, &fault);
+	if (router->webhook == NULL) {
+		return fail_at(router, &fault);
+	}
+	router->route.notices = webhook_notices(router->webhook);
+	return 0;
+}
+
 // ---- ops listener
 
 static void on_metrics(void *arg, struct ops_reply *reply)
@@ -223,6 +261,9 @@ static void on_metrics(void *arg, struct ops_reply *reply)
 	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
 	router_metrics_write(&reply->body, &router->route, router->links,
 		counter_get(&router->reload_failed));
+	if (router->webhook != NULL) {
+		webhook_metrics(router->webhook, &reply->body);
+	}
 	if (router->store != NULL) {
 		router_metrics_write_store(&reply->body, store_file_bytes(router->store),
 			store_file_commit_seconds(router->store));
@@ -301,7 +342,13 @@ static struct route_options route_options_of(const struct router_conf *conf)
 	};
 }
 
-static int load_anew(struct router *router, struct router_conf *conf, struct link_keys *keys,
+// What is read anew by a reload.
+struct files {
+	struct link_keys keys;
+	struct hook_keys hook_keys;
+};
+
+static int load_anew(struct router *router, struct router_conf *conf, struct files *files,
 	struct buf *error, struct buf *ignored)
 {
 	struct fault fault;
@@ -309,7 +356,9 @@ static int load_anew(struct router *router, struct router_conf *conf, struct lin
 		    ignored) != 0) {
 		return -1;
 	}
-	if (link_keys_load(keys, &conf->link_key_file, &fault) != 0) {
+	if (link_keys_load(&files->keys, &conf->link_key_file, &fault) != 0 ||
+		hook_keys_load(&files->hook_keys, &conf->webhook_key_file, &fault) != 0) {
+		link_keys_fini(&files->keys);
 		conf_fault(&router_conf_spec, &router->conf_result, fault.option, fault.what,
 			error);
 		fault_fini(&fault);
@@ -319,13 +368,17 @@ static int load_anew(struct router *router, struct router_conf *conf, struct lin
 	return 0;
 }
 
-// Takes over what `keys` holds; `conf` is only read. The options of the start stay, as texts of
+// Takes over what `files` holds; `conf` is only read. The options of the start stay, as texts of
 // them are borrowed everywhere; what a reload may change is copied from here.
-static void use(struct router *router, const struct router_conf *conf, const struct link_keys *keys)
+static void use(struct router *router, const struct router_conf *conf, struct files *files)
 {
 	const struct route_options options = route_options_of(conf);
 	link_keys_fini(&router->keys);
-	router->keys = *keys;
+	router->keys = files->keys;
+	if (router->webhook != NULL) {
+		webhook_reload(router->webhook, &files->hook_keys);
+	}
+	hook_keys_fini(&files->hook_keys);
 	route_set_options(&router->route, &options);
 	route_set_rooms(&router->route, &conf->room_options, &conf->room_slow_policy);
 	log_set_level((enum log_level)conf->log_level);
@@ -335,12 +388,12 @@ static void on_hangup(void *arg)
 {
 	struct router *router = arg;
 	struct router_conf conf = { 0 };
-	struct link_keys keys = { 0 };
+	struct files files = { 0 };
 	struct buf error = { 0 };
 	struct buf ignored = { 0 };
 	notify_reloading(&router->notify);
-	if (load_anew(router, &conf, &keys, &error, &ignored) == 0) {
-		use(router, &conf, &keys);
+	if (load_anew(router, &conf, &files, &error, &ignored) == 0) {
+		use(router, &conf, &files);
 		router_conf_fini(&conf);
 		log_info("reloaded", LOG_BYTES("needs_restart", buf_bytes(&ignored)));
 	} else {
@@ -512,12 +565,13 @@ static int run(struct router *router)
 	router->loop = loop_new();
 	route_init(&router->route, &options, NULL, NULL);
 	route_set_rooms(&router->route, &router->conf.room_options, &router->conf.room_slow_policy);
-	int result = open_store(router) != 0 ? 1 : serve(router);
+	int result = open_webhook(router) != 0 || open_store(router) != 0 ? 1 : serve(router);
 	process_end_within(END_MAX_MS, result);
 	ops_http_free(router->ops);
 	link_server_free(router->links); // edges learn of it whatever becomes of the rest
 	admin_server_free(router->admin);
 	store_file_close(router->store); // it borrows from route
+	webhook_free(router->webhook);
 	route_fini(&router->route);
 	loop_free(router->loop);
 	notify_close(&router->notify);
@@ -575,6 +629,7 @@ int main(int argc, char **argv)
 		break;
 	}
 	link_keys_fini(&router.keys);
+	hook_keys_fini(&router.hook_keys);
 	link_tls_free(router.tls);
 	router_conf_fini(&router.conf);
 	return result;

@@ -15,11 +15,14 @@
 #include "proto/admin_path.h"
 #include "proto/link_hello.h"
 #include "router/core/room_rules.h"
+#include "router/hooks/webhook.h"
 
 enum {
 	MESSAGE_DEFAULT = 102400, // max-message of an edge that does not set it
 	LINK_TIMEOUT_MIN_MS = 200,
 	RECORDER_MAX = 1 << 30,
+	WEBHOOK_QUEUE_MIN = 1 << 20, // some of the largest messages
+	WEBHOOK_QUEUE_MAX = 1 << 30,
 };
 
 static const char *const store_fsync_choices[] = { "never", "commit", NULL };
@@ -144,6 +147,22 @@ static const struct conf_option options[] = {
 		.help = "PATTERN=disconnect, drop-oldest or conflate for slow receivers" },
 	{ "recorder-bytes", CONF_SIZE, FIELD(recorder_bytes), .def = "16MiB", .max = RECORDER_MAX,
 		.help = "memory for weirctl explain; 0: none" },
+	{ "webhook-url", CONF_STRING, FIELD(webhook_url), .check = webhook_check_url,
+		.help = "http or https URL to which events are posted; empty: none" },
+	{ "webhook-key-file", CONF_LIST, FIELD(webhook_key_file), RELOADABLE,
+		.help = "files with keys that sign the posts, whsec_ and base64 in each" },
+	{ "webhook-events", CONF_LIST, FIELD(webhook_events), .check = webhook_check_event,
+		.def = "client.connected,client.disconnected,room.occupied,room.vacated",
+		.help = "events that are posted" },
+	{ "webhook-rooms", CONF_LIST, FIELD(webhook_rooms), .check = webhook_check_pattern,
+		.def = "*", .help = "patterns of rooms whose events are posted" },
+	{ "webhook-queue", CONF_SIZE, FIELD(webhook_queue), .def = "16MiB",
+		.min = WEBHOOK_QUEUE_MIN, .max = WEBHOOK_QUEUE_MAX,
+		.help = "memory for events that wait; what does not fit is dropped" },
+	{ "webhook-max-age", CONF_DURATION, FIELD(webhook_max_age_ms), .def = "300s",
+		.help = "time after which an event that was not taken is dropped; 0: never" },
+	{ "webhook-ca", CONF_STRING, FIELD(webhook_ca),
+		.help = "file with the authorities of the https endpoint; empty: the system's" },
 	{ "link-timeout", CONF_DURATION, FIELD(link_timeout_ms), .def = "6s",
 		.min = LINK_TIMEOUT_MIN_MS,
 		.help = "an edge that is silent for this long is forgotten" },
@@ -179,6 +198,10 @@ static const char *complete(void *arg, const char **what)
 	if (conf->link_key_file.n == 0 && !conf_url_is_local(conf->listen)) {
 		*what = "required where listen is not a loopback address";
 		return "link-key-file";
+	}
+	if (conf->webhook_url[0] != '\0' && conf->webhook_key_file.n == 0) {
+		*what = "required by webhook-url";
+		return "webhook-key-file";
 	}
 	if (conf->store[0] == '\0') {
 		*what = "empty value";

@@ -53,6 +53,13 @@ struct router_conf {
 	struct conf_list room_options; // see room_rules.h
 	struct conf_list room_slow_policy;
 	uint64_t recorder_bytes;
+	char *webhook_url; // empty: none
+	struct conf_list webhook_key_file; // not empty with a URL
+	struct conf_list webhook_events;
+	struct conf_list webhook_rooms;
+	uint64_t webhook_queue; // never 0
+	uint64_t webhook_max_age_ms;
+	char *webhook_ca;
 	uint64_t link_timeout_ms; // never 0
 	int log_level; // enum log_level
 	int log_format; // enum log_format

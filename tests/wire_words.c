@@ -15,6 +15,7 @@
 #include "proto/admin_command.h"
 #include "proto/reasons.h"
 #include "router/admin/admin_verdict.h"
+#include "router/core/notices.h"
 #include "router/core/recorder.h"
 
 static void print_closes(void)
@@ -149,6 +150,13 @@ static void print_event(enum event_kind kind, enum outcome outcome)
 	buf_fini(&out);
 }
 
+static void print_notices(void)
+{
+	for (unsigned i = 0; i < NOTICE_KIND_COUNT; i++) {
+		printf("notice %s\n", notice_kind_name((enum notice_kind)i));
+	}
+}
+
 int main(void)
 {
 	print_closes();
@@ -159,6 +167,7 @@ int main(void)
 	print_reasons();
 	print_admin();
 	print_commands();
+	print_notices();
 	for (unsigned i = 0; i < EVENT_COUNT; i++) {
 		print_event((enum event_kind)i, OUTCOME_NOT_SAID);
 	}
