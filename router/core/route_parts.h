@@ -51,8 +51,8 @@ void route_tell_came(const struct route *r, const struct table_room *room,
 	const struct table_client *client);
 void route_tell_went(const struct route *r, const struct table_room *room,
 	const struct table_client *client, struct bytes reason);
-void route_tell_refused(const struct route *r, const struct table_client *client,
-	struct bytes room, struct bytes reason);
+void route_tell_refused(const struct route *r, const struct table_client *client, struct bytes room,
+	struct bytes reason);
 void route_tell_published(const struct route *r, const struct table_room *room,
 	const struct store_message *message);
 

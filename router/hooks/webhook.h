@@ -18,8 +18,7 @@ struct webhook;
 
 struct webhook_options { // all borrowed until webhook_free()
 	const char *url; // http or https
-	const char *
-		ca; // file with the authorities that the endpoint is checked by; empty: the system's
+	const char *ca; // file with the authorities of the endpoint; empty: the system's
 	const char *router; // its name
 	const struct conf_list *events; // names
 	const struct conf_list *rooms; // patterns
