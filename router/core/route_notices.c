@@ -53,6 +53,9 @@ static void tell_room(const struct route *r, enum notice_kind kind, const struct
 void route_tell_came(const struct route *r, const struct table_room *room,
 	const struct table_client *client)
 {
+	if (r->notices.wanted == 0) {
+		return;
+	}
 	if (room->n_members == 1) {
 		tell_room(r, NOTICE_ROOM_OCCUPIED, room, client, announced(client));
 	}
