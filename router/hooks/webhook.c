@@ -181,11 +181,19 @@ static size_t on_answer(char *data, size_t size, size_t n, void *arg)
 	return w->answer_len <= ANSWER_MAX ? size * n : 0;
 }
 
+static struct curl_slist *add_line(struct curl_slist *list, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(list, line);
+	if (longer == NULL) {
+		mem_exhausted();
+	}
+	return longer;
+}
+
 static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
 {
 	char *line = xasprintf("%s: %s", name, value);
-	struct curl_slist *longer = curl_slist_append(list, line);
-	CHECK(longer != NULL);
+	struct curl_slist *longer = add_line(list, line);
 	free(line);
 	return longer;
 }
@@ -204,8 +212,7 @@ static struct curl_slist *headers_of(struct webhook *w)
 	list = add_header(list, "webhook-id", w->batch.id);
 	list = add_header(list, "webhook-timestamp", stamp);
 	list = add_header(list, "webhook-signature", (const char *)signature.data);
-	list = curl_slist_append(list, "Expect:"); // no round trip before the body
-	CHECK(list != NULL);
+	list = add_line(list, "Expect:"); // no round trip before the body
 	buf_fini(&signature);
 	return list;
 }
@@ -218,6 +225,14 @@ static uint64_t stop_by(struct webhook *w)
 	return by_ms;
 }
 
+static void check_multi(CURLMcode code)
+{
+	if (code == CURLM_OUT_OF_MEMORY) {
+		mem_exhausted();
+	}
+	CHECK(code == CURLM_OK);
+}
+
 // Runs the request to its end. False if there is no time left for it.
 static bool perform(struct webhook *w)
 {
@@ -227,7 +242,7 @@ static bool perform(struct webhook *w)
 		if (by_ms > 0 && clock_mono_ms() >= by_ms) {
 			return false;
 		}
-		CHECK(curl_multi_perform(w->multi, &running) == CURLM_OK);
+		check_multi(curl_multi_perform(w->multi, &running));
 		if (running > 0) {
 			(void)curl_multi_poll(w->multi, NULL, 0, by_ms > 0 ? GATHER_MS : 1000,
 				NULL);
@@ -258,7 +273,7 @@ static void post(struct webhook *w, long *status, const char **why)
 	curl_easy_setopt(w->easy, CURLOPT_POSTFIELDS, w->batch.body.data);
 	curl_easy_setopt(w->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)w->batch.body.len);
 	w->answer_len = 0;
-	CHECK(curl_multi_add_handle(w->multi, w->easy) == CURLM_OK);
+	check_multi(curl_multi_add_handle(w->multi, w->easy));
 	*status = 0;
 	*why = "no time is left";
 	if (perform(w)) {
@@ -445,7 +460,9 @@ struct webhook *webhook_new(const struct webhook_options *options, struct hook_k
 		(void)fault_set(fault, "webhook-ca", "%s: cannot be read", options->ca);
 		return NULL;
 	}
-	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		mem_exhausted(); // nothing else makes it fail
+	}
 	struct webhook *w = xcalloc(1, sizeof(*w));
 	w->options = *options;
 	w->keys = *keys;
@@ -456,7 +473,9 @@ struct webhook *webhook_new(const struct webhook_options *options, struct hook_k
 	CHECK(pthread_mutex_init(&w->lock, NULL) == 0);
 	w->multi = curl_multi_init();
 	w->easy = curl_easy_init();
-	CHECK(w->multi != NULL && w->easy != NULL);
+	if (w->multi == NULL || w->easy == NULL) {
+		mem_exhausted();
+	}
 	set_up(w);
 	sigset_t all, before;
 	sigfillset(&all);

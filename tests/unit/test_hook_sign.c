@@ -1,4 +1,5 @@
 #include "common/fault.h"
+#include "proto/link/crypto_mem.h"
 #include "router/hooks/hook_sign.h"
 #include "tests/unit/folder.h"
 
@@ -54,6 +55,7 @@ static void refuses_what_is_no_key(void **state)
 
 int main(void)
 {
+	crypto_mem_init();
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(signs_with_each_key_as_the_specification_shows),
 		IN_FOLDER(refuses_what_is_no_key),
