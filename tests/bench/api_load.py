@@ -26,12 +26,12 @@ PATIENCE_S = 30
 class Publisher:
     """A keep-alive connection that publishes to a room of its own."""
 
-    def __init__(self, cluster, address, name):
+    def __init__(self, server, address, name):
         message = {"type": "chat", "text": ""}
         message["text"] = "x" * (BODY_BYTES - len(json.dumps(message)))
         body = json.dumps(message)
         self.request = (f"POST /v1/rooms/{name}/messages HTTP/1.1\r\nHost: {address}\r\n"
-                        f"Authorization: Bearer {cluster.token(name)}\r\n"
+                        f"Authorization: Bearer {server.token(name)}\r\n"
                         "Content-Type: application/json\r\n"
                         f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
         self.socket = socket.create_connection(harness.parse_address(address), PATIENCE_S)
@@ -84,7 +84,7 @@ def keep_busy(publishers, duration_s):
 def publish_many(server, duration_s):
     """(publishes a second, [CPU us a publish of each process])"""
     address = server.addresses[0]
-    publishers = [Publisher(server.cluster, address, f"many-{i}") for i in range(CONNECTIONS)]
+    publishers = [Publisher(server, address, f"many-{i}") for i in range(CONNECTIONS)]
     keep_busy(publishers, 0.5)
     before = [servers.cpu_s([pid]) for pid in server.pids]
     n, taken_s = keep_busy(publishers, duration_s)
@@ -96,7 +96,7 @@ def publish_many(server, duration_s):
 
 def publish_one_by_one(server):
     """[ms of each], ascending."""
-    publisher = Publisher(server.cluster, server.addresses[0], "single")
+    publisher = Publisher(server, server.addresses[0], "single")
     taken = []
     for _ in range(ONE_BY_ONE):
         begun = time.perf_counter()

@@ -53,12 +53,12 @@ class Weir:
 
     protocol = "weir"
 
-    def __init__(self, tls=False, key=None, io_uring=True, **options):
-        """`options` are the edges'; with a jwt_key of their own, `key` is the file of the HMAC key.
+    def __init__(self, tls=False, key=None, io_uring=True, router=None, **options):
+        """`options` are the edges', `router` the router's; with a jwt_key of their own, `key` is the file of the HMAC key.
         Without `io_uring` the kernel refuses it to the edges."""
         how = {"threads": 1, "drain_timeout": "1s", **options}
         self.cluster = harness.Cluster(
-            edges=0 if tls else 2, router={"listen": "tcp://127.0.0.1:0", "rate_fanout": "0"},
+            edges=0 if tls else 2, router={"listen": "tcp://127.0.0.1:0", "rate_fanout": "0", **(router or {})},
             edge=how, edge_wrap=() if io_uring else (sys.executable, NO_IO_URING))
         if tls:
             files = self._certificate()
@@ -75,6 +75,9 @@ class Weir:
         # So that a session of one edge is taken up by the other.
         tickets = self.cluster.write("tickets.key", os.urandom(32).hex())
         return {"tls_cert": cert, "tls_key": key, "tls_ticket_key_file": tickets}
+
+    def token(self, user):
+        return self.cluster.token(user)
 
     def stop(self):
         self.cluster.stop()
@@ -96,6 +99,9 @@ class Foreign:
             self.stop()
             raise
         self.pids = [p.pid for p in self.processes]
+
+    def token(self, user):
+        return harness.jwts.make(harness.JWT_KEY, {"sub": user})
 
     def _start_all(self):
         for attempt in range(ATTEMPTS):

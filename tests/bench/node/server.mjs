@@ -1,6 +1,7 @@
 // A chat server as one would write it with Node, ws and Redis: as many processes as one likes, each
 // publishing to and subscribed at one Redis. It speaks as much of Weir's protocol as weir-bench does:
-// join and publish, with an order per room and an ack behind the sender's own copy.
+// join and publish, with an order per room and an ack behind the sender's own copy; and it publishes
+// what comes by HTTP.
 //
 //     node server.mjs WS-MODULE REDIS-PORT KEY-FILE EPOCH
 //
@@ -10,6 +11,7 @@
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { createConnection } from "node:net";
 
@@ -135,13 +137,42 @@ function leave(client) {
   }
 }
 
+// ---- HTTP
+
+const waiting = []; // for Redis, in order
+const publishAndWait = redis((seq) => waiting.shift()(seq));
+
+function onRequest(request, response) {
+  const room = /^\/v1\/rooms\/([^/?]+)\/messages$/.exec(request.url)?.[1];
+  const user = userOfToken((request.headers.authorization ?? "").replace("Bearer ", ""));
+  if (request.method !== "POST" || room === undefined || user === null) {
+    response.writeHead(user === null ? 401 : 404).end();
+    return;
+  }
+  let body = "";
+  request.setEncoding("utf8").on("data", (chunk) => (body += chunk)).on("end", () => {
+    const { type, ...fields } = JSON.parse(body);
+    const timestamp = Date.now();
+    const out = JSON.stringify({ type, room, user, epoch, timestamp, ...fields });
+    waiting.push((seq) => {
+      const answer = JSON.stringify({ room, epoch, seq: Number(seq), timestamp });
+      response.writeHead(200, { "Content-Type": "application/json",
+        "Content-Length": Buffer.byteLength(answer) }).end(answer);
+    });
+    publishAndWait("EVAL", SCRIPT, "1", room, `- - ${out}`);
+  });
+}
+
 // ---- clients
 
 const clients = new Map();
 let lastClient = 0;
 
 function userOf(url) {
-  const token = new URL(url, "http://localhost").searchParams.get("token") ?? "";
+  return userOfToken(new URL(url, "http://localhost").searchParams.get("token") ?? "");
+}
+
+function userOfToken(token) {
   const [head, claims, signature] = token.split(".");
   const wanted = createHmac("sha256", key).update(`${head}.${claims}`).digest();
   const given = Buffer.from(signature ?? "", "base64url");
@@ -164,9 +195,10 @@ function onMessage(client, text) {
   publish("EVAL", SCRIPT, "1", room, `${client.id} ${id ?? "-"} ${out}`);
 }
 
-const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false }, () => {
-  console.log(`ready ${server.address().port}`);
+const http = createServer(onRequest).listen(0, "127.0.0.1", () => {
+  console.log(`ready ${http.address().port}`);
 });
+const server = new WebSocketServer({ server: http, perMessageDeflate: false });
 server.on("connection", (client, request) => {
   client.user = userOf(request.url);
   if (client.user === null) {
