@@ -49,8 +49,26 @@ static void add_member(struct rig *rig, unsigned e)
 	buf_fini(&batch);
 }
 
+// Stands still, or goes on by a step each time it is read: an edge may have the thread for so long.
+static uint64_t now_ns;
+static uint64_t step_ns;
+
+static uint64_t mono_ns(void)
+{
+	return now_ns += step_ns;
+}
+
+static int64_t wall_ms(void)
+{
+	return 1700000000000;
+}
+
+static const struct clock_source test_clock = { mono_ns, wall_ms };
+
 static int setup(void **state)
 {
+	now_ns = UINT64_C(3600000000000);
+	step_ns = 0;
 	struct rig *rig = xcalloc(1, sizeof(*rig));
 	const struct route_options options = { .history_age_ms = 300000 };
 	static const char *const names[N_EDGES] = { "sender", "receiver" };
@@ -176,6 +194,22 @@ static void releases_what_is_parked_in_order_once_the_other_has_caught_up(void *
 	assert_int_equal(sender->n_parked, 0);
 }
 
+static void leaves_the_thread_to_others_after_its_share_of_the_turn(void **state)
+{
+	struct rig *rig = *state;
+	struct edge_link *sender = rig->edges[SENDER];
+	step_ns = 300000;
+	publish(rig, 100);
+	assert_in_range(published(rig), 1, 20);
+	assert_int_equal(sender->n_parked, 1);
+	step_ns = 0;
+	for (int turn = 0; turn < 2 && sender->n_parked > 0; turn++) {
+		sender->slice_ns = 0;
+		assert_true(backpressure_release(&rig->bp, sender, clock_mono_ms()));
+	}
+	assert_int_equal(published(rig), 100);
+}
+
 static void does_not_wait_for_an_edge_that_does_not_read(void **state)
 {
 	struct rig *rig = *state;
@@ -216,10 +250,12 @@ static void refuses_what_no_conforming_edge_sends(void **state)
 
 int main(void)
 {
+	clock_use(&test_clock);
 	const struct CMUnitTest tests[] = {
 		FLOW_TEST(queues_what_is_routed_for_the_edges_it_is_for),
 		FLOW_TEST(blocks_who_feeds_an_edge_that_is_behind_after_that_item),
 		FLOW_TEST(releases_what_is_parked_in_order_once_the_other_has_caught_up),
+		FLOW_TEST(leaves_the_thread_to_others_after_its_share_of_the_turn),
 		FLOW_TEST(does_not_wait_for_an_edge_that_does_not_read),
 		FLOW_TEST(parks_requests_while_an_edge_of_the_last_router_is_awaited),
 		FLOW_TEST(refuses_what_no_conforming_edge_sends),
