@@ -10,8 +10,9 @@
 #include "tests/unit/temp.h"
 #include "tests/unit/test.h"
 
+#define MIB (UINT64_C(1) << 20)
+
 enum {
-	MIB = 1 << 20,
 	PATH_LEN = 256,
 };
 

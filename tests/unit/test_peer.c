@@ -89,7 +89,7 @@ static struct client connect_to(struct rig *rig)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET };
 	const char *url = peers_url(rig->peers);
-	addr.sin_port = htons((uint16_t)atoi(strrchr(url, ':') + 1));
+	addr.sin_port = htons((uint16_t)strtoul(strrchr(url, ':') + 1, NULL, 10));
 	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	struct client c = { .rig = rig, .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
 	assert_int_equal(connect(c.fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);

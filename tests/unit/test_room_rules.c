@@ -42,7 +42,7 @@ static void says_what_is_wrong_with_a_rule(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *fault = room_rules_check(rows[i].value);
 		assert_int_equal(fault == NULL, rows[i].fault == NULL);
-		if (fault != NULL) {
+		if (fault != NULL && rows[i].fault != NULL) {
 			assert_non_null(strstr(fault, rows[i].fault));
 		}
 	}
