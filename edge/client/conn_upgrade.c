@@ -293,12 +293,33 @@ static bool answer_page(struct conn *c, const struct http_head *head)
 	return true;
 }
 
+// Of a head that cannot be read: whether it asks the API, which refuses it in its own form.
+static bool asks_api(struct bytes head)
+{
+	struct bytes method;
+	struct bytes rest;
+	return bytes_cut(head, ' ', &method, &rest) && api_path_is(rest);
+}
+
+// How much of the input is used: nothing if the request is read again there.
+static size_t become_api(struct conn *c, struct bytes origin, size_t len)
+{
+	if (!is_admitted(c, origin)) {
+		return len;
+	}
+	api_begin(c);
+	return 0;
+}
+
 size_t conn_on_request(struct conn *c, uint8_t *data, size_t len)
 {
 	struct http_head head;
 	int status = http_head_parse(bytes_make(data, len), &head);
 	if (status == 1) {
 		return 0;
+	}
+	if (status != 0 && asks_api(bytes_make(data, len))) {
+		return become_api(c, bytes_make(NULL, 0), len);
 	}
 	if (status != 0) {
 		refuse_http(c, status, http_status_text(status), bytes_make(NULL, 0));
@@ -308,10 +329,7 @@ size_t conn_on_request(struct conn *c, uint8_t *data, size_t len)
 	bool by_tls = client_came_by_tls(trusted, c->address, &head);
 	take_address(c, client_addr_find(trusted, c->address, &head));
 	if (api_path_is(head.path)) {
-		if (is_admitted(c, origin_of(&head))) {
-			api_begin(c);
-		}
-		return c->state == CONN_API ? 0 : len; // the request is read again there
+		return become_api(c, origin_of(&head), len);
 	}
 	if (!answer_page(c, &head)) {
 		try_upgrade(c, &head, by_tls);

@@ -13,7 +13,7 @@ import unittest
 from urllib.parse import quote
 
 import rawhttp
-from harness import ROOT, ClusterTestCase, TestCase, metrics_of, wait_until
+from harness import ROOT, Cluster, ClusterTestCase, TestCase, metrics_of, wait_until
 
 with open(os.path.join(ROOT, "edge/http/openapi.json"), encoding="utf-8") as f:
     OPENAPI = json.load(f)
@@ -311,6 +311,129 @@ class Refusals(ApiTestCase):
         limited = backends[0].publish("r", {"type": "chat"})
         self.assertEqual((limited[0], limited[1]["code"]), (429, "rate_limited"))
         self.assertTrue(int(limited[2]["Retry-After"]) > 0)
+
+
+def pairs_of(status):
+    """(method, path) of every answer of that status that the document describes."""
+    return [(method.upper(), path) for path, methods in OPENAPI["paths"].items()
+            for method, operation in methods.items()
+            if method in ("get", "post", "delete") and str(status) in operation["responses"]]
+
+
+GOOD_BODIES = {
+    "/v1/rooms/{room}/messages": {"type": "chat"},
+    "/v1/messages": [{"room": "r", "message": {"type": "chat"}}],
+    "/v1/broadcast": {"type": "chat"},
+}
+
+
+class EveryDescribedAnswer(TestCase):
+    """Each path of openapi.json with each status that it names there, provoked one by one."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(edges=1, edge={"api_rate": "0", "handshake_timeout": "400ms"})
+        cls.addClassCleanup(cls.cluster.stop)
+
+    def answer(self, method, path, target=None, cluster=None, version="1.1", fields="",
+               user="backend", claims=None, authorized=True, body=None, length=None):
+        """The status line's code, after it is held against the document."""
+        cluster = cluster or self.cluster
+        target = target or path.format(room="r", user="nobody")
+        if path == "/v1/events" and target == path:
+            target += "?room=r"
+        if authorized:
+            token = cluster.token(user, **({"roles": ["admin"]} if claims is None else claims))
+            fields += f"Authorization: Bearer {token}\r\n"
+        if method == "POST":
+            body = json.dumps(GOOD_BODIES[path]) if body is None else body
+            length = len(body) if length is None else length
+            fields += f"Content-Length: {length}\r\n" if length >= 0 else ""
+            fields += "" if "Content-Type" in fields else "Content-Type: application/json\r\n"
+        with socket.create_connection(cluster.edges[0].address, timeout=20) as sock:
+            sock.sendall(f"{method} {target} HTTP/{version}\r\nHost: a\r\n{fields}\r\n{body or ''}"
+                         .encode())
+            with sock.makefile("rb") as stream:
+                status = int(stream.readline().split()[1])
+                headers = http.client.parse_headers(stream)
+                described = OPENAPI["paths"][path][method.lower()]["responses"][str(status)]
+                media = headers["Content-Type"].partition(";")[0]
+                schema = resolve(described)["content"][media]["schema"]
+                if media != "text/event-stream":
+                    text = stream.read(int(headers["Content-Length"])).decode()
+                    document = json.loads(text) if media.endswith("json") else text
+                    self.assertIsNone(misfit(document, schema), (method, path, status))
+        return status
+
+    def provoke(self, status, **how):
+        for method, path in pairs_of(status):
+            with self.subTest(method=method, path=path):
+                self.assertEqual(self.answer(method, path, **how), status)
+
+    def test_200(self):
+        self.provoke(200)
+
+    def test_400_a_field_is_no_field(self):
+        self.provoke(400, fields="no field\r\n")
+
+    def test_401_there_is_no_token(self):
+        self.provoke(401, authorized=False)
+
+    def test_403_the_token_has_no_right(self):
+        self.provoke(403, claims={"weir": {}})
+
+    def test_408_the_body_does_not_come(self):
+        self.provoke(408, body="", length=10)
+
+    def test_411_the_body_has_no_length(self):
+        self.provoke(411, length=-1)
+
+    def test_413_the_body_is_too_large(self):
+        self.provoke(413, body="", length=10000000)
+
+    def test_414_the_target_is_too_long(self):
+        for method, path in pairs_of(414):
+            with self.subTest(method=method, path=path):
+                target = path.format(room="r", user="nobody") + "?x=" + "y" * 20000
+                self.assertEqual(self.answer(method, path, target=target), 414)
+
+    def test_415_the_body_is_of_another_type(self):
+        self.provoke(415, fields="Content-Type: text/plain\r\n")
+
+    def test_422_what_is_asked_makes_no_sense(self):
+        bad = {"/v1/rooms/{room}/events": "/v1/rooms/a%07b/events", "/v1/events": "/v1/events?room=",
+               "/v1/rooms/{room}/messages": "/v1/rooms/a%07b/messages",
+               "/v1/rooms/{room}/presence": "/v1/rooms/a%07b/presence",
+               "/v1/users/{user}/connections": "/v1/users/a%07b/connections"}
+        for method, path in pairs_of(422):
+            with self.subTest(method=method, path=path):
+                self.assertEqual(self.answer(method, path, target=bad.get(path), body="{"), 422)
+
+    def test_429_the_user_asks_too_often(self):
+        cluster = self.start_cluster(edges=1, edge={"api_rate": "1/s burst 1"})
+        for method, path in pairs_of(429):
+            with self.subTest(method=method, path=path):
+                self.answer("GET", "/v1/whoami", cluster=cluster)
+                self.assertEqual(self.answer(method, path, cluster=cluster), 429)
+
+    def test_431_a_field_is_too_long(self):
+        self.provoke(431, fields=f"X: {'y' * 20000}\r\n")
+
+    def test_503_there_is_no_router(self):
+        cluster = self.start_cluster(edges=1, edge={"publish_timeout": "100ms", "router_grace": "100ms"})
+        cluster.router.stop()
+        wait_until(lambda: not cluster.edges[0].is_ready(), "the grace is over")
+        self.provoke(503, cluster=cluster)
+
+    def test_505_the_version_is_another(self):
+        self.provoke(505, version="2.0")
+
+    def test_no_status_is_left_out(self):
+        described = {status for methods in OPENAPI["paths"].values()
+                     for operation in methods.values() if "responses" in operation
+                     for status in operation["responses"]}
+        tested = {name.split("_")[1] for name in dir(self) if re.match(r"test_\d{3}", name)}
+        self.assertEqual(tested, described)
 
 
 class Manners(ApiTestCase):
