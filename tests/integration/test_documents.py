@@ -1,13 +1,15 @@
 """The documents say what the programs do."""
 
+import base64
 import json
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 import urllib.request
 
-from harness import EDGE_BIN, ROOT, ROUTER_BIN, ClusterTestCase, metrics_of
+from harness import EDGE_BIN, ROOT, ROUTER_BIN, TestCase, metrics_of
 
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 ATTACKS = 201  # the first of a second row of numbers: both lists grow
@@ -123,14 +125,20 @@ class Documents(unittest.TestCase):
             self.assertFalse(names_a_test(reference))
 
 
-class Metrics(ClusterTestCase):
-    n_edges = 1
-
+class Metrics(TestCase):
     def test_metrics_that_documents_name_are_on_the_pages(self):
         figures = set()
-        host, port = self.cluster.edges[0].address
+        folder = tempfile.TemporaryDirectory(prefix="weir-test-")
+        self.addCleanup(folder.cleanup)
+        key = os.path.join(folder.name, "hook.key")
+        with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+            f.write("whsec_" + base64.b64encode(os.urandom(32)).decode())
+        cluster = self.start_cluster(edges=1, router={
+            "store": f"file:{folder.name}/rooms", "webhook_key_file": [key],
+            "webhook_url": "http://localhost:9/"})
+        host, port = cluster.edges[0].address
         urllib.request.urlopen(f"http://{host}:{port}/v1/openapi.json").close()
-        for process in (self.cluster.router, self.cluster.edges[0]):
+        for process in (cluster.router, cluster.edges[0]):
             figures |= {sample.split("{")[0] for sample in metrics_of(process.ops)}
         for name in documents():
             for metric in set(re.findall(r"\b(?:weir|websocket)_[a-z_]+", read(name))):
