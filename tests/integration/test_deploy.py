@@ -61,7 +61,7 @@ class Commands(unittest.TestCase):
         self.assertEqual(set(os.listdir(os.path.join(self.root, "etc/weir"))),
                          {"router.conf", "edge-one.conf", "link.key", "jwt.key"})
         mode = os.stat(os.path.join(self.root, "etc/weir/link.key")).st_mode
-        self.assertEqual(stat.S_IMODE(mode), 0o600)
+        self.assertEqual(stat.S_IMODE(mode), 0o640)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root for chown")
     def test_containers(self):

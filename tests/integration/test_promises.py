@@ -296,7 +296,8 @@ class AnEdgeIsLate(RouterRestarts, Scenario, TestCase):
         for begin, end in self.waits:
             asked = [r for r in self.recording.requests("pub") if begin < r.time < end]
             self.assertGreater(len(asked), RATE_MIN / 2)
-            self.assertEqual([r.n for r in asked if r.answered < end or r.answer != "ack"], [])
+            self.assertEqual([(r.n, r.answer, r.answered - begin, end - begin) for r in asked
+                              if r.answered < end or r.answer != "ack"], [])
 
     def test_after_a_restart_members_at_a_late_edge_get_the_new_epoch_from_its_first_message(self):
         self.assert_none_closed()
