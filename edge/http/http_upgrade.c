@@ -140,6 +140,18 @@ static int check_key(struct upgrade *u)
 	return 0;
 }
 
+static bool host_is_local(struct bytes host)
+{
+	static const char *const names[] = { "localhost", "[::1]", "::1", "127.0.0.1" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (host.len == strlen(names[i]) &&
+			strncasecmp((const char *)host.data, names[i], host.len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 // Scheme, host and port of the page are those this request came to.
 static bool origin_is_own(const struct upgrade *u, struct bytes origin)
 {
@@ -154,6 +166,9 @@ static bool origin_is_own(const struct upgrade *u, struct bytes origin)
 		return false;
 	}
 	if (!http_authority_split(u->head->authority, &host, &port)) {
+		return false;
+	}
+	if (u->policy->local_only && !host_is_local(host)) {
 		return false;
 	}
 	page_port = page_port > 0 ? page_port : default_port;

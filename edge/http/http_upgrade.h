@@ -31,6 +31,7 @@ struct upgrade_request {
 struct upgrade_policy {
 	const char *const *allowed_origins; // n_allowed_origins, see origin.h
 	size_t n_allowed_origins;
+	bool local_only; // "same host" is one of this machine: else a name that is rebound is, too
 	bool tls; // the scheme of "same host" is https
 	struct ws_offer_policy compression;
 };

@@ -75,6 +75,7 @@ static struct settings *make(const struct edge_conf *conf, struct settings *base
 	s->upgrade = (struct upgrade_policy){
 		.allowed_origins = list_items(&s->conf.allowed_origins),
 		.n_allowed_origins = s->conf.allowed_origins.n,
+		.local_only = conf->auth == EDGE_AUTH_NONE && !conf->insecure,
 	};
 	if (conf->compression == EDGE_COMPRESSION_SHARED) {
 		s->upgrade.compression =

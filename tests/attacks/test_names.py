@@ -1,10 +1,11 @@
 """Names in a message that cost others, or mean something else to some of them."""
 
 import json
+import socket
 import time
 import unittest
 
-from attack import Attack, answers, flood
+from attack import Attack, answers, flood, rawhttp, ws
 
 
 class Names(Attack):
@@ -30,6 +31,22 @@ class Names(Attack):
                          {"invalid_message", "rate_limited"})
         self.assertLess(time.monotonic() - begun, 5)
         self.judge()
+
+
+class Rebinding(Attack):
+    edge_options = {"auth": "none", "jwt_key": []}
+
+    def status(self, host):
+        port = self.cluster.edges[0].address[1]
+        fields = ws.handshake_fields(extra=[("Origin", f"http://{host}:{port}")])
+        with socket.create_connection(self.cluster.edges[0].address) as peer:
+            peer.sendall(rawhttp.request("/", fields=fields, host=f"{host}:{port}"))
+            return int(peer.recv(4096).split()[1])
+
+    def test_a_page_whose_name_leads_here_is_not_of_this_host(self):
+        self.assertEqual(self.status("rebound.example"), 403)
+        for host in ("localhost", "127.0.0.1"):
+            self.assertEqual(self.status(host), 101)
 
 
 if __name__ == "__main__":

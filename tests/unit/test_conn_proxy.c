@@ -128,7 +128,7 @@ static void a_page_of_the_same_host_is_ours_also_if_tls_ends_at_the_proxy(void *
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct fixture b;
 		struct client c;
-		fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, rows[i].option));
+		fixture_init_with(&b, ARGS(FIXTURE_OPTIONS, rows[i].option, "--insecure"));
 		client_connect(&b, &c);
 		WRITE(&b, &c, REQUEST "Origin: https://example.org\r\n");
 		client_write_str(&b, &c, rows[i].fields);
