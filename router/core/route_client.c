@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/ascii.h"
 #include "common/mem.h"
 #include "proto/names.h"
 #include "router/core/route_out.h"
@@ -169,7 +170,7 @@ static uint64_t count_connections(const struct table_user *user, struct table_cl
 	return n;
 }
 
-static void record_overload(const struct route_request *rq, struct bytes user)
+static void note_overload(const struct route_request *rq, struct bytes user)
 {
 	notices_tell(&rq->r->notices,
 		&(struct notice){
@@ -202,7 +203,7 @@ static bool make_room(struct route_request *rq, uint64_t handle, struct bytes na
 	}
 	if (!options->newest_wins) {
 		counter_add(&rq->r->counters.rejected[REFUSAL_LIMIT], 1);
-		record_overload(rq, name);
+		note_overload(rq, name);
 		route_kick_handle(rq->r, rq->edge, handle, bytes_str("overloaded"));
 		return false;
 	}
@@ -268,7 +269,7 @@ static struct bytes down_reason(ProtobufCBinaryData reason)
 {
 	bool is_word = reason.len <= REASON_MAX;
 	for (size_t i = 0; is_word && i < reason.len; i++) {
-		is_word = (reason.data[i] >= 'a' && reason.data[i] <= 'z') || reason.data[i] == '_';
+		is_word = ascii_is_alnum(reason.data[i]) || reason.data[i] == '_';
 	}
 	return is_word ? pb_bytes(reason) : bytes_str(NULL);
 }

@@ -105,6 +105,10 @@ void hook_queue_remove(struct hook_queue *q, size_t n, bool dropped)
 	pthread_mutex_lock(&q->lock);
 	q->head = at;
 	q->n -= n;
+	if (q->n == 0) { // from the start again, so that only what is needed is ever touched
+		q->head = (at + q->size - 1) / q->size * q->size;
+		q->tail = q->head;
+	}
 	q->dropped += dropped ? n : 0;
 	pthread_mutex_unlock(&q->lock);
 }

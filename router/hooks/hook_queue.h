@@ -31,7 +31,7 @@ struct hook_cursor {
 	uint64_t at;
 };
 
-// `size` bytes for texts and 24 more for each.
+// `size` bytes in all: each text takes 24 more, and is rounded up to as much.
 void hook_queue_init(struct hook_queue *q, size_t size);
 void hook_queue_fini(struct hook_queue *q);
 

@@ -60,15 +60,16 @@ struct webhook {
 	struct counter delivered;
 	pthread_t thread;
 	CURLM *multi;
-	CURL *easy; // the thread's, as all below
+	CURL *easy; // the thread's, as what follows
 	struct batch batch;
 	uint64_t next; // the number behind the last one that was delivered
-	unsigned failures; // of this batch, in a row
+	unsigned failures; // in a row
 	size_t answer_len;
 	struct log_limit failure_log;
 	pthread_mutex_t lock; // for what follows
 	struct hook_keys keys;
 	bool gone; // the endpoint does not want to hear of us
+	bool reloaded; // so that a delay ends
 	uint64_t stop_by_ms; // 0: not yet
 };
 
@@ -131,7 +132,7 @@ static void drop_old(struct webhook *w, uint64_t now_ms)
 	uint64_t max_ms = w->options.max_age_ms;
 	size_t n = 0;
 	while (max_ms > 0 && hook_queue_next(&w->queue, &cursor, &entry) &&
-		now_ms - entry.at_ms > max_ms) {
+		entry.at_ms + max_ms < now_ms) {
 		n++;
 	}
 	if (n > 0) {
@@ -261,7 +262,10 @@ static long status_of(struct webhook *w, const char **why)
 	if (msg != NULL && msg->msg == CURLMSG_DONE) {
 		*why = curl_easy_strerror(msg->data.result);
 		curl_easy_getinfo(w->easy, CURLINFO_RESPONSE_CODE, &status);
-		return msg->data.result == CURLE_OK ? status : 0;
+		// Too long an answer is cut off, and its status counts.
+		bool answered =
+			msg->data.result == CURLE_OK || msg->data.result == CURLE_WRITE_ERROR;
+		return answered ? status : 0;
 	}
 	return 0;
 }
@@ -383,11 +387,20 @@ static void gather(struct webhook *w)
 	}
 }
 
-// After a failure: as long as the delay lasts, unless it is to end or has other keys.
+static bool take_reloaded(struct webhook *w)
+{
+	pthread_mutex_lock(&w->lock);
+	bool reloaded = w->reloaded;
+	w->reloaded = false;
+	pthread_mutex_unlock(&w->lock);
+	return reloaded;
+}
+
+// After a failure: as long as the delay lasts, unless it is to end or was reloaded.
 static void back_off(struct webhook *w)
 {
 	uint64_t until_ms = clock_mono_ms() + delay_ms(w->failures - 1);
-	while (stop_by(w) == 0 && w->failures > 0 && clock_mono_ms() < until_ms) {
+	while (stop_by(w) == 0 && !take_reloaded(w) && clock_mono_ms() < until_ms) {
 		wait_for(w, 0, until_ms);
 	}
 }
@@ -396,6 +409,7 @@ static void back_off(struct webhook *w)
 static void rest(struct webhook *w)
 {
 	drop(w, hook_queue_count(&w->queue));
+	w->failures = 0;
 	wait_for(w, 1, clock_mono_ms() + DELAY_MAX_MS);
 }
 
@@ -442,6 +456,7 @@ static void set_up(struct webhook *w)
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); // not held up by a name server
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)REQUEST_MS);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir-router/" WEIR_VERSION);
@@ -449,6 +464,7 @@ static void set_up(struct webhook *w)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, w);
 	if (w->options.ca[0] != '\0') {
 		curl_easy_setopt(easy, CURLOPT_CAINFO, w->options.ca);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); // no other authority
 	}
 }
 
@@ -516,6 +532,7 @@ void webhook_reload(struct webhook *w, struct hook_keys *keys)
 	hook_keys_fini(&w->keys);
 	w->keys = *keys;
 	w->gone = false;
+	w->reloaded = true;
 	pthread_mutex_unlock(&w->lock);
 	*keys = (struct hook_keys){ 0 };
 	curl_multi_wakeup(w->multi);

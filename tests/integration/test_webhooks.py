@@ -3,8 +3,10 @@ endpoint is slow, broken or gone. The receiver is ours; the package `standardweb
 the same requests that our own check takes."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import http.client
 import http.server
 import json
 import os
@@ -45,6 +47,7 @@ class Receiver:
 
     def __init__(self, tls=None):
         self.answer = 200
+        self.answer_body = b""
         self.requests = []  # (headers, body), whatever they were answered
         self.taken = []  # the same, of those that were answered 2xx
         self.redirected = 0
@@ -91,8 +94,10 @@ class Receiver:
         handler.send_response(status)
         if 300 <= status < 400:
             handler.send_header("Location", self.url + "/elsewhere")
-        handler.send_header("Content-Length", "0")
+        handler.send_header("Content-Length", str(len(self.answer_body)))
         handler.end_headers()
+        with contextlib.suppress(OSError):  # it may be cut off
+            handler.wfile.write(self.answer_body)
 
     def batches(self):
         return [json.loads(body)["data"] for _, body in list(self.taken)]
@@ -215,6 +220,46 @@ class Events(WebhookTestCase):
             self.assertLess(abs(int(headers["webhook-timestamp"]) - time.time()), 60)
             self.assertEqual(headers["webhook-signature"], signature(SECRET, headers, body))
 
+    def test_one_who_joins_twice_came_once(self):
+        alice = self.weir.connect(user="alice", autojoin=False)
+        alice.join("tea")
+        alice.join("tea")
+        alice.ask_for("left", type="leave", room="tea")
+        left, = self.expect(1, "member.left")
+        self.assertEqual(left["reason"], "asked")
+        for kind in ("member.joined", "room.occupied", "room.vacated"):
+            self.assertEqual(len(self.hook.of(kind)), 1, kind)
+
+    def test_readers_of_events_are_clients_and_requests_are_not(self):
+        address = self.weir.edges[0].address
+        token = self.weir.token("reader")
+        asked = http.client.HTTPConnection(*address, timeout=20)
+        asked.request("POST", "/v1/rooms/tea/messages", b'{"type":"chat"}', {
+            "Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+        self.assertEqual(asked.getresponse().status, 200)
+        asked.close()
+        self.expect(1, "message.published")
+        self.assertEqual(self.hook.of("client.connected", "member.joined"), [])
+        reader = http.client.HTTPConnection(*address, timeout=20)
+        reader.request("GET", "/v1/rooms/tea/events", headers={
+            "Authorization": f"Bearer {token}", "Accept": "text/event-stream"})
+        self.assertEqual(reader.getresponse().status, 200)
+        came, = self.expect(1, "client.connected")
+        joined, = self.expect(1, "member.joined")
+        self.assertEqual((came["user"], joined["client"]), ("reader", came["client"]))
+        reader.close()
+
+    def test_a_lost_edge_takes_its_clients_with_it(self):
+        weir = self.cluster(self.hook, edges=2, link_timeout="1s",
+                            webhook_events=["client.disconnected", "room.vacated"])
+        alice = weir.connect(user="alice", edge=1, autojoin=False)
+        alice.join("lost")
+        weir.edges[1].kill()
+        vacated, = self.expect(1, "room.vacated")
+        gone, = self.expect(1, "client.disconnected")
+        self.assertEqual((vacated["reason"], gone["reason"], gone["edge"]),
+                         ("edge_lost", "edge_lost", "edge-2"))
+
     def test_a_restarted_router_says_who_was_there_already(self):
         alice = self.weir.connect(user="alice", autojoin=False)
         alice.join("tea")
@@ -316,6 +361,14 @@ class Failures(WebhookTestCase):
 
     def test_a_closed_connection_is_tried_again(self):
         self.all_arrive(lambda n: "close" if n < 2 else 204)
+
+    def test_a_long_answer_is_cut_off_and_its_status_counts(self):
+        hook = self.receiver()
+        hook.answer_body = b"x" * 1000000
+        weir = self.cluster(hook)
+        weir.connect(user="alice", autojoin=False).close()
+        harness.wait_until(lambda: self.delivered(weir) == 2, "both, once")
+        self.assertEqual([event["n"] for event in hook.events()], [1, 2])
 
     def test_a_redirection_is_not_followed(self):
         hook, _ = self.all_arrive(lambda n: 307 if n < 2 else 200)

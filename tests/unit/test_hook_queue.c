@@ -83,6 +83,16 @@ static void refuses_what_is_larger_than_the_ring(void **state)
 	assert_int_equal(hook_queue_add(q, bytes_make(big, SIZE - 24), 0), 1);
 }
 
+static void has_all_of_its_room_again_when_it_is_empty(void **state)
+{
+	struct hook_queue *q = *state;
+	static const uint8_t big[SIZE - 24];
+	hook_queue_add(q, text("at the start"), 0);
+	hook_queue_remove(q, 1, false);
+	assert_int_equal(hook_queue_bytes(q), 0);
+	assert_int_equal(hook_queue_add(q, bytes_make(big, sizeof(big)), 0), 1);
+}
+
 // Texts of all lengths over many laps: what comes out is what went in.
 static void holds_over_many_laps(void **state)
 {
@@ -124,6 +134,8 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(numbers_what_does_not_fit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_what_is_larger_than_the_ring, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(has_all_of_its_room_again_when_it_is_empty, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(holds_over_many_laps, set_up, tear_down),
 	};
