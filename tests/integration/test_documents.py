@@ -27,10 +27,10 @@ def documents():
                 yield os.path.join(folder, name)
 
 
-def told_by_readme(program):
+def listed_by_options(program):
     """Option -> default, from the table under the heading that names the program, and the names in
     the sentence after it."""
-    section = read("README.md").split(f"### {program}\n", 1)[1].split("\n#", 1)[0]
+    section = read("deploy/options.md").split(f"## {program}\n", 1)[1].split("\n#", 1)[0]
     rows = re.findall(r"^\| `([a-z-]+)` \| `(.*?)` \|", section, re.MULTILINE)
     later = section.partition("Accepted, but not available yet: ")[2]
     return dict(rows), set(re.findall(r"`([a-z-]+)`", later))
@@ -74,7 +74,7 @@ class Documents(unittest.TestCase):
     def test_option_tables_agree_with_help(self):
         for program, binary in (("weir-edge", EDGE_BIN), ("weir-router", ROUTER_BIN)):
             with self.subTest(program=program):
-                self.assertEqual(told_by_readme(program), told_by_help(binary))
+                self.assertEqual(listed_by_options(program), told_by_help(binary))
 
     def test_links_lead_somewhere(self):
         for name in documents():
