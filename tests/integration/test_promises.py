@@ -1,4 +1,4 @@
-"""README, "What is promised, and what is lost when something dies": a sentence a test, under load.
+"""README, "What is promised": a sentence a test, under load.
 
 Each class is a row of that table, and a scenario (scenario.py) with the fault of the row.
 """
