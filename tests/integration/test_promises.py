@@ -290,7 +290,7 @@ class AnEdgeIsLate(RouterRestarts, Scenario, TestCase):
             cls.waits.append((begin, now_us()))
             cls.gateway.edges[1].signal(signal.SIGCONT)
             cls.wait_for_edges()
-            time.sleep(0.5)
+            cls.wait_for_load()  # what waited is answered before the next fault
 
     def test_after_a_restart_publishes_wait_until_every_edge_is_back(self):
         for begin, end in self.waits:
