@@ -70,6 +70,7 @@ static void prepare(CURL *curl, const struct https_request *request, struct answ
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, a);
 	if (request->ca_file != NULL && request->ca_file[0] != '\0') {
 		curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file);
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); // no other authority
 	}
 }
 
