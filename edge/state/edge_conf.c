@@ -79,7 +79,6 @@ static const char *check_right(const char *value)
 }
 
 #define FIELD(name) .offset = offsetof(struct edge_conf, name)
-#define NOT_YET     .flags = CONF_NOT_YET
 #define RELOADABLE  .flags = CONF_RELOADABLE
 
 #define UNSET "9223372036854775807" // computed; the value 0 means something else
