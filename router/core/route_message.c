@@ -38,17 +38,7 @@ static struct bytes sender_of(const struct table_client *client)
 static uint32_t deliver(struct route *r, struct table_room *room,
 	const struct store_message *message, const struct table_client *except)
 {
-	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
-	delivery.room = pb_data(room_name(room));
-	delivery.epoch = room->epoch;
-	delivery.seq = message->seq;
-	delivery.timestamp_ms = message->timestamp_ms;
-	delivery.type = pb_data(message->type);
-	delivery.body = pb_data(message->body);
-	delivery.from = pb_data(message->from);
-	delivery.user = pb_data(message->user);
-	delivery.username = pb_data(message->username);
-	delivery.slow = (uint32_t)room->options->slow;
+	Weir__Link__V1__Delivery delivery = route_delivery(room, message);
 	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 
 	bool leave_out = except != NULL && membership_find(room, except) != NULL;

@@ -29,6 +29,23 @@ void route_send(struct route *r, struct table_edge *edge, const link_item *item)
 	route_append_encoded(r, edge);
 }
 
+Weir__Link__V1__Delivery route_delivery(const struct table_room *room,
+	const struct store_message *message)
+{
+	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
+	delivery.room = pb_data(room_name(room));
+	delivery.epoch = room->epoch;
+	delivery.seq = message->seq;
+	delivery.timestamp_ms = message->timestamp_ms;
+	delivery.type = pb_data(message->type);
+	delivery.body = pb_data(message->body);
+	delivery.from = pb_data(message->from);
+	delivery.user = pb_data(message->user);
+	delivery.username = pb_data(message->username);
+	delivery.slow = (uint32_t)room->options->slow;
+	return delivery;
+}
+
 static struct bytes asked_of(const struct route_request *rq)
 {
 	static const char *const words[] = {

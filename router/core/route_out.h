@@ -15,6 +15,10 @@ void route_append_encoded(struct route *r, struct table_edge *edge);
 // Both, for one edge.
 void route_send(struct route *r, struct table_edge *edge, const link_item *item);
 
+// A message of the room as edges get it; borrows from both.
+Weir__Link__V1__Delivery route_delivery(const struct table_room *room,
+	const struct store_message *message);
+
 // Answers the request, and counts the refusal.
 void route_refuse(const struct route_request *rq, enum refusal code);
 // The request's client is no longer a member.

@@ -448,17 +448,7 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 static void send_kept(struct route *r, struct table_edge *edge, const struct table_room *room,
 	const struct store_message *message)
 {
-	Weir__Link__V1__Delivery delivery = WEIR__LINK__V1__DELIVERY__INIT;
-	delivery.room = pb_data(room_name(room));
-	delivery.epoch = room->epoch;
-	delivery.seq = message->seq;
-	delivery.timestamp_ms = message->timestamp_ms;
-	delivery.type = pb_data(message->type);
-	delivery.from = pb_data(message->from);
-	delivery.user = pb_data(message->user);
-	delivery.username = pb_data(message->username);
-	delivery.body = pb_data(message->body);
-	delivery.slow = (uint32_t)room->options->slow;
+	Weir__Link__V1__Delivery delivery = route_delivery(room, message);
 	route_send(r, edge, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
