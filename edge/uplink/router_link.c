@@ -52,6 +52,7 @@
 
 enum {
 	TICK_MS = 50,
+	QUIET_MS = 20, // without bytes from the router; its end may be among them
 	PING_EVERY_MS = 1000,
 	DIAL_LIMIT_MS = 10000, // a name may be slow to resolve; the kernel would try for minutes
 	DIAL_RESUME_LIMIT_MS = 1000, // while the router may still keep the session
@@ -105,10 +106,19 @@ static const struct link_conn_ops conn_ops;
 
 // ---- the session (locked)
 
+// What is written to a router that has ended counts as sent, and its outcome stays unknown. A
+// process that was stopped, or short of CPU, meets its clients' requests and the end of the link in
+// one turn: it looks before it hands anything out. While bytes come in nothing is asked.
+static bool is_over(const struct router_link *link)
+{
+	return clock_mono_ms() - link_conn_last_rx_ms(link->conn) > QUIET_MS &&
+		link_conn_peer_has_closed(link->conn);
+}
+
 // Closes a BATCH with what has gathered, unless a write is under way: then on_drained() will.
 static void pump(struct router_link *link)
 {
-	if (link->state != STATE_READY || link_conn_is_writing(link->conn)) {
+	if (link->state != STATE_READY || link_conn_is_writing(link->conn) || is_over(link)) {
 		return;
 	}
 	if (!link->holding) {

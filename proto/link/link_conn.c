@@ -302,6 +302,11 @@ void link_conn_close(struct link_conn *conn)
 	link_transport_close(conn->transport);
 }
 
+bool link_conn_peer_has_closed(const struct link_conn *conn)
+{
+	return link_transport_peer_has_closed(conn->transport);
+}
+
 bool link_conn_is_writing(const struct link_conn *conn)
 {
 	return conn->tx_busy && !is_closed(conn);

@@ -67,6 +67,9 @@ bool link_conn_control(struct link_conn *conn, enum link_frame_type type, uint64
 bool link_conn_goaway(struct link_conn *conn, enum goaway_reason reason);
 // (locked) Writes what is unsent, unless a write is under way (then it follows).
 void link_conn_kick(struct link_conn *conn);
+// (locked) True if the peer has closed the stream already, though on_closed may be still to come:
+// what is written now is lost. Only a polled connection can know.
+bool link_conn_peer_has_closed(const struct link_conn *conn);
 // (locked) Closes the stream; on_closed follows. Idempotent.
 void link_conn_close(struct link_conn *conn);
 // (locked) True while a write is under way.

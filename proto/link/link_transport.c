@@ -40,6 +40,11 @@ void link_transport_poll(struct link_transport *t)
 	t->type->poll(t);
 }
 
+bool link_transport_peer_has_closed(const struct link_transport *t)
+{
+	return t->type->peer_has_closed(t);
+}
+
 void link_transport_close(struct link_transport *t)
 {
 	if (!t->closed) {

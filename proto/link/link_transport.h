@@ -39,6 +39,7 @@ struct link_transport_type {
 	ssize_t (*write)(struct link_transport *t, const struct iovec *iov, unsigned n);
 	void (*wait_writable)(struct link_transport *t);
 	void (*poll)(struct link_transport *t);
+	bool (*peer_has_closed)(const struct link_transport *t);
 	void (*free)(struct link_transport *t);
 };
 
@@ -71,6 +72,9 @@ ssize_t link_transport_write(struct link_transport *t, const struct iovec *iov, 
 void link_transport_wait_writable(struct link_transport *t);
 // Moves at once what can be moved, for a time in which the loop does not run. On the loop's thread.
 void link_transport_poll(struct link_transport *t);
+// (locked) True if the peer has closed the stream, which the reader may not have read yet. One
+// system call if polled; else false, since NNG does not tell.
+bool link_transport_peer_has_closed(const struct link_transport *t);
 
 // (locked) Shuts the stream down; on_end() follows, unless the transport is freed first.
 // Idempotent.

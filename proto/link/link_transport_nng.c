@@ -103,6 +103,12 @@ static void do_nothing(struct link_transport *base)
 	(void)base;
 }
 
+static bool aio_peer_has_closed(const struct link_transport *base)
+{
+	(void)base;
+	return false;
+}
+
 static void aio_free(struct link_transport *base)
 {
 	struct nng_transport *t = of_base(base);
@@ -120,6 +126,7 @@ static const struct link_transport_type type = {
 	.write = aio_write,
 	.wait_writable = do_nothing,
 	.poll = do_nothing,
+	.peer_has_closed = aio_peer_has_closed,
 	.free = aio_free,
 };
 

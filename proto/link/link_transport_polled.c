@@ -31,6 +31,7 @@
 // resolve beside the one that TLS needs.
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -160,6 +161,14 @@ static void polled_poll(struct link_transport *base)
 	pthread_mutex_unlock(base->lock);
 }
 
+// (locked) Also with bytes before the end that are not read yet.
+static bool polled_peer_has_closed(const struct link_transport *base)
+{
+	const struct polled_transport *t = CONTAINER_OF(base, const struct polled_transport, base);
+	struct pollfd p = { .fd = t->fd, .events = POLLRDHUP };
+	return poll(&p, 1, 0) > 0;
+}
+
 static void polled_free(struct link_transport *base)
 {
 	struct polled_transport *t = of_base(base);
@@ -177,6 +186,7 @@ static const struct link_transport_type type = {
 	.write = polled_write,
 	.wait_writable = polled_wait_writable,
 	.poll = polled_poll,
+	.peer_has_closed = polled_peer_has_closed,
 	.free = polled_free,
 };
 

@@ -267,6 +267,34 @@ static void an_end_is_told_once_whoever_closes(void **state)
 	}
 }
 
+static bool peer_has_closed(struct end *end)
+{
+	pthread_mutex_lock(&end->lock);
+	bool closed = link_conn_peer_has_closed(end->conn);
+	pthread_mutex_unlock(&end->lock);
+	return closed;
+}
+
+static void a_polled_end_knows_that_the_peer_has_closed_before_it_reads_so(void **state)
+{
+	(void)state;
+	struct pair *p = pair_new(true);
+	start(p);
+	send_ping(&p->ends[1], "unread");
+	while (is_writing(&p->ends[1])) {
+		usleep(1000);
+	}
+	assert_false(peer_has_closed(&p->ends[0]));
+	close_end(&p->ends[1]);
+	assert_true(peer_has_closed(&p->ends[0]));
+	assert_false(peer_has_closed(&p->ends[1])); // NNG does not tell
+	assert_int_equal(p->ends[0].n_frames, 0);
+	assert_int_equal(p->ends[0].n_closed, 0);
+	await_end(p);
+	assert_int_equal(p->ends[0].n_frames, 1);
+	pair_free(p);
+}
+
 static void a_connection_closed_before_it_starts_ends_at_its_start(void **state)
 {
 	(void)state;
@@ -496,6 +524,7 @@ int main(void)
 		cmocka_unit_test(frames_go_both_ways),
 		cmocka_unit_test(what_does_not_fit_the_socket_follows_in_order),
 		cmocka_unit_test(an_end_is_told_once_whoever_closes),
+		cmocka_unit_test(a_polled_end_knows_that_the_peer_has_closed_before_it_reads_so),
 		cmocka_unit_test(a_connection_closed_before_it_starts_ends_at_its_start),
 		cmocka_unit_test(an_owner_that_refuses_a_frame_ends_the_connection),
 		cmocka_unit_test(a_reset_ends_the_connection_once),
