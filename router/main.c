@@ -280,7 +280,7 @@ static void on_alive(void *arg, struct ops_reply *reply)
 static void on_ready(void *arg, struct ops_reply *reply)
 {
 	const struct router *router = arg;
-	if (router->route.journal.down) {
+	if (!journal_is_up(&router->route.journal)) {
 		reply->status = 503;
 		buf_append_str(&reply->body, "the store refuses\n");
 		return;

@@ -14,7 +14,7 @@ static void say_stats(struct admin_call *call)
 	const struct journal *j = &ctx->route->journal;
 	struct admin_reply *reply = call->reply;
 	admin_reply_text(reply, "store", bytes_str(ctx->store));
-	admin_reply_flag(reply, "up", !j->down);
+	admin_reply_flag(reply, "up", journal_is_up(j));
 	admin_reply_number(reply, "fileBytes", ctx->store_ops->file_bytes(ctx->arg));
 	admin_reply_number(reply, "logBytes", journal_log_bytes(j));
 	admin_reply_number(reply, "turns", j->number);
@@ -38,7 +38,7 @@ static void say_done(struct admin_call *call, const char *backup_to,
 static void compact(struct admin_call *call)
 {
 	struct journal *j = &call->ctx->route->journal;
-	if (j->down) {
+	if (!journal_is_up(j)) {
 		j->n_compacting = 0;
 		admin_refuse(call, "the store refuses");
 		return;

@@ -83,6 +83,7 @@ struct journal {
 	uint64_t image_credit; // bytes of images that may be written
 	uint64_t log_min; // JOURNAL_LOG_MIN
 	bool down; // the last turn was refused
+	bool stalled; // the engine says that a turn would not end: none is begun
 	bool probing; // an empty turn is to tell whether the next would be
 };
 
@@ -141,5 +142,9 @@ bool journal_may_write(const struct journal *j);
 void journal_write(struct journal *j);
 // The turn under way is in the log, or is not.
 void journal_written(struct journal *j, enum store_result result);
+static inline bool journal_is_up(const struct journal *j)
+{
+	return !j->down && !j->stalled;
+}
 // Drops what is gathered.
 void journal_drop_turn(struct journal *j);

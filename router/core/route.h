@@ -162,6 +162,8 @@ struct route_load {
 // route_load() for each turn that the log holds, in order, and route_loaded() at its end.
 void route_use_store(struct route *r, const uint64_t hash_key[2]);
 void route_load(struct route *r, struct route_load *load, uint64_t number, struct bytes turn);
+// The same of a log that the engine keeps slot by slot: one for each slot that has any.
+void route_load_slot(struct route *r, struct route_load *load, uint32_t slot, struct bytes log);
 // Everything published from now on is committed by the engine before anybody hears of it. If
 // something was damaged, a turn that says so is to be written first: route_is_idle() is false.
 void route_loaded(struct route *r, const struct route_load *load,
@@ -171,6 +173,13 @@ void route_loaded(struct route *r, const struct route_load *load,
 void route_end_turn(struct route *r);
 // The engine's answer: what the turn held is delivered and acknowledged, or refused.
 void route_committed(struct route *r, enum store_result result, uint64_t now_ms, int64_t wall_ms);
+// The engine does not answer: what is not in its hands is refused, and so is what comes, until it
+// is no longer stalled. What it has begun stays under way.
+void route_stall(struct route *r, bool stalled, uint64_t now_ms, int64_t wall_ms);
+// Appends images of some of the slots, which it removes from the set, and of no more when there are
+// about `max_bytes`: what a log holds of them when all turns that were answered are in it.
+void route_image_slots(const struct route *r, struct store_slot_set *slots, struct buf *out,
+	size_t max_bytes);
 // Writes images of all slots in the turns that follow, so that the log holds nothing else; it is
 // done when the journal's n_compacting is 0.
 void route_compact(struct route *r);
@@ -207,7 +216,8 @@ struct route_result {
 };
 // Publishes without a question of rights; only the room's options may forbid it to a client.
 // REFUSAL_NONE and the result, or why not. With a durable store it returns when that has committed,
-// so it is for what happens rarely.
+// so it is for what happens rarely; REFUSAL_UNAVAILABLE if the store takes long, and then the
+// message may be said later.
 MUST_CHECK enum refusal route_publish(struct route *r, const struct route_message *message,
 	uint64_t now_ms, int64_t wall_ms, struct route_result *result);
 void route_broadcast(struct route *r, const struct route_message *message, int64_t wall_ms,

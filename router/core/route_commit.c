@@ -92,22 +92,32 @@ static void apply_turn(struct route *r, uint64_t turn, uint64_t now_ms)
 	}
 }
 
-static void refuse_all(struct route *r)
+static void refuse(struct route *r, struct journal_entry *entry)
 {
-	struct journal_entry *entry;
-	while ((entry = TAILQ_FIRST(&r->journal.queue)) != NULL) {
-		struct route_request rq;
-		struct store_record record;
-		journal_record(&r->journal, entry, &record);
-		route_remove_keys(r, &record);
-		if (asker_of(r, entry, &rq)) {
-			Weir__Link__V1__Publish publish = WEIR__LINK__V1__PUBLISH__INIT;
-			publish.room = pb_data(record.room);
-			const link_item item = LINK_ITEM(PUBLISH, publish, &publish);
-			rq.item = &item;
-			route_refuse(&rq, REFUSAL_UNAVAILABLE);
+	struct route_request rq;
+	struct store_record record;
+	journal_record(&r->journal, entry, &record);
+	route_remove_keys(r, &record);
+	if (asker_of(r, entry, &rq)) {
+		Weir__Link__V1__Publish publish = WEIR__LINK__V1__PUBLISH__INIT;
+		publish.room = pb_data(record.room);
+		const link_item item = LINK_ITEM(PUBLISH, publish, &publish);
+		rq.item = &item;
+		route_refuse(&rq, REFUSAL_UNAVAILABLE);
+	}
+	journal_remove(&r->journal, entry);
+}
+
+// The proposals of that turn and of those behind it, one of which is gathered.
+static void refuse_from(struct route *r, uint64_t turn)
+{
+	struct journal_entry *entry = TAILQ_FIRST(&r->journal.queue);
+	while (entry != NULL) {
+		struct journal_entry *next = TAILQ_NEXT(entry, in_queue);
+		if (entry->turn >= turn) {
+			refuse(r, entry);
 		}
-		journal_remove(&r->journal, entry);
+		entry = next;
 	}
 	journal_drop_turn(&r->journal);
 }
@@ -162,11 +172,33 @@ void route_committed(struct route *r, enum store_result result, uint64_t now_ms,
 	if (result == STORE_COMMITTED) {
 		apply_turn(r, r->journal.turn - 1, now_ms);
 	} else {
-		refuse_all(r);
+		refuse_from(r, 0);
 	}
 	journal_written(&r->journal, result);
 	run_all_waiting(r, now_ms, wall_ms);
 	r->cause = NULL;
+}
+
+void route_stall(struct route *r, bool stalled, uint64_t now_ms, int64_t wall_ms)
+{
+	r->recorder.wall_ms = wall_ms;
+	r->journal.stalled = stalled;
+	if (stalled) {
+		refuse_from(r, r->journal.turn);
+		run_all_waiting(r, now_ms, wall_ms);
+		r->cause = NULL;
+	}
+}
+
+// Whoever waits for `result` does so no longer.
+static void forget_result(struct route *r, const struct route_result *result)
+{
+	struct journal_entry *entry;
+	TAILQ_FOREACH (entry, &r->journal.queue, in_queue) {
+		if (entry->result == result) {
+			entry->result = NULL;
+		}
+	}
 }
 
 enum refusal route_publish(struct route *r, const struct route_message *message, uint64_t now_ms,
@@ -181,7 +213,12 @@ enum refusal route_publish(struct route *r, const struct route_message *message,
 	*result = (struct route_result){ 0 };
 	while (result->seq == 0 && (j->busy || j->records.len > 0)) {
 		route_end_turn(r);
-		route_committed(r, j->ops->wait(j->engine), now_ms, wall_ms);
+		enum store_result ended = j->ops->wait(j->engine);
+		if (ended == STORE_UNDECIDED) {
+			forget_result(r, result);
+			break;
+		}
+		route_committed(r, ended, now_ms, wall_ms);
 	}
 	return result->seq > 0 ? REFUSAL_NONE : REFUSAL_UNAVAILABLE;
 }

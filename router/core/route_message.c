@@ -205,6 +205,9 @@ enum refusal route_take(struct route *r, const struct route_message *message, ui
 	if (room == NULL && leaves_no_trace(r, message)) {
 		return say_to_nobody(r, message, now_ms, wall_ms, result);
 	}
+	if (r->journal.stalled && !leaves_no_trace(r, message)) {
+		return REFUSAL_UNAVAILABLE;
+	}
 	if (room == NULL) {
 		enum refusal refusal = route_may_open(r, from, now_ms);
 		if (refusal != REFUSAL_NONE) {

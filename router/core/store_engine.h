@@ -16,11 +16,13 @@ struct store_turn {
 enum store_result {
 	STORE_COMMITTED,
 	STORE_REFUSED, // nothing of it is in the log, nor will be
+	STORE_UNDECIDED, // only of wait(): the turn is still under way
 };
 
 struct store_engine_ops {
 	// Begins to commit a turn. At most one is under way.
 	void (*write)(void *engine, const struct store_turn *turn);
-	// Returns when the turn under way has ended, and what it came to.
+	// Returns when the turn under way has ended, and what it came to; STORE_UNDECIDED if that
+	// would take long, and then the answer comes as that to any other turn.
 	enum store_result (*wait)(void *engine);
 };

@@ -260,6 +260,51 @@ static void publishes_for_weirctl_when_that_is_committed(void **state)
 	assert_int_equal(room_of(rig, "tea")->seq, 2);
 }
 
+static void does_not_wait_for_weirctl_on_a_store_that_takes_long(void **state)
+{
+	struct store_rig *rig = *state;
+	const struct route_message message = {
+		.room = bytes_str("tea"),
+		.type = bytes_str("chat"),
+		.body = bytes_str("{}"),
+	};
+	struct route_result result;
+	rig->wait_result = STORE_UNDECIDED;
+	assert_int_equal(route_publish(&rig->route, &message, rig->now_ms, rig->wall_ms, &result),
+		REFUSAL_UNAVAILABLE);
+	memset(&result, 0xff, sizeof(result)); // nobody writes into it any more
+	rig_answer(rig, STORE_COMMITTED);
+	assert_int_equal(result.members, UINT32_MAX);
+	assert_int_equal(room_of(rig, "tea")->seq, 1);
+}
+
+static void a_stalled_store_is_given_nothing_and_what_it_has_stays_under_way(void **state)
+{
+	struct store_rig *rig = *state;
+	alice_joins(rig);
+	rig_client_up(rig, 2, "bob");
+	rig_publish(rig, 1, 2, "tea");
+	assert_true(rig_end_turn(rig));
+	rig_publish_key(rig, 2, 3, "tea", "k");
+	rig_history(rig, 2, 4, "tea");
+	route_stall(&rig->route, true, rig->now_ms, rig->wall_ms);
+	rig_expect_refused(rig, 3); // not in its hands yet, so it never will be
+	rig_expect_history(rig, 4, 0);
+	rig_publish(rig, 2, 5, "new");
+	rig_expect_refused(rig, 5);
+	assert_null(room_of(rig, "new"));
+	rig_quiet(rig);
+	rig_answer(rig, STORE_COMMITTED);
+	rig_expect_delivery(rig, 1);
+	rig_expect_published(rig, 2, 1);
+	assert_false(rig_end_turn(rig));
+	route_stall(&rig->route, false, rig->now_ms, rig->wall_ms);
+	rig_publish_key(rig, 2, 6, "tea", "k");
+	rig_commit(rig);
+	rig_expect_delivery(rig, 2);
+	rig_expect_published(rig, 6, 2);
+}
+
 static void requests_wait_while_too_much_is_gathered(void **state)
 {
 	struct store_rig *rig = *state;
@@ -302,6 +347,8 @@ int main(void)
 		RIG_TEST(what_is_sent_again_with_its_key_is_no_duplicate),
 		RIG_TEST(a_room_with_something_under_way_is_not_forgotten),
 		RIG_TEST(publishes_for_weirctl_when_that_is_committed),
+		RIG_TEST(does_not_wait_for_weirctl_on_a_store_that_takes_long),
+		RIG_TEST(a_stalled_store_is_given_nothing_and_what_it_has_stays_under_way),
 		RIG_TEST(requests_wait_while_too_much_is_gathered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
