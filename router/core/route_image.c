@@ -10,7 +10,7 @@ enum {
 	IMAGES_BYTES = 1 << 20, // a turn, and at most one image more
 };
 
-static void add_room(struct journal *j, const struct table_room *room)
+static void add_room(struct buf *out, const struct table_room *room)
 {
 	struct store_message m;
 	struct store_record record = {
@@ -20,7 +20,7 @@ static void add_room(struct journal *j, const struct table_room *room)
 		.timestamp_ms = room->last_ms,
 		.room = room_name(room),
 	};
-	store_record_append(&j->images, &record);
+	store_record_append(out, &record);
 	uint64_t first = store_first(&room->log);
 	for (uint64_t seq = first; first > 0 && store_read(&room->log, seq, &m); seq++) {
 		record.kind = STORE_RECORD_KEPT;
@@ -31,12 +31,11 @@ static void add_room(struct journal *j, const struct table_room *room)
 		record.user = m.user;
 		record.username = m.username;
 		record.body = m.body;
-		store_record_append(&j->images, &record);
+		store_record_append(out, &record);
 	}
 }
 
-static void add_group(struct journal *j, const struct dedup_group *group,
-	enum store_record_kind kind)
+static void add_group(struct buf *out, const struct dedup_group *group, enum store_record_kind kind)
 {
 	const struct dedup_entry *entry = NULL;
 	struct dedup_key key;
@@ -53,23 +52,22 @@ static void add_group(struct journal *j, const struct dedup_group *group,
 			.origin = kind == STORE_RECORD_ORIGIN ? key.key : bytes_make(NULL, 0),
 		};
 		if (!first.proposed) { // else it follows in the turn
-			store_record_append(&j->images, &record);
+			store_record_append(out, &record);
 		}
 	}
 }
 
-static void add_image(struct journal *j, uint32_t slot)
+static void add_image(const struct journal *j, uint32_t slot, struct buf *out)
 {
 	const struct journal_slot *s = &j->slots[slot];
 	const struct store_record record = { .kind = STORE_RECORD_IMAGE, .seq = slot };
 	const struct store_log *log;
-	store_slot_add(&j->touched, slot);
-	store_record_append(&j->images, &record);
+	store_record_append(out, &record);
 	LIST_FOREACH (log, &s->logs, in_slot) {
-		add_room(j, CONTAINER_OF(log, const struct table_room, log));
+		add_room(out, CONTAINER_OF(log, const struct table_room, log));
 	}
-	add_group(j, &s->keys, STORE_RECORD_KEY);
-	add_group(j, &s->origins, STORE_RECORD_ORIGIN);
+	add_group(out, &s->keys, STORE_RECORD_KEY);
+	add_group(out, &s->origins, STORE_RECORD_ORIGIN);
 }
 
 void route_add_images(struct route *r)
@@ -86,10 +84,23 @@ void route_add_images(struct route *r)
 	}
 	while (j->n_images < IMAGES_MAX && j->images.len < IMAGES_BYTES &&
 		j->images.len < j->image_credit) {
-		add_image(j, (j->next_image + j->n_images) % STORE_SLOTS);
+		uint32_t slot = (j->next_image + j->n_images) % STORE_SLOTS;
+		store_slot_add(&j->touched, slot);
+		add_image(j, slot, &j->images);
 		j->n_images++;
 	}
 	j->image_credit -= j->images.len < j->image_credit ? j->images.len : j->image_credit;
+}
+
+void route_image_slots(const struct route *r, struct store_slot_set *slots, struct buf *out,
+	size_t max_bytes)
+{
+	for (uint32_t slot = 0; slot < STORE_SLOTS && out->len < max_bytes; slot++) {
+		if (store_slot_in(slots, slot)) {
+			store_slot_remove(slots, slot);
+			add_image(&r->journal, slot, out);
+		}
+	}
 }
 
 void route_compact(struct route *r)

@@ -3,6 +3,8 @@
 // makes its slots doubtful, and a doubtful slot is empty up to its next image: its rooms get new
 // epochs, and members are told. A history with a hole, or a seq given twice, cannot come of it.
 
+#include <errno.h>
+
 #include "proto/names.h"
 #include "router/core/route_parts.h"
 
@@ -214,6 +216,35 @@ void route_load(struct route *r, struct route_load *load, uint64_t number, struc
 		load->n_damaged++;
 	}
 	r->journal.written += turn.len;
+}
+
+// The slot that a record belongs to; STORE_SLOTS if it cannot be.
+static uint64_t slot_of(const struct journal *j, const struct store_record *record)
+{
+	if (record->kind == STORE_RECORD_IMAGE) {
+		return record->seq;
+	}
+	return record->room.len > 0 ? journal_slot_of(j, record->room) : STORE_SLOTS;
+}
+
+void route_load_slot(struct route *r, struct route_load *load, uint32_t slot, struct bytes log)
+{
+	struct bytes rest = log;
+	struct store_record record;
+	int result;
+	while ((result = store_record_next(&rest, &record)) > 0) {
+		if (slot_of(&r->journal, &record) != slot || !load_record(r, load, &record)) {
+			result = -EBADMSG;
+			break;
+		}
+	}
+	if (result < 0) {
+		struct store_slot_set damaged = { 0 };
+		store_slot_add(&damaged, slot);
+		break_slots(r, &damaged);
+		load->n_damaged++;
+	}
+	r->journal.written += log.len;
 }
 
 static uint32_t oldest_image(const struct journal *j)

@@ -48,6 +48,10 @@ static inline void store_slot_add(struct store_slot_set *set, uint32_t slot)
 {
 	set->bits[slot / 64] |= UINT64_C(1) << slot % 64;
 }
+static inline void store_slot_remove(struct store_slot_set *set, uint32_t slot)
+{
+	set->bits[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+}
 static inline bool store_slot_in(const struct store_slot_set *set, uint32_t slot)
 {
 	return (set->bits[slot / 64] >> slot % 64 & 1) != 0;

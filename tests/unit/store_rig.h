@@ -68,7 +68,9 @@ static inline void rig_keep(struct store_rig *rig, enum store_result result)
 static inline enum store_result rig_wait(void *engine)
 {
 	struct store_rig *rig = engine;
-	rig_keep(rig, rig->wait_result);
+	if (rig->wait_result != STORE_UNDECIDED) {
+		rig_keep(rig, rig->wait_result);
+	}
 	return rig->wait_result;
 }
 
@@ -85,8 +87,8 @@ static inline void rig_edge_up(struct store_rig *rig)
 	rights_unref(defaults);
 }
 
-// The router alone: a log in the rig survives it.
-static inline void rig_start(struct store_rig *rig)
+// The router alone, before it has read anything.
+static inline void rig_prepare(struct store_rig *rig)
 {
 	const struct route_options options = {
 		.history_age_ms = 300000,
@@ -96,6 +98,12 @@ static inline void rig_start(struct store_rig *rig)
 	route_init(&rig->route, &options, rig_append, rig);
 	route_use_store(&rig->route, rig_hash_key);
 	rig->load = (struct route_load){ .now_ms = rig->now_ms, .wall_ms = rig->wall_ms };
+}
+
+// A log in the rig survives the router.
+static inline void rig_start(struct store_rig *rig)
+{
+	rig_prepare(rig);
 	for (uint64_t i = rig->keep_from > 0 ? rig->keep_from - 1 : 0; i < rig->n_log; i++) {
 		route_load(&rig->route, &rig->load, i + 1, buf_bytes(&rig->log[i]));
 	}
