@@ -41,6 +41,11 @@ bool room_name_valid(struct bytes name)
 	return name_valid(name, ROOM_NAME_MAX);
 }
 
+bool room_pattern_valid(struct bytes pattern)
+{
+	return name_valid(pattern, ROOM_NAME_MAX);
+}
+
 bool user_name_valid(struct bytes name)
 {
 	return name_valid(name, USER_NAME_MAX);

@@ -24,6 +24,8 @@ enum {
 
 // 1-128 bytes of UTF-8 without control characters.
 bool room_name_valid(struct bytes name);
+// What stands for the names of rooms: the same, and `*` for any run of bytes.
+bool room_pattern_valid(struct bytes pattern);
 // 1-123 bytes of UTF-8 without control characters.
 bool user_name_valid(struct bytes name);
 // True if `room` is PERSONAL_PREFIX + `user`.

@@ -172,9 +172,10 @@ struct place {
 		insert; // rest of the user's name that stands where `{user}` was; it comes first
 };
 
+// A user without a name stands nowhere.
 static void enter_user(struct place *at, struct bytes user)
 {
-	while (at->insert.len == 0 && bytes_has_prefix(at->rest, user_place)) {
+	while (user.len > 0 && at->insert.len == 0 && bytes_has_prefix(at->rest, user_place)) {
 		at->rest = bytes_from(at->rest, sizeof(user_place) - 1);
 		at->insert = user;
 	}
@@ -284,4 +285,23 @@ struct rights_decision rights_decide(const struct rights_policy *policy,
 	}
 	const struct rights *rights = subject->rights != NULL ? subject->rights : policy->defaults;
 	return decide_by_pattern(rights, right, room, subject->user);
+}
+
+// A pattern of the rights that matches the text of `pattern` covers all that this matches: each of
+// its stars can only have been taken by a star there.
+struct rights_decision rights_decide_joined(const struct rights_policy *policy,
+	const struct rights_subject *subject, struct bytes pattern)
+{
+	if (!subject->admin) {
+		return (struct rights_decision){ .reason = "not admin" };
+	}
+	if (!bytes_has_prefix(pattern, PERSONAL_PREFIX)) {
+		return (struct rights_decision){ .allowed = true, .reason = "admin" };
+	}
+	const struct rights *rights = subject->rights != NULL ? subject->rights : policy->defaults;
+	// The star of a user's name must not be taken for one of the pattern's: no pattern holds
+	// U+0001.
+	bool starred = memchr(subject->user.data, '*', subject->user.len) != NULL;
+	return decide_by_pattern(rights, RIGHT_JOIN, pattern,
+		starred ? bytes_str("\x01") : subject->user);
 }

@@ -43,11 +43,18 @@ size_t rights_count(const struct rights *r);
 // Borrowed until the next rights_add().
 struct bytes rights_at(const struct rights *r, size_t i, unsigned *mask);
 
-// `*` stands for any run of bytes, `{user}` for `user` literally; all else for itself. A room that
+// `*` stands for any run of bytes, `{user}` for `user` literally (unless that is empty); all else
+// for itself. A room that
 // begins with "user:" or "admin:" only matches a pattern that begins with that text as it is
 // written (`{user}` does not stand for it). At most room x room + pattern steps, however many
 // stars.
 bool rights_pattern_match(struct bytes pattern, struct bytes room, struct bytes user);
+
+// The same for a pattern that a client joins: there `{user}` stands for itself.
+static inline bool rights_joined_match(struct bytes pattern, struct bytes room)
+{
+	return rights_pattern_match(pattern, room, bytes_make(NULL, 0));
+}
 
 enum lobby_publish {
 	LOBBY_PUBLISH_ALL, // whoever the rights let
@@ -76,3 +83,9 @@ struct rights_decision {
 // `right` is a single one. Names are the caller's to have checked (proto/names.h).
 struct rights_decision rights_decide(const struct rights_policy *policy,
 	const struct rights_subject *subject, enum right right, struct bytes room);
+// Whether an administrator may join all rooms that match `pattern`. Who is none may not, and need
+// not ask. Where role admin gives no right (personal rooms), one of the subject's patterns must
+// cover all that `pattern` does; that a room might be the subject's own does not count, since a
+// user may be called `*`.
+struct rights_decision rights_decide_joined(const struct rights_policy *policy,
+	const struct rights_subject *subject, struct bytes pattern);

@@ -435,6 +435,67 @@ static void closes_the_lobby_to_publishers_as_told(void **state)
 	rights_unref(defaults);
 }
 
+static void a_joined_pattern_has_no_user_in_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *pattern, *room;
+		bool matches;
+	} rows[] = {
+		{ "chat:*", "chat:1", true },
+		{ "chat:*", "chat:", true },
+		{ "chat:*", "news:1", false },
+		{ "*", "anything", true },
+		{ "*", "user:ann", false },
+		{ "u*", "user:ann", false },
+		{ "user:*", "user:ann", true },
+		{ "admin:*", "admin:log", true },
+		{ "{user}:*", "ann:1", false },
+		{ "{user}:*", "{user}:1", true },
+		{ "chat", "chat", true },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(
+			rights_joined_match(bytes_str(rows[i].pattern), bytes_str(rows[i].room)),
+			rows[i].matches);
+	}
+}
+
+static void a_pattern_is_an_administrators_and_of_personal_rooms_takes_a_right(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *right, *user, *pattern;
+		bool admin, allowed;
+	} rows[] = {
+		{ "*", "ann", "chat:*", false, false },
+		{ "chat:*", "ann", "chat:*", false, false },
+		{ "x", "ann", "chat:*", true, true },
+		{ "*", "ann", "admin:*", true, true },
+		{ "*", "ann", "user:*", true, false },
+		{ "*", "*", "user:*", true, false },
+		{ "*", "ann", "user:ann", true, false },
+		{ "user:a*", "ann", "user:*", true, false },
+		{ "user:a*", "ann", "user:ab*", true, true },
+		{ "user:*", "ann", "user:*x*", true, true },
+		{ "user:{user}*", "*", "user:*", true, false },
+	};
+	const struct rights_policy policy = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct rights *rights = rights_new();
+		assert_true(rights_add(rights, RIGHT_JOIN, bytes_str(rows[i].right)));
+		const struct rights_subject subject = {
+			.user = bytes_str(rows[i].user),
+			.admin = rows[i].admin,
+			.rights = rights,
+		};
+		assert_int_equal(
+			rights_decide_joined(&policy, &subject, bytes_str(rows[i].pattern)).allowed,
+			rows[i].allowed);
+		rights_unref(rights);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +509,9 @@ int main(void)
 		cmocka_unit_test(decides_by_the_token_and_the_standing_rules),
 		cmocka_unit_test(falls_back_to_the_defaults_without_a_claim),
 		cmocka_unit_test(closes_the_lobby_to_publishers_as_told),
+		cmocka_unit_test(a_joined_pattern_has_no_user_in_it),
+		cmocka_unit_test(
+			a_pattern_is_an_administrators_and_of_personal_rooms_takes_a_right),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
