@@ -46,6 +46,32 @@ enum slow_policy {
 	SLOW_POLICY_COUNT,
 };
 
+// Which clients of an edge a Delivery is for. Who has joined a room by name and by a pattern is a
+// member, and gets what members get.
+enum delivery_audience {
+	AUDIENCE_ALL, // members, and those whose patterns match
+	AUDIENCE_MEMBERS, // a replay: patterns recover nothing
+	AUDIENCE_WATCHERS, // members get it by a replay
+	AUDIENCE_COUNT,
+};
+
+// Delivery.manner, in one number because each field costs every message: slow_policy in bits 0 to
+// 7, delivery_audience above. What a peer does not know counts as the first of its kind.
+static inline uint32_t delivery_manner(enum slow_policy slow, enum delivery_audience audience)
+{
+	return (uint32_t)audience << 8 | (uint32_t)slow;
+}
+static inline enum slow_policy delivery_slow(uint32_t manner)
+{
+	uint32_t slow = manner & 0xff;
+	return slow < SLOW_POLICY_COUNT ? (enum slow_policy)slow : SLOW_DISCONNECT;
+}
+static inline enum delivery_audience delivery_audience(uint32_t manner)
+{
+	uint32_t audience = manner >> 8;
+	return audience < AUDIENCE_COUNT ? (enum delivery_audience)audience : AUDIENCE_ALL;
+}
+
 // Appends one element (tag, length, item).
 void link_item_append(struct buf *out, const link_item *item);
 

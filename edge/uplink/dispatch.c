@@ -126,16 +126,17 @@ static struct bytes conflate_key(struct bytes body, struct buf *out)
 }
 
 // Only a room with a slow policy costs this.
-static struct origin *make_origin(struct dispatch *d, const Weir__Link__V1__Delivery *m)
+static struct origin *make_origin(struct dispatch *d, const Weir__Link__V1__Delivery *m,
+	enum slow_policy slow)
 {
 	struct origin_facts facts = {
-		.may_drop = m->slow == SLOW_DROP_OLDEST,
+		.may_drop = slow == SLOW_DROP_OLDEST,
 		.epoch = m->epoch,
 		.from = m->seq,
 		.to = m->seq,
 		.room = pb_bytes(m->room),
 	};
-	if (m->slow == SLOW_CONFLATE) {
+	if (slow == SLOW_CONFLATE) {
 		facts.key = conflate_key(pb_bytes(m->body), &d->scratch);
 	}
 	return origin_new(&facts);
@@ -155,13 +156,15 @@ static void on_delivery(struct dispatch *d, const Weir__Link__V1__Delivery *m)
 		.timestamp_ms = m->timestamp_ms,
 		.body = pb_bytes(m->body),
 	};
+	const enum slow_policy slow = delivery_slow(m->manner);
 	const struct event_extra extra = {
 		.type = codec_type_index(d->codec, event.type),
-		.origin = m->slow != SLOW_DISCONNECT ? make_origin(d, m) : NULL,
+		.origin = slow != SLOW_DISCONNECT ? make_origin(d, m, slow) : NULL,
 	};
 	to_all(d,
 		&(struct inbox_record){
 			.kind = INBOX_DELIVERY,
+			.audience = delivery_audience(m->manner),
 			.epoch = m->epoch,
 			.seq = m->seq,
 			.except = m->except,
@@ -237,7 +240,9 @@ static bool names_valid(const link_item *item)
 {
 	switch (item->kind_case) {
 	case WEIR__LINK__V1__ITEM__KIND_JOINED:
-		return room_name_valid(pb_bytes(item->joined->room));
+		return item->joined->pattern.len > 0
+			? room_pattern_valid(pb_bytes(item->joined->pattern))
+			: room_name_valid(pb_bytes(item->joined->room));
 	case WEIR__LINK__V1__ITEM__KIND_MEMBER_EVENT:
 		return user_name_valid(pb_bytes(item->member_event->user));
 	default:

@@ -21,9 +21,10 @@ struct stored {
 	uint64_t except;
 	int64_t stamp_ms;
 	uint32_t text_len;
-	uint16_t user_len;
+	uint8_t user_len;
 	uint8_t kind;
 	uint8_t link;
+	uint8_t audience;
 };
 enum {
 	RECORD_ALIGN = 8
@@ -42,16 +43,17 @@ static size_t padded(size_t len)
 
 void inbox_record_append(struct buf *records, const struct inbox_record *record)
 {
-	CHECK(record->text.len <= UINT32_MAX && record->user.len <= UINT16_MAX);
+	CHECK(record->text.len <= UINT32_MAX && record->user.len <= UINT8_MAX);
 	struct stored stored = {
 		.epoch = record->epoch,
 		.seq = record->seq,
 		.except = record->except,
 		.stamp_ms = record->stamp_ms,
 		.text_len = (uint32_t)record->text.len,
-		.user_len = (uint16_t)record->user.len,
+		.user_len = (uint8_t)record->user.len,
 		.kind = (uint8_t)record->kind,
 		.link = record->link,
+		.audience = record->audience,
 	};
 	memcpy(stored.frames, record->frames, sizeof(stored.frames));
 	size_t texts = record->text.len + record->user.len;
@@ -77,6 +79,7 @@ bool inbox_record_next(struct bytes *records, struct inbox_record *record)
 	*record = (struct inbox_record){
 		.kind = (enum inbox_kind)stored.kind,
 		.link = stored.link,
+		.audience = stored.audience,
 		.epoch = stored.epoch,
 		.seq = stored.seq,
 		.except = stored.except,

@@ -25,6 +25,7 @@ enum inbox_kind {
 struct inbox_record {
 	enum inbox_kind kind;
 	uint8_t link; // which router it came from
+	uint8_t audience; // INBOX_DELIVERY: enum delivery_audience
 	// By codec, one reference to each, the reader's to take over; NULL for a codec that nobody
 	// on this edge spoke when it was rendered.
 	struct frame *frames[CODEC_COUNT];

@@ -125,6 +125,7 @@ static void room_free(struct room_table *t, struct table_room *room)
 	}
 	room_unlist_idle(t, room);
 	map_remove(&t->rooms, &room->node);
+	free(room->watching);
 	free(room->edges);
 	free(room);
 }
@@ -357,6 +358,7 @@ struct table_client *room_table_client_add(struct room_table *t, struct table_ed
 	client->edge = edge;
 	client->user = user_open(t, facts->user);
 	LIST_INIT(&client->rooms);
+	LIST_INIT(&client->watches);
 	STAILQ_INIT(&client->waiting);
 	room_table_client_update(client, facts);
 	map_insert(&edge->clients, &client->node);
@@ -377,6 +379,7 @@ void room_table_client_remove(struct room_table *t, struct table_client *client,
 	while ((m = LIST_FIRST(&client->rooms)) != NULL) {
 		room_table_leave(t, m, now_ms);
 	}
+	room_patterns_unwatch_all(&t->patterns, &client->watches);
 	map_remove(&client->edge->clients, &client->node);
 	LIST_REMOVE(client, in_edge);
 	LIST_REMOVE(client, in_user);
@@ -622,6 +625,47 @@ bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_m
 		room_becomes_idle(t, room, now_ms);
 	}
 	return user_left;
+}
+
+enum watch_result room_table_watch(struct room_table *t, struct table_client *client,
+	struct bytes pattern)
+{
+	return room_patterns_watch(&t->patterns, &client->watches, client->edge, pattern);
+}
+
+void room_table_unwatch(struct room_table *t, struct pattern_watch *watch)
+{
+	room_patterns_unwatch(&t->patterns, watch);
+}
+
+static bool is_watching(const struct table_room *room, const struct table_edge *edge)
+{
+	for (uint32_t i = 0; i < room->n_watching; i++) {
+		if (room->watching[i] == edge) {
+			return true;
+		}
+	}
+	return false;
+}
+
+// The edges that are there from an earlier generation may be gone: they are not looked at.
+void room_table_match(const struct room_table *t, struct table_room *room)
+{
+	const struct room_pattern *pattern = NULL;
+	room->n_watching = 0;
+	room->patterns_seen = t->patterns.generation;
+	while ((pattern = room_patterns_next(&t->patterns, pattern, room_name(room))) != NULL) {
+		if (is_watching(room, pattern->edge)) {
+			continue;
+		}
+		room->watching = xrealloc(room->watching,
+			(room->n_watching + 1) * sizeof(room->watching[0]));
+		room->watching[room->n_watching++] = pattern->edge;
+	}
+	if (room->n_watching == 0) {
+		free(room->watching);
+		room->watching = NULL;
+	}
 }
 
 void room_table_count_message(struct room_table *t, struct table_room *room, uint64_t now_ms)

@@ -21,6 +21,7 @@
 #include "common/map.h"
 #include "proto/policy/rights.h"
 #include "router/core/budget.h"
+#include "router/core/room_patterns.h"
 #include "router/core/room_rules.h"
 #include "router/core/store.h"
 
@@ -71,6 +72,7 @@ struct table_client {
 	int64_t issued_s; // of its token; 0: not said
 	uint64_t queue_bytes; // as last reported by the edge
 	uint32_t n_rooms;
+	struct pattern_watches watches; // patterns that it has joined
 	bool admin;
 	bool compressed;
 	bool replaced; // the caller's: told to go, for a newer one
@@ -151,6 +153,10 @@ struct table_room {
 	struct store_log log; // the caller's; see room_table.forget
 	const struct room_options *options; // borrowed from the table's rules; never NULL
 	uint32_t n_proposed; // the caller's: messages behind `seq`; while there are any, it stays
+	struct table_edge **watching; // owned; edges with a pattern that matches; see
+		// room_table_watched()
+	uint32_t n_watching;
+	uint32_t patterns_seen; // the generation of patterns that these are of
 	uint16_t name_len;
 	char name[]; // NUL-terminated
 };
@@ -166,6 +172,7 @@ struct room_table {
 	TAILQ_HEAD(idle_rooms, table_room) idle;
 	struct membership_list free; // memberships not in use
 	struct membership_slab *slabs; // owned; what they are cut from
+	struct room_patterns patterns;
 	uint32_t n_edges;
 	uint64_t n_members; // memberships in all
 	uint64_t n_clients;
@@ -255,6 +262,22 @@ MUST_CHECK enum room_result room_table_join_room(struct room_table *t, struct ta
 	struct table_room *room, bool presence, struct room_joining *joining);
 // Frees the membership. True if it was the last connection of its user in the room.
 bool room_table_leave(struct room_table *t, struct membership *m, uint64_t now_ms);
+
+// Joins or leaves a pattern of rooms.
+MUST_CHECK enum watch_result room_table_watch(struct room_table *t, struct table_client *client,
+	struct bytes pattern);
+void room_table_unwatch(struct room_table *t, struct pattern_watch *watch);
+// Brings room->watching up to date.
+void room_table_match(const struct room_table *t, struct table_room *room);
+// True if patterns of some edge match the room: then room->watching holds each such edge once,
+// until the next change of patterns.
+static inline bool room_table_watched(const struct room_table *t, struct table_room *room)
+{
+	if (room->patterns_seen != t->patterns.generation) {
+		room_table_match(t, room);
+	}
+	return room->n_watching > 0;
+}
 
 // Whether it hears of users who come and go.
 void membership_set_presence(struct membership *m, bool presence);

@@ -150,6 +150,7 @@ static void leave_forbidden_rooms(const struct route_request *rq)
 		}
 		m = next;
 	}
+	route_leave_forbidden_patterns(rq);
 }
 
 // Of those that are not going already: how many, and which has been here longest.

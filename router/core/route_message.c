@@ -34,7 +34,30 @@ static struct bytes sender_of(const struct table_client *client)
 	return client->no_sender ? bytes_make(NULL, 0) : bytes_str(client->id);
 }
 
-// Appends the delivery to each edge with members; returns how many connections it reaches.
+// Appends the delivery for those edges that only patterns lead to, or whose members get it by a
+// replay. What has been encoded is the delivery to all.
+static void deliver_to_watchers(struct route *r, const struct table_room *room,
+	Weir__Link__V1__Delivery *delivery, const struct table_client *except)
+{
+	const struct table_edge *own = except != NULL ? except->edge : NULL;
+	for (uint32_t i = 0; i < room->n_watching; i++) {
+		if (room->watching[i] != own && room_edge_find(room, room->watching[i]) == NULL) {
+			route_append_encoded(r, room->watching[i]);
+		}
+	}
+	for (uint32_t i = 0; i < room->n_watching; i++) {
+		struct table_edge *edge = room->watching[i];
+		const struct room_edge *re = room_edge_find(room, edge);
+		if (re != NULL ? re->replay_from > 0 : edge == own) {
+			delivery->manner = delivery_manner(room->options->slow, AUDIENCE_WATCHERS);
+			delivery->except = except != NULL && edge == own ? except->handle : 0;
+			route_send(r, edge, &LINK_ITEM(DELIVERY, delivery, delivery));
+		}
+	}
+}
+
+// Appends the delivery to each edge with members; returns how many connections it reaches, not
+// counting those that it reaches by a pattern.
 static uint32_t deliver(struct route *r, struct table_room *room,
 	const struct store_message *message, const struct table_client *except)
 {
@@ -42,14 +65,22 @@ static uint32_t deliver(struct route *r, struct table_room *room,
 	const link_item item = LINK_ITEM(DELIVERY, delivery, &delivery);
 
 	bool leave_out = except != NULL && membership_find(room, except) != NULL;
-	const struct room_edge *apart = leave_out ? room_edge_find(room, except->edge) : NULL;
+	bool is_watched = room_table_watched(&r->table, room);
+	const struct room_edge *apart = leave_out || (except != NULL && is_watched)
+		? room_edge_find(room, except->edge)
+		: NULL;
 	route_encode(r, &item);
 	for (uint32_t i = 0; i < room->n_edges; i++) {
 		if (&room->edges[i] != apart && room->edges[i].replay_from == 0) {
 			route_append_encoded(r, room->edges[i].edge);
 		}
 	}
-	if (apart != NULL && apart->n_members > 1 && apart->replay_from == 0) {
+	if (is_watched) {
+		deliver_to_watchers(r, room, &delivery, except);
+		delivery.manner = delivery_manner(room->options->slow, AUDIENCE_ALL);
+	}
+	if (apart != NULL && (apart->n_members > leave_out || is_watched) &&
+		apart->replay_from == 0) {
 		delivery.except = except->handle;
 		route_send(r, apart->edge, &item);
 	}
@@ -66,7 +97,7 @@ uint32_t route_say(struct route *r, struct table_room *room, const struct store_
 	}
 	room_table_count_message(&r->table, room, now_ms);
 	counter_add(&r->counters.published, 1);
-	if (room->n_members > 0) {
+	if (room->n_members > 0 || room_table_watched(&r->table, room)) {
 		reached = deliver(r, room, message, except);
 		counter_add(&r->counters.deliveries, reached);
 	}
@@ -166,12 +197,13 @@ static bool within_budget(struct route *r, const struct route_message *m, uint64
 	return true;
 }
 
-// True if nobody is to get it later either: then it makes no room. One that is numbered does, since
-// its place has to stay known for a while.
+// True if nobody is to get it later either, nor by a pattern: then it makes no room. One that is
+// numbered does, since its place has to stay known for a while.
 static bool leaves_no_trace(const struct route *r, const struct route_message *message)
 {
 	const struct room_options *options = room_rules_find(&r->table.rules, message->room);
-	return message->ephemeral || options->ephemeral;
+	return (message->ephemeral || options->ephemeral) &&
+		room_patterns_next(&r->table.patterns, NULL, message->room) == NULL;
 }
 
 // What a message to an empty room comes to: the room might end the moment after.

@@ -42,7 +42,7 @@ Weir__Link__V1__Delivery route_delivery(const struct table_room *room,
 	delivery.from = pb_data(message->from);
 	delivery.user = pb_data(message->user);
 	delivery.username = pb_data(message->username);
-	delivery.slow = (uint32_t)room->options->slow;
+	delivery.manner = delivery_manner(room->options->slow, AUDIENCE_ALL);
 	return delivery;
 }
 
@@ -61,9 +61,14 @@ static struct bytes asked_of(const struct route_request *rq)
 	return bytes_str(kind < ARRAY_LEN(words) ? words[kind] : NULL);
 }
 
+// Or the pattern, which may contain what no room's name does.
 static struct bytes room_asked_of(const struct route_request *rq)
 {
 	ProtobufCBinaryData room = { 0 };
+	if (rq->item->kind_case == WEIR__LINK__V1__ITEM__KIND_JOIN &&
+		rq->item->join->pattern.len > 0) {
+		return pb_bytes(rq->item->join->pattern);
+	}
 	if (rq->room_at > 0) {
 		memcpy(&room, (const char *)(const void *)rq->item->join + rq->room_at,
 			sizeof(room));

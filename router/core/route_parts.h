@@ -41,6 +41,16 @@ void route_tell_gone(struct route *r, uint64_t now_ms);
 // Closes the client if its token is revoked.
 void route_check_revoked(struct route *r, const struct table_client *client);
 
+// ---- patterns
+
+// Decides on a join of a pattern, or a leave, and answers it. -EPROTO for a text that is none.
+int route_join_pattern(struct route_request *rq, struct bytes pattern);
+int route_leave_pattern(struct route_request *rq, struct bytes pattern);
+// The client had joined it in an earlier session: it is told that there is a new one.
+int route_rejoin_pattern(struct route_request *rq, struct bytes pattern);
+// After its rights have changed.
+void route_leave_forbidden_patterns(const struct route_request *rq);
+
 // ---- notices
 
 void route_tell_client(const struct route *r, enum notice_kind kind,

@@ -312,6 +312,9 @@ int route_on_join(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__Join *join = item->join;
 	struct room_joining joining;
+	if (join->pattern.len > 0) {
+		return route_join_pattern(rq, pb_bytes(join->pattern));
+	}
 	if (!join_is_paid(rq, join)) {
 		route_refuse(rq, REFUSAL_RATE_LIMITED);
 		return 0;
@@ -445,10 +448,13 @@ static void rejoin(struct route_request *rq, const Weir__Link__V1__Place *place)
 	}
 }
 
-static void send_kept(struct route *r, struct table_edge *edge, const struct table_room *room,
+static void send_kept(struct route *r, struct table_edge *edge, struct table_room *room,
 	const struct store_message *message)
 {
 	Weir__Link__V1__Delivery delivery = route_delivery(room, message);
+	if (room_table_watched(&r->table, room)) {
+		delivery.manner = delivery_manner(room->options->slow, AUDIENCE_MEMBERS);
+	}
 	route_send(r, edge, &LINK_ITEM(DELIVERY, delivery, &delivery));
 }
 
@@ -567,7 +573,11 @@ int route_on_rejoin(struct route_request *rq, const link_item *item)
 		}
 		rejoin(rq, message->places[i]);
 	}
-	return 0;
+	int result = 0;
+	for (size_t i = 0; i < message->n_patterns && result == 0; i++) {
+		result = route_rejoin_pattern(rq, pb_bytes(message->patterns[i]));
+	}
+	return result;
 }
 
 // ---- leaves
@@ -576,6 +586,9 @@ int route_on_leave(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__Leave *message = item->leave;
 	struct bytes name = pb_bytes(message->room);
+	if (message->pattern.len > 0) {
+		return route_leave_pattern(rq, pb_bytes(message->pattern));
+	}
 	if (!room_name_valid(name)) {
 		route_refuse(rq, REFUSAL_BAD_ROOM);
 		return 0;

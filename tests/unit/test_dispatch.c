@@ -223,7 +223,7 @@ static void only_a_slow_policy_says_where_a_frame_comes_from(void **state)
 		{ SLOW_CONFLATE, "{\"conflateKey\":null}", "", false },
 		{ SLOW_CONFLATE, "{\"conflateKey\":[1]}", "", false },
 		{ SLOW_CONFLATE, "{\"n\":{\"conflateKey\":1}}", "", false },
-		{ SLOW_POLICY_COUNT, "{\"conflateKey\":\"k\"}", "", false }, // a newer router's
+		{ SLOW_POLICY_COUNT, "{\"conflateKey\":\"k\"}", NULL, false }, // a newer router's
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct bench b;
@@ -234,7 +234,7 @@ static void only_a_slow_policy_says_where_a_frame_comes_from(void **state)
 		delivery.seq = 9;
 		delivery.type = pb_data(bytes_str("chat"));
 		delivery.body = pb_data(bytes_str(rows[i].body));
-		delivery.slow = rows[i].slow;
+		delivery.manner = rows[i].slow;
 		link_item_append(&b.batch, &LINK_ITEM(DELIVERY, delivery, &delivery));
 		bench_dispatch(&b, 1);
 		struct frame *f = next(&b, 0).frames[CODEC_JSON];

@@ -715,13 +715,13 @@ static void edges_hear_the_slow_policy_of_a_room(void **state)
 	char rule[] = "tick slow=conflate";
 	set_rooms(rig, rule); // told with the next message, also to who is a member
 	publish(rig, EDGE_A, 1, "tick");
-	assert_int_equal(next(rig, EDGE_A)->delivery->slow, SLOW_CONFLATE);
+	assert_int_equal(next(rig, EDGE_A)->delivery->manner, SLOW_CONFLATE);
 	forget_output(rig);
 	publish(rig, EDGE_A, 1, "tock");
 	join(rig, EDGE_A, 1, "tock");
 	forget_output(rig);
 	publish(rig, EDGE_A, 1, "tock");
-	assert_int_equal(next(rig, EDGE_A)->delivery->slow, SLOW_DISCONNECT);
+	assert_int_equal(next(rig, EDGE_A)->delivery->manner, SLOW_DISCONNECT);
 }
 
 static void a_room_may_be_for_admins_to_publish_in(void **state)
