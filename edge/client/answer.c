@@ -63,7 +63,14 @@ void answer_unavailable(struct clients *cl, struct uplink *up, struct pending_en
 {
 	struct conn *c = find_conn(cl, entry->conn);
 	if (c != NULL && !uplink_is_automatic(entry)) {
-		conn_send_error(c, ERROR_UNAVAILABLE, outcome, entry_id(entry), entry_room(entry));
+		conn_send_refusal(c,
+			&(struct client_event){
+				.error = ERROR_UNAVAILABLE,
+				.outcome = outcome,
+				.id = entry_id(entry),
+				.room = entry_room(entry),
+				.is_pattern = uplink_is_pattern(entry),
+			});
 	}
 	settle(cl, up, entry);
 }
@@ -159,6 +166,48 @@ struct answer {
 	struct conn *c; // its client; NULL: gone
 };
 
+// Refuses what was asked for a right or a role that a renewed token does not give any more.
+static void refuse_forbidden(const struct answer *a, struct bytes room)
+{
+	bool is_pattern = uplink_is_pattern(a->entry);
+	bool is_role = is_pattern && !a->c->identity.admin;
+	conn_send_refusal(a->c,
+		&(struct client_event){
+			.error = ERROR_FORBIDDEN,
+			.id = entry_id(a->entry),
+			.room = room,
+			.is_pattern = is_pattern,
+			.needs_right = is_role ? 0 : RIGHT_JOIN,
+			.needs_role = is_role ? turn_of(a->c)->settings->conf.admin_role : NULL,
+		});
+}
+
+static bool may_watch(const struct conn *c, struct bytes pattern)
+{
+	struct rights_subject subject = conn_subject(c);
+	return rights_decide_joined(&turn_of(c)->edge->policy, &subject, pattern).allowed;
+}
+
+// Without a request it is a new session's, and tells the client that messages may be missing.
+static void on_joined_pattern(const struct answer *a, struct bytes pattern)
+{
+	if (!may_watch(a->c, pattern)) {
+		if (a->entry != NULL) {
+			refuse_forbidden(a, pattern);
+		}
+		return;
+	}
+	a->c->watches = true;
+	watches_add(&a->cl->watches, a->c, pattern);
+	conn_send_event(a->c,
+		&(struct client_event){
+			.kind = EVENT_JOINED,
+			.id = entry_id(a->entry),
+			.room = pattern,
+			.is_pattern = true,
+		});
+}
+
 static void on_joined(const struct answer *a, const link_item *item)
 {
 	enum {
@@ -170,17 +219,15 @@ static void on_joined(const struct answer *a, const link_item *item)
 	if (a->c == NULL) {
 		return;
 	}
+	if (m->pattern.len > 0) {
+		on_joined_pattern(a, pb_bytes(m->pattern));
+		return;
+	}
 	if (!may_join(a->c, room)) {
 		// The token was renewed meanwhile; the router has been told and takes it out as
 		// well.
 		if (a->entry != NULL && !uplink_is_automatic(a->entry)) {
-			conn_send_refusal(a->c,
-				&(struct client_event){
-					.error = ERROR_FORBIDDEN,
-					.id = entry_id(a->entry),
-					.room = room,
-					.needs_right = RIGHT_JOIN,
-				});
+			refuse_forbidden(a, room);
 		}
 		return;
 	}
@@ -204,10 +251,29 @@ static void on_joined(const struct answer *a, const link_item *item)
 	free(messages);
 }
 
+static void on_left_pattern(const struct answer *a, const Weir__Link__V1__Left *m)
+{
+	if (a->c != NULL &&
+		(watches_drop(&a->cl->watches, a->c, pb_bytes(m->pattern)) || a->entry != NULL)) {
+		conn_send_event(a->c,
+			&(struct client_event){
+				.kind = EVENT_LEFT,
+				.id = entry_id(a->entry),
+				.room = pb_bytes(m->pattern),
+				.is_pattern = true,
+				.reason = pb_bytes(m->reason),
+			});
+	}
+}
+
 static void on_left(const struct answer *a, const link_item *item)
 {
 	const Weir__Link__V1__Left *m = item->left;
 	struct conn *c = a->c;
+	if (m->pattern.len > 0) {
+		on_left_pattern(a, m);
+		return;
+	}
 	struct fib_member *member = NULL;
 	if (c != NULL) {
 		member = fib_member_find(&a->cl->fib, &c->account.rooms, c, pb_bytes(m->room));
@@ -272,6 +338,7 @@ static void on_refused(const struct answer *a, const link_item *item)
 	const Weir__Link__V1__Refused *m = item->refused;
 	struct conn *c = a->c;
 	enum client_error error = error_of(m->code);
+	bool is_pattern = a->entry != NULL && uplink_is_pattern(a->entry);
 	if (a->entry != NULL && c != NULL && !uplink_is_automatic(a->entry) &&
 		error != ERROR_NONE) {
 		conn_send_refusal(c,
@@ -281,6 +348,7 @@ static void on_refused(const struct answer *a, const link_item *item)
 								      : OUTCOME_NOT_SAID,
 				.id = entry_id(a->entry),
 				.room = entry_room(a->entry),
+				.is_pattern = is_pattern,
 				.needs_right = error == ERROR_FORBIDDEN ? right_of(a->entry) : 0,
 				.limit = pb_bytes(m->limit),
 				.after_ms = m->after_ms,

@@ -9,6 +9,7 @@
 #include "edge/client/clients.h"
 #include "edge/client/conn_command.h"
 #include "edge/http/http_upgrade.h"
+#include "edge/state/settings.h"
 
 enum {
 	ROOMS_MAX = 100, // of one stream
@@ -55,10 +56,27 @@ static bool find_place(struct bytes list, struct bytes room, struct since *since
 struct stream_request {
 	struct bytes rooms[ROOMS_MAX]; // decoded, in `names`
 	size_t n_rooms;
+	struct bytes patterns[WATCHES_MAX]; // likewise
+	size_t n_patterns;
 	struct bytes last; // Last-Event-ID, or `since`; empty: none
 	struct bytes token;
 	struct buf names;
 };
+
+// All values of `name` in the query.
+static bool take_names(struct stream_request *r, struct bytes query, const char *name,
+	bool (*valid)(struct bytes), struct bytes *list, size_t max, size_t *n)
+{
+	struct bytes value;
+	int found;
+	while ((found = api_query_find(query, name, &query, &r->names, &value)) == 1) {
+		if (*n == max || !valid(value)) {
+			return false;
+		}
+		list[(*n)++] = value;
+	}
+	return found == 0;
+}
 
 static bool take_rooms(struct stream_request *r, const struct http_head *head,
 	const struct api_target *target)
@@ -67,16 +85,11 @@ static bool take_rooms(struct stream_request *r, const struct http_head *head,
 		r->rooms[r->n_rooms++] = target->name;
 		return room_name_valid(target->name);
 	}
-	struct bytes rest = head->query;
-	struct bytes room;
-	int found;
-	while ((found = api_query_find(rest, "room", &rest, &r->names, &room)) == 1) {
-		if (r->n_rooms == ROOMS_MAX || !room_name_valid(room)) {
-			return false;
-		}
-		r->rooms[r->n_rooms++] = room;
-	}
-	return found == 0 && r->n_rooms > 0;
+	return take_names(r, head->query, "room", room_name_valid, r->rooms, ROOMS_MAX,
+		       &r->n_rooms) &&
+		take_names(r, head->query, "pattern", room_pattern_valid, r->patterns, WATCHES_MAX,
+			&r->n_patterns) &&
+		r->n_rooms + r->n_patterns > 0;
 }
 
 static bool take_query(struct stream_request *r, const struct http_head *head)
@@ -100,26 +113,42 @@ static void join(struct conn *c, struct bytes room, struct bytes last)
 	conn_run_command(c, &command);
 }
 
-// False if one of the rooms is not allowed; that one is `*room`.
-static bool may_join_all(const struct conn *c, const struct stream_request *r, struct bytes *room)
+// False if one of the rooms or patterns is not allowed; then `*refusal` says what is missing.
+static bool may_join_all(const struct conn *c, const struct stream_request *r,
+	struct client_event *refusal)
 {
 	const struct rights_subject subject = conn_subject(c);
-	for (size_t i = 0; i < r->n_rooms; i++) {
-		*room = r->rooms[i];
-		if (!rights_decide(&turn_of(c)->edge->policy, &subject, RIGHT_JOIN, *room)
-				.allowed) {
-			return false;
+	const struct rights_policy *policy = &turn_of(c)->edge->policy;
+	bool allowed = true;
+	for (size_t i = 0; i < r->n_rooms && allowed; i++) {
+		refusal->room = r->rooms[i];
+		allowed = rights_decide(policy, &subject, RIGHT_JOIN, refusal->room).allowed;
+	}
+	for (size_t i = 0; i < r->n_patterns && allowed; i++) {
+		refusal->room = r->patterns[i];
+		allowed = rights_decide_joined(policy, &subject, refusal->room).allowed;
+		if (!allowed && !subject.admin) {
+			refusal->needs_right = 0;
+			refusal->needs_role = turn_of(c)->settings->conf.admin_role;
 		}
 	}
-	return true;
+	return allowed;
 }
 
 static void begin(struct conn *c, const struct stream_request *r)
 {
-	c->many_rooms = r->n_rooms > 1;
+	c->many_rooms = r->n_rooms > 1 || r->n_patterns > 0;
 	api_become_events(c);
 	for (size_t i = 0; i < r->n_rooms && conn_is_open(c); i++) {
 		join(c, r->rooms[i], r->last);
+	}
+	for (size_t i = 0; i < r->n_patterns && conn_is_open(c); i++) {
+		conn_run_command(c,
+			&(struct command){
+				.kind = COMMAND_JOIN,
+				.room = r->patterns[i],
+				.is_pattern = true,
+			});
 	}
 }
 
@@ -135,7 +164,7 @@ void api_run_stream(struct conn *c, const struct http_head *head, const struct a
 			.error = ERROR_FORBIDDEN,
 			.needs_right = RIGHT_JOIN,
 		};
-		if (may_join_all(c, &r, &refusal.room)) {
+		if (may_join_all(c, &r, &refusal)) {
 			begin(c, &r);
 		} else {
 			api_refuse(c, &refusal);

@@ -13,6 +13,7 @@
 struct clients {
 	struct turn turn;
 	struct fib fib;
+	struct watches watches;
 	struct uplink uplinks[EDGE_LINKS_MAX];
 	struct link_arena arena; // of the item at hand
 	int64_t stamp_ms; // of the first delivery of this turn that reached somebody; 0: none

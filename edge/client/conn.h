@@ -104,7 +104,9 @@ struct conn {
 	bool leaving : 1; // a drain hears it out; nothing more is read
 	bool compressed : 1; // agreed on, both ways
 	bool events : 1; // a reader of server-sent events
-	bool many_rooms : 1; // of more than one room
+	bool many_rooms : 1; // of more than one room, or of patterns
+	bool watches : 1; // has joined patterns
+	bool handed : 1; // has the message at hand by another pattern; fanout's
 	uint8_t codec : 2; // enum codec_id
 	struct api *api; // owned; CONN_API only
 	struct ws_session ws;

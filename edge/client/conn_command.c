@@ -29,34 +29,37 @@ static bool may(const struct conn *c, enum right right, struct bytes room)
 	return rights_decide(&turn_of(c)->edge->policy, &subject, right, room).allowed;
 }
 
+static struct client_event refusal_of(const struct command *command, enum client_error error)
+{
+	return (struct client_event){
+		.error = error,
+		.id = command->id,
+		.room = command->room,
+		.is_pattern = command->is_pattern,
+	};
+}
+
 static void refuse(struct conn *c, const struct command *command, enum client_error error)
 {
+	const struct client_event refusal = refusal_of(command, error);
 	record_refused(c, command, error);
-	conn_send_error(c, error, OUTCOME_NOT_SAID, command->id, command->room);
+	conn_send_refusal(c, &refusal);
 }
 
 static void refuse_right(struct conn *c, const struct command *command, enum right right)
 {
+	struct client_event refusal = refusal_of(command, ERROR_FORBIDDEN);
+	refusal.needs_right = right;
 	record_refused(c, command, ERROR_FORBIDDEN);
-	conn_send_refusal(c,
-		&(struct client_event){
-			.error = ERROR_FORBIDDEN,
-			.id = command->id,
-			.room = command->room,
-			.needs_right = right,
-		});
+	conn_send_refusal(c, &refusal);
 }
 
 static void refuse_role(struct conn *c, const struct command *command)
 {
+	struct client_event refusal = refusal_of(command, ERROR_FORBIDDEN);
+	refusal.needs_role = turn_of(c)->settings->conf.admin_role;
 	record_refused(c, command, ERROR_FORBIDDEN);
-	conn_send_refusal(c,
-		&(struct client_event){
-			.error = ERROR_FORBIDDEN,
-			.id = command->id,
-			.room = command->room,
-			.needs_role = turn_of(c)->settings->conf.admin_role,
-		});
+	conn_send_refusal(c, &refusal);
 }
 
 void client_count_requests(struct conn *c, enum command_kind kind, bool recovery, int n)
@@ -89,6 +92,7 @@ static void ask_for(struct conn *c, const struct command *command)
 		.conn = c->handle,
 		.id = command->id,
 		.room = command->room,
+		.is_pattern = command->is_pattern,
 		.presence = command->want_presence,
 		.has_since = command->has_since,
 		.since_epoch = epoch_parse(command->since_epoch),
@@ -104,8 +108,10 @@ static void ask_for(struct conn *c, const struct command *command)
 		.ephemeral = command->ephemeral,
 	};
 	if (!ask(c, &request)) {
+		struct client_event refusal = refusal_of(command, ERROR_UNAVAILABLE);
+		refusal.outcome = OUTCOME_NONE;
 		record_refused(c, command, ERROR_UNAVAILABLE);
-		conn_send_error(c, ERROR_UNAVAILABLE, OUTCOME_NONE, command->id, command->room);
+		conn_send_refusal(c, &refusal);
 	}
 }
 
@@ -145,6 +151,9 @@ void client_on_left(struct conn *c)
 	const struct bytes reason = bytes_str(close_reason_rule(c->reason)->name);
 	struct clients *cl = clients_of(c);
 	fib_leave_all(&cl->fib, &c->account.rooms);
+	if (c->watches) {
+		watches_drop_all(&cl->watches, c);
+	}
 	for (unsigned i = 0; i < cl->turn.edge->n_links; i++) {
 		uplink_client_down(&cl->uplinks[i], c->handle, reason);
 	}
@@ -167,6 +176,23 @@ static void run_join(struct conn *c, const struct command *command)
 		refuse(c, command, ERROR_LIMIT);
 	} else {
 		ask_for(c, command);
+	}
+}
+
+static bool may_watch(const struct conn *c, struct bytes pattern)
+{
+	struct rights_subject subject = conn_subject(c);
+	return rights_decide_joined(&turn_of(c)->edge->policy, &subject, pattern).allowed;
+}
+
+static void run_watch(struct conn *c, const struct command *command)
+{
+	if (may_watch(c, command->room)) {
+		ask_for(c, command);
+	} else if (c->identity.admin) {
+		refuse_right(c, command, RIGHT_JOIN);
+	} else {
+		refuse_role(c, command);
 	}
 }
 
@@ -235,6 +261,26 @@ static void leave_forbidden_rooms(struct conn *c)
 	}
 }
 
+static void leave_forbidden_patterns(struct conn *c)
+{
+	struct watches *watches = &clients_of(c)->watches;
+	struct bytes patterns[WATCHES_MAX];
+	size_t n = c->watches ? watches_of(watches, c, patterns) : 0;
+	for (size_t i = 0; i < n; i++) {
+		if (may_watch(c, patterns[i])) {
+			continue;
+		}
+		conn_send_event(c,
+			&(struct client_event){
+				.kind = EVENT_LEFT,
+				.room = patterns[i],
+				.is_pattern = true,
+				.reason = bytes_str(left_reason_name(LEFT_FORBIDDEN)),
+			});
+		watches_drop(watches, c, patterns[i]);
+	}
+}
+
 static void take_identity(struct conn *c, const struct identity *identity)
 {
 	identity_fini(&c->identity);
@@ -242,6 +288,7 @@ static void take_identity(struct conn *c, const struct identity *identity)
 	c->expiry_told = false;
 	client_announce(c);
 	leave_forbidden_rooms(c);
+	leave_forbidden_patterns(c);
 	conn_rearm(c);
 }
 
@@ -316,7 +363,9 @@ enum right client_right_for(enum command_kind kind)
 void conn_run_command(struct conn *c, const struct command *command)
 {
 	const struct command_row *row = &rows[command->kind];
-	if (row->right != 0 && !may(c, row->right, command->room)) {
+	if (command->kind == COMMAND_JOIN && command->is_pattern) {
+		run_watch(c, command);
+	} else if (row->right != 0 && !may(c, row->right, command->room)) {
 		refuse_right(c, command, row->right);
 	} else if (row->admin && !c->identity.admin) {
 		refuse_role(c, command);
@@ -362,14 +411,10 @@ static bool within_rates(struct conn *c, size_t len, struct excess *excess)
 static void refuse_for_rate(struct conn *c, const struct command *command,
 	const struct excess *excess)
 {
-	conn_send_refusal(c,
-		&(struct client_event){
-			.error = ERROR_RATE_LIMITED,
-			.id = command->id,
-			.room = command->room,
-			.limit = bytes_str(excess->limit),
-			.after_ms = excess->after_ms,
-		});
+	struct client_event refusal = refusal_of(command, ERROR_RATE_LIMITED);
+	refusal.limit = bytes_str(excess->limit);
+	refusal.after_ms = excess->after_ms;
+	conn_send_refusal(c, &refusal);
 	if (++c->n_rate_refusals >= RATE_REFUSALS_MAX) {
 		conn_close(c, CLOSE_RATE_LIMITED);
 	}

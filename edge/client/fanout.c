@@ -1,3 +1,5 @@
+// Hands out what comes to rooms: to their members, and to those whose patterns match.
+//
 // A room's position (epoch, last seq) makes messages arrive once: what a replay repeats is behind
 // it and is dropped. A member's join_seq makes them start at the right place: up to it the client
 // has had them with its `joined`. Lists are walked without copying them; sending never removes
@@ -101,10 +103,49 @@ static void on_delivery(struct clients *cl, struct fib_room *room,
 	const struct inbox_record *record)
 {
 	bool ephemeral = record->seq == 0;
-	if (!ephemeral && !advance(room, record)) {
+	if (record->audience == AUDIENCE_WATCHERS || (!ephemeral && !advance(room, record))) {
 		inbox_record_drop(record);
 	} else if (send_to_room(room, record, wants_message) && cl->stamp_ms == 0) {
 		cl->stamp_ms = record->stamp_ms;
+	}
+}
+
+// ---- patterns
+
+static bool is_member(const struct clients *cl, const struct conn *c, struct bytes room)
+{
+	return fib_member_find(&cl->fib, &c->account.rooms, c, room) != NULL;
+}
+
+static void send_to_pattern(struct clients *cl, const struct watched_pattern *pattern,
+	const struct inbox_record *record)
+{
+	const struct watcher *watcher;
+	LIST_FOREACH (watcher, &pattern->watchers, in_pattern) {
+		struct conn *c = watcher->conn;
+		struct frame *f = record->frames[c->codec];
+		if (f == NULL || c->handed || c->handle == record->except ||
+			is_member(cl, c, record->text)) {
+			continue;
+		}
+		c->handed = true;
+		sender_of(f, pattern->n_watchers)(c, frame_ref(f, 1));
+	}
+}
+
+// A live message: the router sends them in the room's order and once in a session, so no place is
+// kept. Who is a member gets it as one.
+static void on_watched(struct clients *cl, const struct inbox_record *record)
+{
+	const struct watched_pattern *pattern = NULL;
+	const struct watcher *watcher;
+	while ((pattern = watches_next(&cl->watches, pattern, record->text)) != NULL) {
+		send_to_pattern(cl, pattern, record);
+	}
+	LIST_FOREACH (pattern, &cl->watches.patterns, in_table) {
+		LIST_FOREACH (watcher, &pattern->watchers, in_pattern) {
+			((struct conn *)watcher->conn)->handed = false;
+		}
 	}
 }
 
@@ -125,6 +166,10 @@ void fanout_broadcast(struct clients *cl, const struct inbox_record *record)
 void fanout_room(struct clients *cl, const struct inbox_record *record)
 {
 	struct fib_room *room = fib_find(&cl->fib, record->text);
+	if (record->kind == INBOX_DELIVERY && record->audience != AUDIENCE_MEMBERS &&
+		!watches_is_empty(&cl->watches)) {
+		on_watched(cl, record);
+	}
 	if (room == NULL) {
 		inbox_record_drop(record);
 	} else if (record->kind == INBOX_DELIVERY) {

@@ -94,7 +94,7 @@ static struct frame *make_event(const struct conn *c, const struct frame *f)
 	struct bytes json = frame_payload(f);
 	buf_reserve(&scratch, json.len); // spans into it must not move
 	struct place place = place_of(json, &scratch);
-	if (place.seq.len > 0) {
+	if (place.seq.len > 0 && !(c->many_rooms && LIST_EMPTY(&c->account.rooms))) {
 		buf_append_str(&out, "id: ");
 		if (c->many_rooms) {
 			append_places(&out, c);

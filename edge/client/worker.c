@@ -183,7 +183,9 @@ static bool next_announced(void *arg, struct announcement *facts)
 		c = conn_table_walk(&snapshot->worker->clients.turn.conns, &snapshot->cursor);
 	} while (c != NULL && !(conn_takes_answers(c) && c->was_open));
 	if (c != NULL) {
+		const struct watches *watches = &snapshot->worker->clients.watches;
 		*facts = client_announcement(c, snapshot->id, snapshot->address);
+		facts->n_patterns = c->watches ? watches_of(watches, c, facts->patterns) : 0;
 	}
 	return c != NULL;
 }
@@ -419,6 +421,7 @@ void worker_free(struct worker *w)
 	loop_timer_stop(&w->tick);
 	loop_wake_free(w->control);
 	loop_free(w->loop);
+	watches_fini(&w->clients.watches);
 	fib_fini(&w->clients.fib);
 	link_arena_fini(&w->clients.arena);
 	buf_fini(&w->records);

@@ -58,6 +58,7 @@ struct command {
 	// empty: none.
 	struct bytes id;
 	struct bytes room; // decoded and valid; the lobby if a publish names none
+	bool is_pattern; // COMMAND_JOIN, COMMAND_LEAVE: `room` is a pattern of rooms
 	struct bytes type; // decoded
 	struct bytes body; // the sender's own fields as one JSON object, values byte for byte
 	struct bytes key;
@@ -112,6 +113,7 @@ struct client_event {
 	enum event_kind kind;
 	struct bytes id; // as in command
 	struct bytes room;
+	bool is_pattern; // EVENT_JOINED, EVENT_LEFT, EVENT_ERROR: `room` is a pattern of rooms
 	struct bytes type;
 	struct bytes from; // clientId; EVENT_CONNECTED: one's own
 	struct bytes user;

@@ -209,6 +209,17 @@ static enum client_error take_room(const struct parts *p, struct bytes *room)
 	return fits && room_name_valid(*room) ? ERROR_NONE : ERROR_BAD_ROOM;
 }
 
+// What a join or a leave names in place of a room.
+static enum client_error take_pattern(const struct parts *p, struct command *command)
+{
+	if (has(p, FIELD_ROOM) || p->slots[FIELD_PATTERN].kind != JSCAN_STRING) {
+		return ERROR_INVALID_MESSAGE;
+	}
+	command->is_pattern = true;
+	bool fits = take_string(p, FIELD_PATTERN, ROOM_NAME_MAX, &command->room);
+	return fits && room_pattern_valid(command->room) ? ERROR_NONE : ERROR_BAD_ROOM;
+}
+
 // What else is in `since` is ignored, but not twice.
 static bool take_since(const struct parts *p, struct command *command)
 {
@@ -244,7 +255,18 @@ static enum client_error take_join(const struct codec_options *options, struct p
 		(has(p, FIELD_SINCE) && !take_since(p, command))) {
 		return ERROR_INVALID_MESSAGE;
 	}
-	return take_room(p, &command->room);
+	if (!has(p, FIELD_PATTERN)) {
+		return take_room(p, &command->room);
+	}
+	bool asks_more = command->want_presence || command->has_since;
+	return asks_more ? ERROR_INVALID_MESSAGE : take_pattern(p, command);
+}
+
+static enum client_error take_leave(const struct codec_options *options, struct parts *p,
+	struct command *command)
+{
+	(void)options;
+	return has(p, FIELD_PATTERN) ? take_pattern(p, command) : take_room(p, &command->room);
 }
 
 // Above HISTORY_LIMIT_MAX it counts as that, however many digits it has.
@@ -363,7 +385,7 @@ static enum client_error take_broadcast(const struct codec_options *options, str
 	return ERROR_NONE;
 }
 
-// A leave, and a question who is there.
+// A question who is there.
 static enum client_error take_room_only(const struct codec_options *options, struct parts *p,
 	struct command *command)
 {
@@ -395,7 +417,7 @@ static enum client_error (*const takers[COMMAND_COUNT])(const struct codec_optio
 	[COMMAND_DIRECT] = take_direct,
 	[COMMAND_BROADCAST] = take_broadcast,
 	[COMMAND_JOIN] = take_join,
-	[COMMAND_LEAVE] = take_room_only,
+	[COMMAND_LEAVE] = take_leave,
 	[COMMAND_PRESENCE] = take_room_only,
 	[COMMAND_HISTORY] = take_history,
 	[COMMAND_AUTH] = take_auth,

@@ -141,6 +141,11 @@ static void put_messages(struct buf *out, const struct client_event *event)
 	buf_append_byte(out, ']');
 }
 
+static void put_room(struct buf *out, const struct client_event *event)
+{
+	put_string_if_any(out, event->is_pattern ? "pattern" : "room", event->room);
+}
+
 static void put_roles(struct buf *out, const struct client_event *event)
 {
 	put_name(out, "roles");
@@ -175,7 +180,7 @@ static void encode_connected(struct buf *out, const struct client_event *event)
 
 static void encode_joined(struct buf *out, const struct client_event *event)
 {
-	put_string(out, "room", event->room);
+	put_room(out, event);
 	put_position(out, event->epoch, event->seq);
 	if (event->has_recovered) {
 		put_bool(out, "recovered", event->recovered);
@@ -189,7 +194,7 @@ static void encode_joined(struct buf *out, const struct client_event *event)
 
 static void encode_left(struct buf *out, const struct client_event *event)
 {
-	put_string(out, "room", event->room);
+	put_room(out, event);
 	put_string_if_any(out, "reason", event->reason);
 	put_id_if_any(out, event->id);
 }
@@ -273,7 +278,7 @@ static void encode_error(struct buf *out, const struct client_event *event)
 	put_string(out, "code", bytes_str(client_error_code(event->error)));
 	put_string(out, "message", bytes_str(client_error_message(event->error)));
 	put_id_if_any(out, event->id);
-	put_string_if_any(out, "room", event->room);
+	put_room(out, event);
 	put_needs_if_any(out, event);
 	put_string_if_any(out, "outcome", bytes_str(outcome_name(event->outcome)));
 	put_string_if_any(out, "limit", event->limit);

@@ -141,6 +141,13 @@ static enum client_error take_room(struct bytes room, struct command *command)
 	return room_name_valid(room) ? ERROR_NONE : ERROR_BAD_ROOM;
 }
 
+static enum client_error take_pattern(struct bytes pattern, struct command *command)
+{
+	command->room = pattern;
+	command->is_pattern = true;
+	return room_pattern_valid(pattern) ? ERROR_NONE : ERROR_BAD_ROOM;
+}
+
 static bool take_key(struct bytes key, struct command *command)
 {
 	command->key = key;
@@ -162,10 +169,25 @@ static enum client_error take_join(const struct codec_options *options, const st
 		command->since_epoch = since.data[1];
 		command->since_seq = since.value[2];
 	}
-	return take_room(f->data[1], command);
+	if (f->data[4].len == 0) {
+		return take_room(f->data[1], command);
+	}
+	bool asks_more = f->data[1].len > 0 || command->want_presence || command->has_since;
+	return asks_more ? ERROR_INVALID_MESSAGE : take_pattern(f->data[4], command);
 }
 
-// A leave, and a question who is there.
+static enum client_error take_leave(const struct codec_options *options, const struct fields *f,
+	struct buf *scratch, struct command *command)
+{
+	(void)options;
+	(void)scratch;
+	if (f->data[2].len == 0) {
+		return take_room(f->data[1], command);
+	}
+	return f->data[1].len > 0 ? ERROR_INVALID_MESSAGE : take_pattern(f->data[2], command);
+}
+
+// A question who is there.
 static enum client_error take_room_only(const struct codec_options *options, const struct fields *f,
 	struct buf *scratch, struct command *command)
 {
@@ -263,8 +285,8 @@ static const struct {
 	enum client_error (*take)(const struct codec_options *options, const struct fields *f,
 		struct buf *scratch, struct command *command);
 } kinds[] = {
-	{ "smu", COMMAND_JOIN, TYPE_JOIN, take_join },
-	{ "s", COMMAND_LEAVE, TYPE_LEAVE, take_room_only },
+	{ "smus", COMMAND_JOIN, TYPE_JOIN, take_join },
+	{ "ss", COMMAND_LEAVE, TYPE_LEAVE, take_leave },
 	{ "ssssuu", COMMAND_PUBLISH, TYPE_OTHER, take_publish },
 	{ "sss", COMMAND_DIRECT, TYPE_DIRECT, take_direct },
 	{ "suu", COMMAND_HISTORY, TYPE_HISTORY, take_history },

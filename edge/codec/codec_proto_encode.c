@@ -60,6 +60,12 @@ static void put_messages(struct buf *out, uint32_t number, const struct client_e
 	}
 }
 
+// The room is number 1, a pattern number `pattern`.
+static void put_room(struct buf *out, const struct client_event *event, uint32_t pattern)
+{
+	pb_append_bytes(out, event->is_pattern ? pattern : 1, event->room);
+}
+
 static void encode_connected(struct buf *out, const struct client_event *event)
 {
 	pb_append_bytes(out, 1, event->from);
@@ -78,7 +84,7 @@ static void encode_connected(struct buf *out, const struct client_event *event)
 static void encode_joined(struct buf *out, const struct client_event *event)
 {
 	enum recovery recovery = event->recovered ? RECOVERED : NOT_RECOVERED;
-	pb_append_bytes(out, 1, event->room);
+	put_room(out, event, 7);
 	put_position(out, 2, event->epoch, event->seq);
 	pb_append_uint(out, 4, event->has_recovered ? recovery : NOT_ASKED);
 	pb_append_uint(out, 5, event->has_members ? event->members : 0);
@@ -87,7 +93,7 @@ static void encode_joined(struct buf *out, const struct client_event *event)
 
 static void encode_left(struct buf *out, const struct client_event *event)
 {
-	pb_append_bytes(out, 1, event->room);
+	put_room(out, event, 3);
 	pb_append_bytes(out, 2, event->reason);
 }
 
@@ -166,7 +172,7 @@ static void encode_error(struct buf *out, const struct client_event *event)
 {
 	put_text(out, 1, client_error_code(event->error));
 	put_text(out, 2, client_error_message(event->error));
-	pb_append_bytes(out, 3, event->room);
+	pb_append_bytes(out, event->is_pattern ? 8 : 3, event->room);
 	put_text(out, 4, outcome_name(event->outcome));
 	pb_append_bytes(out, 5, event->limit);
 	pb_append_uint(out, 6, event->after_ms);

@@ -21,6 +21,7 @@ enum { // pending_entry.flags
 	ASK_SINCE = 1 << 1,
 	ASK_BEFORE = 1 << 2,
 	ASK_AUTOMATIC = 1 << 3,
+	ASK_PATTERN = 1 << 4,
 };
 
 // What a request costs on the link beyond its texts; an estimate for router_link_has_room().
@@ -50,7 +51,7 @@ static void add_join(struct link_outbox *outbox, const struct request *r, uint64
 	Weir__Link__V1__Join join = WEIR__LINK__V1__JOIN__INIT;
 	join.client = r->conn;
 	join.req = req;
-	join.room = pb_data(r->room);
+	*(r->is_pattern ? &join.pattern : &join.room) = pb_data(r->room);
 	join.presence = r->presence;
 	join.has_since = r->has_since;
 	join.since_epoch = r->since_epoch;
@@ -65,7 +66,7 @@ static void add_leave(struct link_outbox *outbox, const struct request *r, uint6
 	Weir__Link__V1__Leave leave = WEIR__LINK__V1__LEAVE__INIT;
 	leave.client = r->conn;
 	leave.req = req;
-	leave.room = pb_data(r->room);
+	*(r->is_pattern ? &leave.pattern : &leave.room) = pb_data(r->room);
 	link_outbox_add_request(outbox, &LINK_ITEM(LEAVE, leave, &leave), req, by);
 }
 
@@ -214,7 +215,8 @@ static bool may_resend(const struct uplink *up, const struct pending_entry *entr
 static void entry_remember(struct pending_entry *entry, const struct request *r)
 {
 	entry->flags = (uint8_t)((r->presence ? ASK_PRESENCE : 0) | (r->has_since ? ASK_SINCE : 0) |
-		(r->has_before ? ASK_BEFORE : 0) | (r->automatic ? ASK_AUTOMATIC : 0));
+		(r->has_before ? ASK_BEFORE : 0) | (r->automatic ? ASK_AUTOMATIC : 0) |
+		(r->is_pattern ? ASK_PATTERN : 0));
 	entry->epoch = r->since_epoch;
 	entry->seq = r->has_since ? r->since_seq : r->before;
 	entry->limit = r->limit;
@@ -226,6 +228,7 @@ static struct request request_of(const struct pending_entry *entry)
 		.kind = (enum command_kind)entry->kind,
 		.conn = entry->conn,
 		.room = bytes_make(entry->room, entry->room_len),
+		.is_pattern = (entry->flags & ASK_PATTERN) != 0,
 		.automatic = (entry->flags & ASK_AUTOMATIC) != 0,
 		.presence = (entry->flags & ASK_PRESENCE) != 0,
 		.has_since = (entry->flags & ASK_SINCE) != 0,
@@ -269,6 +272,11 @@ bool uplink_is_recovery(const struct pending_entry *entry)
 bool uplink_is_automatic(const struct pending_entry *entry)
 {
 	return (entry->flags & ASK_AUTOMATIC) != 0;
+}
+
+bool uplink_is_pattern(const struct pending_entry *entry)
+{
+	return (entry->flags & ASK_PATTERN) != 0;
 }
 
 // The rights of a ClientUp: `*list` (one block, free(3)) and their number.
@@ -423,6 +431,22 @@ static void add_rejoin(struct link_outbox *outbox, const struct announcement *fa
 	}
 }
 
+static void add_patterns(struct link_outbox *outbox, const struct announcement *facts)
+{
+	ProtobufCBinaryData patterns[WATCHES_MAX];
+	Weir__Link__V1__Rejoin rejoin = WEIR__LINK__V1__REJOIN__INIT;
+	if (facts->n_patterns == 0) {
+		return;
+	}
+	for (size_t i = 0; i < facts->n_patterns; i++) {
+		patterns[i] = pb_data(facts->patterns[i]);
+	}
+	rejoin.client = facts->handle;
+	rejoin.patterns = patterns;
+	rejoin.n_patterns = facts->n_patterns;
+	link_outbox_add_fact(outbox, &LINK_ITEM(REJOIN, rejoin, &rejoin));
+}
+
 static void add_snapshot_end(struct link_outbox *outbox, unsigned worker)
 {
 	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
@@ -465,6 +489,7 @@ void uplink_snapshot(struct uplink *up, uint64_t session, uplink_each_fn *each,
 	while (each(arg, &facts)) {
 		add_client_up(&outbox, &facts);
 		add_rejoin(&outbox, &facts);
+		add_patterns(&outbox, &facts);
 	}
 	add_snapshot_end(&outbox, up->worker);
 	ask_again(up, &outbox, lost, arg);

@@ -14,6 +14,7 @@
 #include "edge/uplink/link_lane.h"
 #include "edge/uplink/pending.h"
 #include "edge/uplink/router_link.h"
+#include "edge/uplink/watches.h"
 
 struct identity;
 
@@ -23,6 +24,7 @@ struct request {
 	uint64_t conn; // handle of who asks
 	struct bytes id; // as the client sent it; empty: none
 	struct bytes room;
+	bool is_pattern; // join, leave: `room` is one
 	bool automatic; // a join that the client has not asked for
 	bool presence; // join
 	bool has_since;
@@ -69,6 +71,7 @@ MUST_CHECK bool uplink_ask(struct uplink *up, const struct request *request, uin
 bool request_is_recovery(const struct request *request);
 bool uplink_is_recovery(const struct pending_entry *entry); // the same
 bool uplink_is_automatic(const struct pending_entry *entry); // request.automatic
+bool uplink_is_pattern(const struct pending_entry *entry); // request.is_pattern
 
 // What the router is told of a connection. All borrowed.
 struct announcement {
@@ -81,6 +84,8 @@ struct announcement {
 	bool compressed;
 	bool no_sender; // its messages carry no `from`
 	const struct fib_member_list *rooms;
+	struct bytes patterns[WATCHES_MAX]; // only for a snapshot
+	size_t n_patterns;
 };
 
 // Facts. A connection that is announced again has a new identity; of the rooms that this no longer

@@ -31,6 +31,7 @@ static const struct {
 	[FIELD_BEFORE] = { NAME("before"), true },
 	[FIELD_LIMIT] = { NAME("limit"), true },
 	[FIELD_TOKEN] = { NAME("token"), true },
+	[FIELD_PATTERN] = { NAME("pattern"), true },
 	[FIELD_TRACEPARENT] = { NAME("traceparent"), true },
 };
 

@@ -26,6 +26,7 @@ enum message_field {
 	FIELD_BEFORE,
 	FIELD_LIMIT,
 	FIELD_TOKEN,
+	FIELD_PATTERN,
 	FIELD_TRACEPARENT, // W3C Trace Context: kept with what is recorded of the message
 	FIELD_COUNT,
 };
