@@ -564,11 +564,11 @@ class Restarts(TestCase):
 class Events:
     """Reads a stream of server-sent events."""
 
-    def __init__(self, cluster, path, edge=0, user="reader", **fields):
+    def __init__(self, cluster, path, edge=0, user="reader", token=None, **fields):
         self.sock = socket.create_connection(cluster.edges[edge].address, timeout=20)
         head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
         self.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n"
-                          f"Authorization: Bearer {cluster.token(user)}\r\n{head}\r\n".encode())
+                          f"Authorization: Bearer {token or cluster.token(user)}\r\n{head}\r\n".encode())
         self.file = self.sock.makefile("rb")
         self.status = int(self.file.readline().split()[1])
         self.headers = {}
