@@ -66,8 +66,14 @@ static void write_rejected(struct buf *out, const struct edge_metrics *m)
 	const char *name = "weir_edge_rejected_total";
 	metrics_head(out, name, "counter", "Client messages refused, by error code.");
 	for (unsigned i = ERROR_NONE + 1; i < ERROR_COUNT; i++) {
-		write_sample(out, name, "code", client_error_code((enum client_error)i),
-			counter_get(&m->rejected[i]));
+		uint64_t n = counter_get(&m->rejected[i]);
+		if (i == ERROR_STARRED_ROOM) {
+			continue; // counted with those of its code
+		}
+		if (i == ERROR_BAD_ROOM) {
+			n += counter_get(&m->rejected[ERROR_STARRED_ROOM]);
+		}
+		write_sample(out, name, "code", client_error_code((enum client_error)i), n);
 	}
 }
 

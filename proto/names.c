@@ -38,7 +38,7 @@ static bool name_valid(struct bytes name, size_t max)
 
 bool room_name_valid(struct bytes name)
 {
-	return name_valid(name, ROOM_NAME_MAX);
+	return name_valid(name, ROOM_NAME_MAX) && memchr(name.data, '*', name.len) == NULL;
 }
 
 bool room_pattern_valid(struct bytes pattern)

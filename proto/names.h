@@ -22,11 +22,13 @@ enum {
 // A user's own room is called so and like the user.
 #define PERSONAL_PREFIX "user:"
 
-// 1-128 bytes of UTF-8 without control characters.
+// 1-128 bytes of UTF-8 without control characters and `*`.
 bool room_name_valid(struct bytes name);
-// What stands for the names of rooms: the same, and `*` for any run of bytes.
+// What stands for the names of rooms: the same, and `*` for any run of bytes. So was every name of
+// a room once; a peer of an earlier version still has them.
 bool room_pattern_valid(struct bytes pattern);
-// 1-123 bytes of UTF-8 without control characters.
+// 1-123 bytes of UTF-8 without control characters. If there is a `*` in it, the user has no
+// personal room.
 bool user_name_valid(struct bytes name);
 // True if `room` is PERSONAL_PREFIX + `user`.
 bool room_is_personal(struct bytes room, struct bytes user);

@@ -28,10 +28,11 @@ static enum client_error take_message(struct conn *c, struct bytes room, struct 
 	struct turn *t = turn_of(c);
 	struct codec_options options = t->edge->codec;
 	options.lobby = room; // where a message goes that names no room
-	if (!room_name_valid(room)) {
-		return ERROR_BAD_ROOM;
+	enum client_error error = codec_room_check(room);
+	if (error != ERROR_NONE) {
+		return error;
 	}
-	enum client_error error = codec_json.decode(&options, body, &t->decoded, command);
+	error = codec_json.decode(&options, body, &t->decoded, command);
 	if (error != ERROR_NONE) {
 		return error;
 	}
@@ -244,8 +245,9 @@ static void run_history(struct conn *c, const struct http_head *head,
 	uint64_t limit;
 	int has_limit = api_query_uint(head->query, "limit", &limit);
 	int has_before = api_query_uint(head->query, "before", &command.before);
-	if (!room_name_valid(target->name)) {
-		refuse_message(c, ERROR_BAD_ROOM, one);
+	enum client_error error = codec_room_check(target->name);
+	if (error != ERROR_NONE) {
+		refuse_message(c, error, one);
 		return;
 	}
 	if (has_limit < 0 || has_before < 0 || (has_limit == 1 && limit < 1)) {
@@ -266,10 +268,11 @@ static void run_presence(struct conn *c, const struct api_target *target)
 		.id = one,
 		.room = target->name,
 	};
-	if (room_name_valid(target->name)) {
+	enum client_error error = codec_room_check(target->name);
+	if (error == ERROR_NONE) {
 		conn_run_command(c, &command);
 	} else {
-		refuse_message(c, ERROR_BAD_ROOM, one);
+		refuse_message(c, error, one);
 	}
 }
 

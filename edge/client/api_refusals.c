@@ -49,6 +49,7 @@ int api_status_of(enum client_error error)
 		[ERROR_INVALID_MESSAGE] = 422,
 		[ERROR_UNKNOWN_TYPE] = 422,
 		[ERROR_BAD_ROOM] = 422,
+		[ERROR_STARRED_ROOM] = 422,
 		[ERROR_NOT_MEMBER] = 422,
 		[ERROR_FORBIDDEN] = 403,
 		[ERROR_LIMIT] = 429,

@@ -63,33 +63,42 @@ struct stream_request {
 	struct buf names;
 };
 
-// All values of `name` in the query.
-static bool take_names(struct stream_request *r, struct bytes query, const char *name,
-	bool (*valid)(struct bytes), struct bytes *list, size_t max, size_t *n)
+static enum client_error check_pattern(struct bytes pattern)
 {
-	struct bytes value;
-	int found;
-	while ((found = api_query_find(query, name, &query, &r->names, &value)) == 1) {
-		if (*n == max || !valid(value)) {
-			return false;
-		}
-		list[(*n)++] = value;
-	}
-	return found == 0;
+	return room_pattern_valid(pattern) ? ERROR_NONE : ERROR_BAD_ROOM;
 }
 
-static bool take_rooms(struct stream_request *r, const struct http_head *head,
+// Takes all values of `name` in the query.
+static enum client_error take_names(struct stream_request *r, struct bytes query, const char *name,
+	enum client_error (*check)(struct bytes), struct bytes *list, size_t max, size_t *n)
+{
+	enum client_error error = ERROR_NONE;
+	struct bytes value;
+	int found = 0;
+	while (error == ERROR_NONE &&
+		(found = api_query_find(query, name, &query, &r->names, &value)) == 1) {
+		error = *n < max ? check(value) : ERROR_BAD_ROOM;
+		if (error == ERROR_NONE) {
+			list[(*n)++] = value;
+		}
+	}
+	return found < 0 ? ERROR_BAD_ROOM : error;
+}
+
+static enum client_error take_rooms(struct stream_request *r, const struct http_head *head,
 	const struct api_target *target)
 {
 	if (target->route == API_EVENTS) {
 		r->rooms[r->n_rooms++] = target->name;
-		return room_name_valid(target->name);
+		return codec_room_check(target->name);
 	}
-	return take_names(r, head->query, "room", room_name_valid, r->rooms, ROOMS_MAX,
-		       &r->n_rooms) &&
-		take_names(r, head->query, "pattern", room_pattern_valid, r->patterns, WATCHES_MAX,
-			&r->n_patterns) &&
-		r->n_rooms + r->n_patterns > 0;
+	enum client_error error = take_names(r, head->query, "room", codec_room_check, r->rooms,
+		ROOMS_MAX, &r->n_rooms);
+	if (error == ERROR_NONE) {
+		error = take_names(r, head->query, "pattern", check_pattern, r->patterns,
+			WATCHES_MAX, &r->n_patterns);
+	}
+	return error == ERROR_NONE && r->n_rooms + r->n_patterns == 0 ? ERROR_BAD_ROOM : error;
 }
 
 static bool take_query(struct stream_request *r, const struct http_head *head)
@@ -157,8 +166,12 @@ void api_run_stream(struct conn *c, const struct http_head *head, const struct a
 	struct stream_request r = { 0 };
 	// A text that moves would take the spans into it along; none is longer than the query.
 	buf_reserve(&r.names, head->query.len + 1);
-	if (!take_rooms(&r, head, target) || !take_query(&r, head)) {
-		api_refuse(c, &(struct client_event){ .error = ERROR_BAD_ROOM });
+	enum client_error error = take_rooms(&r, head, target);
+	if (error == ERROR_NONE && !take_query(&r, head)) {
+		error = ERROR_BAD_ROOM;
+	}
+	if (error != ERROR_NONE) {
+		api_refuse(c, &(struct client_event){ .error = error });
 	} else if (api_identify(c, head, r.token)) {
 		struct client_event refusal = {
 			.error = ERROR_FORBIDDEN,

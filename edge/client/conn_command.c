@@ -217,7 +217,9 @@ void client_autojoin(struct conn *c)
 	int len = snprintf(personal, sizeof(personal), PERSONAL_PREFIX "%s", c->identity.user);
 	CHECK(len > 0 && len <= ROOM_NAME_MAX);
 	struct bytes own = bytes_make(personal, (size_t)len);
-	autojoin_room(c, own);
+	if (room_name_valid(own)) { // the user has no star
+		autojoin_room(c, own);
+	}
 	if (lobby.len > 0 && !bytes_equal(lobby, own)) {
 		autojoin_room(c, lobby);
 	}

@@ -14,6 +14,7 @@ static const struct {
 	[ERROR_INVALID_MESSAGE] = { "invalid_message", "Invalid message format" },
 	[ERROR_UNKNOWN_TYPE] = { "unknown_type", "Unknown message type" },
 	[ERROR_BAD_ROOM] = { "bad_room", "Invalid room name" },
+	[ERROR_STARRED_ROOM] = { "bad_room", "Invalid room name: * is for pattern only" },
 	[ERROR_NOT_MEMBER] = { "not_member", "Not a member of this room" },
 	[ERROR_FORBIDDEN] = { "forbidden", "Insufficient permissions" },
 	[ERROR_LIMIT] = { "limit", "Limit reached" },
@@ -31,6 +32,14 @@ const char *client_error_message(enum client_error error)
 {
 	CHECK(error < ERROR_COUNT);
 	return errors[error].message;
+}
+
+enum client_error codec_room_check(struct bytes room)
+{
+	if (room_name_valid(room)) {
+		return ERROR_NONE;
+	}
+	return room_pattern_valid(room) ? ERROR_STARRED_ROOM : ERROR_BAD_ROOM;
 }
 
 const char *outcome_name(enum outcome outcome)

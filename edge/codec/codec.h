@@ -33,6 +33,7 @@ enum client_error {
 	ERROR_INVALID_MESSAGE,
 	ERROR_UNKNOWN_TYPE,
 	ERROR_BAD_ROOM,
+	ERROR_STARRED_ROOM, // the same code; the message names what takes a star
 	ERROR_NOT_MEMBER,
 	ERROR_FORBIDDEN,
 	ERROR_LIMIT,
@@ -50,6 +51,9 @@ enum outcome { // of an ERROR_UNAVAILABLE
 	OUTCOME_COUNT,
 };
 const char *outcome_name(enum outcome outcome); // "" if it is not said
+
+// ERROR_NONE if `room` is a room's name.
+MUST_CHECK enum client_error codec_room_check(struct bytes room);
 
 // One client message. Spans borrow from the message and from the scratch buffer given to decode.
 struct command {

@@ -206,7 +206,7 @@ static enum client_error take_room(const struct parts *p, struct bytes *room)
 		return ERROR_INVALID_MESSAGE;
 	}
 	bool fits = take_string(p, FIELD_ROOM, ROOM_NAME_MAX, room);
-	return fits && room_name_valid(*room) ? ERROR_NONE : ERROR_BAD_ROOM;
+	return fits ? codec_room_check(*room) : ERROR_BAD_ROOM;
 }
 
 // What a join or a leave names in place of a room.
@@ -368,7 +368,7 @@ static enum client_error take_direct(const struct codec_options *options, struct
 	command->room = bytes_from(buf_bytes(p->scratch), start);
 	body_drop_to(p);
 	command->body = body_finish(p);
-	return ERROR_NONE;
+	return codec_room_check(command->room);
 }
 
 // Its options are checked like those of a publish, so that nobody takes a typing error for a

@@ -138,7 +138,7 @@ static bool take_body(struct bytes text, struct buf *scratch, struct command *co
 static enum client_error take_room(struct bytes room, struct command *command)
 {
 	command->room = room;
-	return room_name_valid(room) ? ERROR_NONE : ERROR_BAD_ROOM;
+	return codec_room_check(room);
 }
 
 static enum client_error take_pattern(struct bytes pattern, struct command *command)
@@ -232,7 +232,7 @@ static enum client_error take_direct(const struct codec_options *options, const 
 	buf_append_str(scratch, PERSONAL_PREFIX);
 	buf_append_bytes(scratch, f->data[1]);
 	command->room = bytes_from(buf_bytes(scratch), start);
-	return ERROR_NONE;
+	return codec_room_check(command->room);
 }
 
 static enum client_error take_history(const struct codec_options *options, const struct fields *f,

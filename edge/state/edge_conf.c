@@ -62,7 +62,11 @@ static const char *check_jwks_url(const char *value)
 
 static const char *check_room(const char *value)
 {
-	return strlen(value) > ROOM_NAME_MAX ? "longer than a room name may be (128 bytes)" : NULL;
+	if (strlen(value) > ROOM_NAME_MAX) {
+		return "longer than a room name may be (128 bytes)";
+	}
+	bool good = value[0] == '\0' || room_name_valid(bytes_str(value));
+	return good ? NULL : "no name of a room (UTF-8 without control characters and *)";
 }
 
 static const char *check_type(const char *value)

@@ -34,7 +34,9 @@ static void publish(struct admin_call *call, struct route_message *message)
 	message->room = call->words[0];
 	struct route_result result;
 	if (!room_name_valid(message->room)) {
-		admin_refuse(call, "bad_room");
+		admin_refuse(call,
+			room_pattern_valid(message->room) ? "bad_room: no * in a room's name"
+							  : "bad_room");
 		return;
 	}
 	enum refusal refusal =

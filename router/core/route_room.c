@@ -568,7 +568,8 @@ int route_on_rejoin(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__Rejoin *message = item->rejoin;
 	for (size_t i = 0; i < message->n_places; i++) {
-		if (!room_name_valid(pb_bytes(message->places[i]->room))) {
+		// An edge of an earlier version may have rooms with a star: they are left.
+		if (!room_pattern_valid(pb_bytes(message->places[i]->room))) {
 			return -EPROTO;
 		}
 		rejoin(rq, message->places[i]);

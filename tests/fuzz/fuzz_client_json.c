@@ -144,7 +144,11 @@ static void check_command(const struct codec_options *options, const struct comm
 	json_t *tree)
 {
 	CHECK(bytes_equal(member_text(tree, "type"), command->type));
-	CHECK(command->room.len == 0 || room_name_valid(command->room));
+	CHECK(command->room.len == 0 ||
+		(command->is_pattern ? room_pattern_valid : room_name_valid)(command->room));
+	CHECK(!command->is_pattern || command->kind == COMMAND_JOIN ||
+		command->kind == COMMAND_LEAVE);
+	CHECK(!command->is_pattern || (!command->has_since && !command->want_presence));
 	CHECK(command->key.len <= KEY_MAX && !(command->ephemeral && command->key.len > 0));
 	switch (command->kind) {
 	case COMMAND_PUBLISH:
@@ -184,7 +188,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct command command;
 	enum client_error error = codec_json.decode(&options, message, &scratch, &command);
 	CHECK(error == ERROR_NONE || error == ERROR_INVALID_MESSAGE ||
-		error == ERROR_UNKNOWN_TYPE || error == ERROR_BAD_ROOM);
+		error == ERROR_UNKNOWN_TYPE || error == ERROR_BAD_ROOM ||
+		error == ERROR_STARRED_ROOM);
 	check_spans(&command, &scratch, message);
 	// NULL for numbers that do not fit a double, too: those we carry.
 	json_t *tree = load(message, 0);

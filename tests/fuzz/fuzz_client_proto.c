@@ -132,7 +132,7 @@ static void check_kind(const struct command *command, const client_message *m)
 	switch (command->kind) {
 	case COMMAND_JOIN:
 		CHECK(m->kind_case == WEIR__CLIENT__V1__CLIENT_MESSAGE__KIND_JOIN);
-		CHECK(same(command->room, m->join->room));
+		CHECK(same(command->room, command->is_pattern ? m->join->pattern : m->join->room));
 		CHECK(command->has_since == (m->join->since != NULL));
 		CHECK(!command->has_since || command->since_seq == m->join->since->seq);
 		CHECK(command->want_presence == (m->join->presence != 0));
@@ -164,7 +164,11 @@ static void check_command(const struct codec_options *options, const struct comm
 	client_message *m =
 		weir__client__v1__client_message__unpack(NULL, message.len, message.data);
 	CHECK(m != NULL && same(command->id, m->id));
-	CHECK(command->room.len == 0 || room_name_valid(command->room));
+	CHECK(command->room.len == 0 ||
+		(command->is_pattern ? room_pattern_valid : room_name_valid)(command->room));
+	CHECK(!command->is_pattern || command->kind == COMMAND_JOIN ||
+		command->kind == COMMAND_LEAVE);
+	CHECK(!command->is_pattern || (!command->has_since && !command->want_presence));
 	check_kind(command, m);
 	weir__client__v1__client_message__free_unpacked(m, NULL);
 	if (command->kind == COMMAND_PUBLISH || command->kind == COMMAND_DIRECT ||
@@ -183,7 +187,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct command command;
 	enum client_error error = codec_proto.decode(&options, message, &scratch, &command);
 	CHECK(error == ERROR_NONE || error == ERROR_INVALID_MESSAGE ||
-		error == ERROR_UNKNOWN_TYPE || error == ERROR_BAD_ROOM);
+		error == ERROR_UNKNOWN_TYPE || error == ERROR_BAD_ROOM ||
+		error == ERROR_STARRED_ROOM);
 	check_span(&scratch, message, command.id);
 	check_span(&scratch, message, command.key);
 	check_span(&scratch, message, command.token);

@@ -271,6 +271,7 @@ class Refusals(ApiTestCase):
             (422, "invalid_message", dict(raw=b'{"type":"ping"}')),
             (422, "invalid_message", dict(raw=b'{"type":"chat","room":"other"}')),
             (422, "bad_room", dict(path="/v1/rooms/a%07b/messages")),
+            (422, "bad_room", dict(path="/v1/rooms/a%2A/messages")),
             (403, "forbidden", dict(path="/v1/rooms/user%3Abob/messages")),
         )
         for status, code, how in rows:

@@ -91,7 +91,7 @@ class CommandLine(OptionsTestCase):
                 "threads": ["-1", "x", "100000"], "auth": ["maybe", ""], "demo": ["perhaps"],
                 "log_level": ["loud"], "log_format": ["xml"], "listen": ["x", "1.2.3:80", ":::"],
                 "lobby_publish": ["some"], "default_rights": ["fly=*", "join", "=*"],
-                "lobby": ["x" * 129]}.items():
+                "lobby": ["x" * 129, "a*"]}.items():
             for value in values:
                 with self.subTest(option=option, value=value):
                     name = option.replace("_", "-")

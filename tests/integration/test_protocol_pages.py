@@ -116,7 +116,7 @@ class ClientPage(PageTestCase):
         self.assert_same({*statuses(self.page), *statuses("proto/http.md")}, self.sent["status"])
 
     def test_errors(self):
-        told = self.rows(r"`(\w+)` \| `([A-Z][\w ]+)` \|")
+        told = self.rows(r"`(\w+)` \| `([A-Z][\w *:]+)` \|")
         self.assert_same([" ".join(row) for row in told], self.sent["error"])
 
     def test_outcomes(self):

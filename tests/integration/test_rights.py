@@ -77,8 +77,15 @@ class Rights(ClusterTestCase):
 
     def test_a_user_called_star_is_taken_literally(self):
         client = self.with_rights("*", join=["{user}-room"])
-        client.join("*-room")
         self.assert_forbidden(client, type="join", room="a-room")
+
+    def test_a_user_with_a_star_has_no_personal_room(self):
+        client = self.connect(token=self.cluster.token("a*"), autojoin=True)
+        client.expect("joined", room="lobby")
+        client.expect_nothing()
+        root = self.connect(token=self.cluster.token("root", roles=["admin"]))
+        error = root.ask_for("error", type="direct", to="a*")
+        self.assertEqual((error["code"], "pattern" in error["message"]), ("bad_room", True))
 
     def test_reserved_prefixes_need_a_pattern_that_begins_with_them(self):
         client = self.with_rights(join=["*"], publish=["*"], history=["*"])

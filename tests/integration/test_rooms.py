@@ -47,11 +47,13 @@ class JoiningAndLeaving(ClusterTestCase):
         for name in ("x" * 128, "é" * 64, "a/../b", "A.", " ", "日本"):
             with self.subTest(good=name):
                 self.assertEqual(alice.join(name)["room"], name)
-        for name in ("", "x" * 129, "é" * 64 + "x", "a\nb", "a\0", "\0", "\x7f", "\x85"):
+        for name in ("", "x" * 129, "é" * 64 + "x", "a\nb", "a\0", "\0", "\x7f", "\x85",
+                     "*", "chat:*", "user:*"):
             for command in ("join", "leave", "chat", "history", "presence"):
                 with self.subTest(bad=name, command=command):
                     error = alice.ask_for("error", type=command, room=name)
                     self.assertEqual(error["code"], "bad_room")
+                    self.assertEqual("pattern" in error["message"], "*" in name)
 
     def test_names_are_compared_byte_by_byte(self):
         alice, bob = self.connect(), self.connect(1, "bob")

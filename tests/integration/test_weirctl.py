@@ -314,6 +314,7 @@ class Weirctl(ClusterTestCase):
 
     def test_a_bad_room_or_message_is_refused(self):
         for words in (("publish", "", '{"type":"x"}'), ("publish", "x" * 129, '{"type":"x"}'),
+                      ("publish", "chat:*", '{"type":"x"}'),
                       ("publish", "room", '{"text":"no type"}')):
             with self.subTest(words=words):
                 self.assertIn(self.cluster.weirctl(*words)[0], (REFUSED, USAGE))

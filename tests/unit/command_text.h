@@ -26,7 +26,7 @@ static inline void command_describe(struct buf *out, const struct command *c)
 	};
 	buf_append_str(out, kinds[c->kind]);
 	describe_span(out, "id", c->id);
-	describe_span(out, "room", c->room);
+	describe_span(out, c->is_pattern ? "pattern" : "room", c->room);
 	describe_span(out, "type", c->type);
 	describe_span(out, "body", c->body);
 	describe_span(out, "key", c->key);

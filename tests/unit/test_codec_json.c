@@ -152,6 +152,10 @@ static void checks_room_names(void **state)
 		{ "{\"type\":\"chat\",\"room\":\"\\u007f\"}", "bad_room" },
 		{ "{\"type\":\"chat\",\"room\":null}", "invalid_message" },
 		{ "{\"type\":\"chat\",\"room\":7}", "invalid_message" },
+		{ "{\"type\":\"chat\",\"room\":\"a*\",\"id\":3}", "bad_room id=3" },
+		{ "{\"type\":\"direct\",\"to\":\"a*\"}", "bad_room" },
+		{ "{\"type\":\"join\",\"pattern\":\"\"}", "bad_room" },
+		{ "{\"type\":\"join\",\"pattern\":\"a*\",\"room\":\"a\"}", "invalid_message" },
 		{ "{\"type\":\"join\",\"room\":{}}", "invalid_message" },
 		{ "{\"type\":\"join\",\"room\":\"\"}", "bad_room" },
 		{ "{\"type\":\"leave\"}", "bad_room" },
@@ -612,6 +616,9 @@ static void decodes_joins(void **state)
 	(void)state;
 	static const struct row rows[] = {
 		{ "{\"type\":\"join\",\"room\":\"a\"}", "join room=a type=join" },
+		{ "{\"type\":\"join\",\"pattern\":\"a*\",\"presence\":false}",
+			"join pattern=a* type=join" },
+		{ "{\"type\":\"leave\",\"pattern\":\"*\"}", "leave pattern=* type=leave" },
 		{ "{\"type\":\"join\",\"room\":\"a\",\"presence\":true,\"id\":1}",
 			"join id=1 room=a type=join presence" },
 		{ "{\"type\":\"join\",\"room\":\"a\",\"presence\":false}",
@@ -961,6 +968,8 @@ static void encodes_short_events(void **state)
 	} rows[] = {
 		{ { .kind = EVENT_LEFT, .room = S("a"), .id = S("1") },
 			"{\"type\":\"left\",\"room\":\"a\",\"id\":1}" },
+		{ { .kind = EVENT_LEFT, .room = S("a*"), .is_pattern = true, .id = S("1") },
+			"{\"type\":\"left\",\"pattern\":\"a*\",\"id\":1}" },
 		{ { .kind = EVENT_LEFT, .room = S("a"), .reason = S("forbidden") },
 			"{\"type\":\"left\",\"room\":\"a\",\"reason\":\"forbidden\"}" },
 		{ { .kind = EVENT_MEMBER_JOIN, .room = S("a"), .user = S("u"), .username = S("U") },

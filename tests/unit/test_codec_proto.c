@@ -96,6 +96,11 @@ static void decodes_joins_and_questions(void **state)
 	(void)state;
 	Weir__Client__V1__Since since = WEIR__CLIENT__V1__SINCE__INIT;
 	check_message(&with_lobby, JOIN("j", .room = "tea"), "join id=j room=tea type=join");
+	check_message(&with_lobby, JOIN("j", .pattern = "a*"), "join id=j pattern=a* type=join");
+	check_message(&with_lobby, JOIN("j", .room = "a*"), "bad_room id=j");
+	check_message(&with_lobby, JOIN("j", .room = "a", .pattern = "a*"), "invalid_message id=j");
+	check_message(&with_lobby, JOIN("j", .presence = true, .pattern = "a*"),
+		"invalid_message id=j");
 	check_message(&with_lobby, JOIN(NO_TEXT, .room = "tea", .presence = 1),
 		"join room=tea type=join presence");
 	check_message(&with_lobby, JOIN(NO_TEXT, .room = "tea", .since = &since),

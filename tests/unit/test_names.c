@@ -5,7 +5,7 @@
 static void accepts_printable_names(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "a", "lobby", "A b/../c.", "*", "{user}",
+	static const char *const names[] = { "a", "lobby", "A b/../c.", "{user}",
 		"user:", "user:anna", "admin:x", "caf\xc3\xa9", "cafe\xcc\x81",
 		"\xe6\x97\xa5\xe6\x9c\xac",
 		"\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb", // two emoji with a joiner
@@ -14,6 +14,19 @@ static void accepts_printable_names(void **state)
 		assert_true(room_name_valid(bytes_str(names[i])));
 		assert_true(user_name_valid(bytes_str(names[i])));
 	}
+}
+
+static void a_star_is_for_users_and_patterns(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "*", "a*", "*a", "user:*" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		assert_false(room_name_valid(bytes_str(names[i])));
+		assert_true(room_pattern_valid(bytes_str(names[i])));
+		assert_true(user_name_valid(bytes_str(names[i])));
+	}
+	assert_false(room_pattern_valid(bytes_str("a\n*")));
+	assert_false(room_pattern_valid(bytes_str("")));
 }
 
 static void refuses_names_that_hide_something(void **state)
@@ -155,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_printable_names),
+		cmocka_unit_test(a_star_is_for_users_and_patterns),
 		cmocka_unit_test(refuses_names_that_hide_something),
 		cmocka_unit_test(refuses_exactly_what_turns_direction),
 		cmocka_unit_test(counts_bytes),
