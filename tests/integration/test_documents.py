@@ -68,6 +68,13 @@ def names_a_test(reference):
     return os.path.exists(os.path.join(ROOT, path)) and definition in read(path)
 
 
+def mutants():
+    """(name, references to the tests that find it) of each planted fault of tests/mutants/."""
+    for name in sorted(os.listdir(os.path.join(ROOT, "tests/mutants"))):
+        tests = re.search(r"^Tests: (.*)$", read(f"tests/mutants/{name}"), re.MULTILINE)[1]
+        yield name.removesuffix(".patch"), tests.split(", ")
+
+
 class Documents(unittest.TestCase):
     maxDiff = None
 
@@ -108,6 +115,18 @@ class Documents(unittest.TestCase):
         for number, cell in case_rows():
             for reference in re.findall(r"`([\w/]+::\w+)`", cell):
                 with self.subTest(case=number, test=reference):
+                    self.assertTrue(names_a_test(reference))
+
+    def test_the_mutants_of_the_cases_exist(self):
+        for number, cell in case_rows():
+            for name in re.findall(r"`mutants/(\w+)`", cell):
+                with self.subTest(case=number, mutant=name):
+                    self.assertIn(name, dict(mutants()))
+
+    def test_the_tests_of_the_mutants_exist(self):
+        for name, tests in mutants():
+            for reference in tests:
+                with self.subTest(mutant=name, test=reference):
                     self.assertTrue(names_a_test(reference))
 
     def test_a_case_without_a_test_says_why(self):

@@ -2,6 +2,8 @@
 """The checkers checked: each rule is broken once in a tree of its own and must be noticed."""
 
 import contextlib
+import importlib.machinery
+import importlib.util
 import io
 import os
 import tempfile
@@ -11,6 +13,8 @@ import check_calls
 import check_includes
 import check_text
 import run_tool
+
+MUTATE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mutate")
 
 
 class Planted(unittest.TestCase):
@@ -186,6 +190,34 @@ class Text(Planted):
     def test_a_stray_file_at_the_top_is_noticed(self):
         self.plant("notes.txt", "text\n")
         self.assert_complaint("notes.txt: not expected at the top of the tree")
+
+
+class Mutants(Planted):
+    def setUp(self):
+        super().setUp()
+        loader = importlib.machinery.SourceFileLoader("mutate", MUTATE)
+        self.mutate = importlib.util.module_from_spec(importlib.util.spec_from_loader("mutate", loader))
+        loader.exec_module(self.mutate)
+
+    def assert_complaint(self, patch, text):
+        self.mutate.MUTANTS = os.path.join(self.root, "mutants")
+        self.plant("mutants/x.patch", patch)
+        found = self.mutate.check(self.root)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn(text, found[0])
+
+    def test_every_planted_fault_can_still_be_planted(self):
+        self.assertEqual(self.mutate.check(), [])
+
+    def test_one_that_does_not_apply_any_more_is_noticed(self):
+        self.plant("x.c", "one\n")
+        change = "diff --git a/x.c b/x.c\n--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n-two\n+three\n"
+        self.assert_complaint("Tests: unit/x::y\n\n" + change, "patch does not apply")
+
+    def test_one_that_names_no_test_is_noticed(self):
+        self.plant("x.c", "two\n")
+        change = "diff --git a/x.c b/x.c\n--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n-two\n+three\n"
+        self.assert_complaint("A fault.\n\n" + change, "names no tests")
 
 
 if __name__ == "__main__":
