@@ -16,6 +16,7 @@
 // here; a caller for whom it is not looks at the decoded text (bytes_has_nul()).
 #include "common/jscan.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -166,33 +167,40 @@ static bool is_plain(uint8_t byte)
 	return byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-#define EACH_BYTE(x) (UINT64_C(0x0101010101010101) * (x))
+// The compiler's vectors: what the machine lacks it does in parts.
+typedef uint8_t lanes __attribute__((vector_size(16)));
 
-// True if all eight bytes of `word` are plain. Each term sets the top bit of some byte exactly if
-// the word holds one below 0x20, a quote, a backslash.
-static bool all_plain(uint64_t word)
+// How many of the 16 bytes come before the first one that is not plain.
+static size_t count_plain(const uint8_t *at)
 {
-	uint64_t quote = word ^ EACH_BYTE('"');
-	uint64_t backslash = word ^ EACH_BYTE('\\');
-	uint64_t hits = ((word - EACH_BYTE(0x20)) & ~word) | ((quote - EACH_BYTE(1)) & ~quote) |
-		((backslash - EACH_BYTE(1)) & ~backslash);
-	return (hits & EACH_BYTE(0x80)) == 0;
+	lanes text;
+	uint64_t hits[2];
+	memcpy(&text, at, sizeof(text));
+	lanes special = (lanes)(text < 0x20) | (lanes)(text == '"') | (lanes)(text == '\\');
+	memcpy(hits, &special, sizeof(hits));
+	if ((hits[0] | hits[1]) == 0) {
+		return sizeof(lanes);
+	}
+	return hits[0] != 0 ? (size_t)__builtin_ctzll(le64toh(hits[0])) / 8
+			    : sizeof(hits[0]) + (size_t)__builtin_ctzll(le64toh(hits[1])) / 8;
 }
 
-// Most of a message is text; it is stepped over by the word.
+// Most of a message is text; it is stepped over by many bytes at a time.
 static void skip_plain(struct cursor *c)
 {
-	uint64_t word;
-	while (c->len - c->at >= sizeof(word)) {
-		memcpy(&word, c->data + c->at, sizeof(word));
-		if (!all_plain(word)) {
-			break;
+	size_t at = c->at;
+	while (c->len - at >= sizeof(lanes)) {
+		size_t n = count_plain(c->data + at);
+		at += n;
+		if (n < sizeof(lanes)) {
+			c->at = at;
+			return;
 		}
-		c->at += sizeof(word);
 	}
-	while (c->at < c->len && is_plain(c->data[c->at])) {
-		c->at++;
+	while (at < c->len && is_plain(c->data[at])) {
+		at++;
 	}
+	c->at = at;
 }
 
 static bool skip_string(struct cursor *c, bool *escaped)

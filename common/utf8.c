@@ -14,21 +14,47 @@
 #include <stddef.h>
 #include <string.h>
 
-// The length of the ASCII run at the start of `data`, rounded down to whole words; the caller takes
-// the odd bytes one at a time.
+static uint64_t word_at(const uint8_t *data)
+{
+	uint64_t word;
+	memcpy(&word, data, sizeof(word));
+	return word;
+}
+
+static bool is_ascii(uint64_t word)
+{
+	return (word & UINT64_C(0x8080808080808080)) == 0;
+}
+
+// Of fewer than eight bytes, those that are there.
+static uint64_t part_at(const uint8_t *data, size_t len)
+{
+	uint64_t word = 0;
+	uint32_t half[2];
+	if (len >= sizeof(half[0])) {
+		memcpy(&half[0], data, sizeof(half[0]));
+		memcpy(&half[1], data + len - sizeof(half[0]), sizeof(half[0]));
+		return half[0] | half[1];
+	}
+	for (size_t i = 0; i < len; i++) {
+		word |= data[i];
+	}
+	return word;
+}
+
+// The length of the ASCII run at the start of `data`, or a little less: the caller takes the odd
+// bytes one at a time.
 static size_t ascii_words(const uint8_t *data, size_t len)
 {
-	const uint64_t high_bits = UINT64_C(0x8080808080808080);
+	const size_t step = sizeof(uint64_t);
 	size_t at = 0;
-	while (len - at >= sizeof(uint64_t)) {
-		uint64_t word;
-		memcpy(&word, data + at, sizeof(word));
-		if ((word & high_bits) != 0) {
-			break;
-		}
-		at += sizeof(word);
+	while (len - at >= 2 * step && is_ascii(word_at(data + at) | word_at(data + at + step))) {
+		at += 2 * step;
 	}
-	return at;
+	if (len - at >= step && is_ascii(word_at(data + at))) {
+		at += step;
+	}
+	return len - at < step && is_ascii(part_at(data + at, len - at)) ? len : at;
 }
 
 static bool begin_character(struct utf8_state *state, uint8_t lead)

@@ -35,16 +35,36 @@ static const struct {
 	[FIELD_TRACEPARENT] = { NAME("traceparent"), true },
 };
 
+// A field's name is looked for among those of its length: one call for each name of a message.
+enum {
+	SAME_LEN_MAX = 5
+};
+static const uint8_t by_len[][SAME_LEN_MAX] = {
+	[2] = { FIELD_ID + 1, FIELD_TO + 1 },
+	[3] = { FIELD_KEY + 1, FIELD_SEQ + 1 },
+	[4] = { FIELD_TYPE + 1, FIELD_ROOM + 1, FIELD_ECHO + 1, FIELD_FROM + 1, FIELD_USER + 1 },
+	[5] = { FIELD_EPOCH + 1, FIELD_SINCE + 1, FIELD_LIMIT + 1, FIELD_TOKEN + 1 },
+	[6] = { FIELD_BEFORE + 1 },
+	[7] = { FIELD_PATTERN + 1 },
+	[8] = { FIELD_USERNAME + 1, FIELD_PRESENCE + 1 },
+	[9] = { FIELD_TIMESTAMP + 1, FIELD_EPHEMERAL + 1 },
+	[11] = { FIELD_TRACEPARENT + 1 },
+};
+
 enum message_field message_field_find(struct bytes name)
 {
-	enum message_field f = 0;
-	// The first letter spares most calls of memcmp(): one for each name of a message.
-	while (f < FIELD_COUNT &&
-		(name.len != fields[f].len || name.data[0] != (uint8_t)fields[f].name[0] ||
-			memcmp(name.data, fields[f].name, name.len) != 0)) {
-		f++;
+	for (size_t i = 0; name.len < ARRAY_LEN(by_len) && i < SAME_LEN_MAX; i++) {
+		unsigned f = by_len[name.len][i];
+		if (f == 0) {
+			break;
+		}
+		// The first letter spares most calls of memcmp().
+		if (name.data[0] == (uint8_t)fields[f - 1].name[0] &&
+			memcmp(name.data, fields[f - 1].name, name.len) == 0) {
+			return (enum message_field)(f - 1);
+		}
 	}
-	return f;
+	return FIELD_COUNT;
 }
 
 bool message_field_travels(enum message_field field)
