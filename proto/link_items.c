@@ -9,13 +9,18 @@
 // no kind that we know is not: a newer peer sends it, and whoever unpacked it counts it and goes
 // on. The alternative, a hand-written decoder, would save the copy of each span and was left for
 // when it is measured to matter.
+//
+// A Delivery is written by hand, one for each message that a router routes: the library looks at
+// each field's descriptor twice, which was 2,600 of 10,300 instructions of a publish.
 
 #include "proto/link_items.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "proto/pb_wire.h"
 
 enum {
 	BATCH_ELEMENT_TAG = 1 << 3 | 2, // field 1, length-delimited
@@ -42,8 +47,102 @@ static size_t varint_encode(uint8_t *out, uint64_t value)
 	return n;
 }
 
+// ---- a Delivery, which is most of what a router writes
+
+static size_t varint_size(uint64_t value)
+{
+	return (size_t)(9 * (63 - __builtin_clzll(value | 1)) + 73) / 64;
+}
+
+static size_t text_size(ProtobufCBinaryData text)
+{
+	return text.len > 0 ? 1 + varint_size(text.len) + text.len : 0;
+}
+
+static size_t uint_size(uint64_t value)
+{
+	return value != 0 ? 1 + varint_size(value) : 0;
+}
+
+static size_t fixed_size(uint64_t value)
+{
+	return value != 0 ? 1 + sizeof(value) : 0;
+}
+
+static uint8_t *put_text(uint8_t *at, unsigned number, ProtobufCBinaryData text)
+{
+	if (text.len > 0) {
+		*at++ = (uint8_t)(number << 3 | PB_LEN);
+		at += varint_encode(at, text.len);
+		memcpy(at, text.data, text.len);
+	}
+	return at + text.len;
+}
+
+static uint8_t *put_uint(uint8_t *at, unsigned number, uint64_t value)
+{
+	if (value != 0) {
+		*at++ = (uint8_t)(number << 3 | PB_VARINT);
+		at += varint_encode(at, value);
+	}
+	return at;
+}
+
+static uint8_t *put_fixed(uint8_t *at, unsigned number, uint64_t value)
+{
+	if (value != 0) {
+		const uint64_t wire = htole64(value);
+		*at++ = (uint8_t)(number << 3 | PB_FIXED64);
+		memcpy(at, &wire, sizeof(wire));
+		at += sizeof(wire);
+	}
+	return at;
+}
+
+static size_t delivery_size(const Weir__Link__V1__Delivery *d)
+{
+	return text_size(d->room) + fixed_size(d->epoch) + uint_size(d->seq) +
+		uint_size((uint64_t)d->timestamp_ms) + text_size(d->type) + text_size(d->from) +
+		text_size(d->user) + text_size(d->username) + text_size(d->body) +
+		fixed_size(d->except) + uint_size(d->manner);
+}
+
+static uint8_t *put_delivery(uint8_t *at, const Weir__Link__V1__Delivery *d)
+{
+	at = put_text(at, 1, d->room);
+	at = put_fixed(at, 2, d->epoch);
+	at = put_uint(at, 3, d->seq);
+	at = put_uint(at, 4, (uint64_t)d->timestamp_ms);
+	at = put_text(at, 5, d->type);
+	at = put_text(at, 6, d->from);
+	at = put_text(at, 7, d->user);
+	at = put_text(at, 8, d->username);
+	at = put_text(at, 9, d->body);
+	at = put_fixed(at, 10, d->except);
+	return put_uint(at, 11, d->manner);
+}
+
+static void append_delivery(struct buf *out, const Weir__Link__V1__Delivery *d)
+{
+	const uint64_t tag = (uint64_t)WEIR__LINK__V1__ITEM__KIND_DELIVERY << 3 | PB_LEN;
+	size_t size = delivery_size(d);
+	size_t packed = varint_size(tag) + varint_size(size) + size;
+	uint8_t *begun = buf_reserve(out, 1 + VARINT_MAX + packed);
+	uint8_t *at = begun;
+	*at++ = BATCH_ELEMENT_TAG;
+	at += varint_encode(at, packed);
+	at += varint_encode(at, tag);
+	at += varint_encode(at, size);
+	at = put_delivery(at, d);
+	out->len += (size_t)(at - begun);
+}
+
 void link_item_append(struct buf *out, const link_item *item)
 {
+	if (item->kind_case == WEIR__LINK__V1__ITEM__KIND_DELIVERY) {
+		append_delivery(out, item->delivery);
+		return;
+	}
 	size_t packed = weir__link__v1__item__get_packed_size(item);
 	uint8_t *at = buf_reserve(out, 1 + VARINT_MAX + packed);
 	size_t head = 0;

@@ -55,6 +55,50 @@ static void is_the_batch_message_of_the_schema(void **state)
 	buf_fini(&batch);
 }
 
+// The library's bytes of one element.
+static void append_by_library(struct buf *out, const link_item *item)
+{
+	Weir__Link__V1__Batch batch = WEIR__LINK__V1__BATCH__INIT;
+	link_item copy = *item;
+	link_item *items[] = { &copy };
+	batch.n_items = 1;
+	batch.items = items;
+	size_t size = weir__link__v1__batch__get_packed_size(&batch);
+	out->len += weir__link__v1__batch__pack(&batch, buf_reserve(out, size));
+}
+
+// Each field alone and all together, with values whose numbers are of every length.
+static void writes_a_delivery_as_the_library_does(void **state)
+{
+	(void)state;
+	static char text[20000];
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(weir__link__v1__delivery__descriptor.n_fields, 11); // else it lacks one
+	for (unsigned round = 0; round < 64 * 12; round++) {
+		uint64_t value = UINT64_MAX >> round % 64;
+		struct bytes span = bytes_make(text, value % sizeof(text));
+		unsigned only = round / 64;
+		Weir__Link__V1__Delivery d = WEIR__LINK__V1__DELIVERY__INIT;
+		ProtobufCBinaryData *texts[] = { &d.room, &d.type, &d.from, &d.user, &d.username,
+			&d.body };
+		for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
+			*texts[i] = pb_data(only == i || only >= 11 ? span : bytes_make(NULL, 0));
+		}
+		d.epoch = only == 6 || only >= 11 ? value : 0;
+		d.seq = only == 7 || only >= 11 ? value : 0;
+		d.timestamp_ms = only == 8 || only >= 11 ? (int64_t)value : 0;
+		d.except = only == 9 || only >= 11 ? value : 0;
+		d.manner = only == 10 || only >= 11 ? (uint32_t)value : 0;
+		struct buf ours = { 0 };
+		struct buf theirs = { 0 };
+		link_item_append(&ours, &LINK_ITEM(DELIVERY, delivery, &d));
+		append_by_library(&theirs, &LINK_ITEM(DELIVERY, delivery, &d));
+		assert_true(bytes_equal(buf_bytes(&ours), buf_bytes(&theirs)));
+		buf_fini(&ours);
+		buf_fini(&theirs);
+	}
+}
+
 static void knows_the_client_of_every_item_that_has_one(void **state)
 {
 	(void)state;
@@ -210,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_back_each_element),
 		cmocka_unit_test(is_the_batch_message_of_the_schema),
+		cmocka_unit_test(writes_a_delivery_as_the_library_does),
 		cmocka_unit_test(knows_the_client_of_every_item_that_has_one),
 		cmocka_unit_test(finds_client_first_in_every_message_of_the_schema),
 		cmocka_unit_test(refuses_every_truncation),
