@@ -41,6 +41,17 @@ static void write_over_budget(struct buf *out, const struct route *route)
 	}
 }
 
+static void write_distrusted(struct buf *out, const struct route *route)
+{
+	const char *name = "weir_router_edge_refused_total";
+	metrics_head(out, name, "counter", "What edges sent and was not passed on.");
+	for (unsigned i = DISTRUST_NONE + 1; i < DISTRUST_COUNT; i++) {
+		char label[64];
+		snprintf(label, sizeof(label), "reason=\"%s\"", distrust_name(i));
+		metrics_sample(out, name, label, counter_get(&route->counters.distrusted[i]));
+	}
+}
+
 static void write_ignored(struct buf *out, const struct route *route)
 {
 	const char *name = "weir_router_ignored_items_total";
@@ -92,6 +103,7 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 		metrics_simple(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
 	}
 	write_rejected(out, route);
+	write_distrusted(out, route);
 	write_over_budget(out, route);
 	write_ignored(out, route);
 	metrics_histogram(out, "weir_router_route_seconds", "Time to route one BATCH of an edge.",

@@ -9,8 +9,10 @@
 // MemberEvent and before any later Delivery; - a room's stamps follow its seq: the wall clock may
 // jump back, a stamp does not.
 //
-// An edge is trusted for identity and for JSON, not for sense: what no conforming edge sends (a
-// name that cannot be, a body that is no object, an item of the other direction) ends its link.
+// What no conforming edge sends (a name that cannot be, a body without braces, an item of the other
+// direction) ends its link. An edge is not trusted further than that: what it sends for others is
+// looked at before it is passed on (distrust.h), and refused alone, since a later version may find
+// more to refuse than an edge of today.
 // What may happen by a race between a client that goes and its last words is ignored and counted.
 
 #include "router/core/route.h"
@@ -82,6 +84,12 @@ void route_set_sink(struct route *r, route_append_fn *append, void *arg)
 {
 	r->append = append;
 	r->arg = arg;
+}
+
+void route_on_distrust(struct route *r, route_distrust_fn *fn, void *arg)
+{
+	r->on_distrust = fn;
+	r->distrust_arg = arg;
 }
 
 void route_set_rooms(struct route *r, const struct conf_list *options, const struct conf_list *slow)

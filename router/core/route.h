@@ -17,6 +17,7 @@
 #include "router/core/absence.h"
 #include "router/core/budget.h"
 #include "router/core/dedup.h"
+#include "router/core/distrust.h"
 #include "router/core/inquiry.h"
 #include "router/core/journal.h"
 #include "router/core/notices.h"
@@ -46,6 +47,9 @@ struct route_options {
 // It must not call back into route: an edge found dead here is taken down later.
 typedef void route_append_fn(void *arg, struct table_edge *edge, struct bytes element);
 
+// An edge has sent what is not passed on.
+typedef void route_distrust_fn(void *arg, const struct table_edge *edge, enum distrust distrust);
+
 struct route_counters {
 	struct counter published; // broadcasts and ephemeral messages too
 	struct counter deliveries; // connections reached
@@ -53,6 +57,7 @@ struct route_counters {
 	struct counter unknown; // items of a kind we do not know
 	struct counter rejected[REFUSAL_COUNT];
 	struct counter over_budget[BUDGET_COUNT]; // REFUSAL_RATE_LIMITED, by what was exceeded
+	struct counter distrusted[DISTRUST_COUNT]; // what an edge sent and was not passed on
 };
 
 struct route {
@@ -71,6 +76,8 @@ struct route {
 	struct inquiries inquiries;
 	route_append_fn *append;
 	void *arg;
+	route_distrust_fn *on_distrust; // NULL: nobody is told
+	void *distrust_arg;
 	struct buf element; // scratch: what is being appended
 	struct budget_excess excess; // of the last REFUSAL_RATE_LIMITED or REFUSAL_LIMIT
 	struct link_arena arena; // of items that had to wait
@@ -81,6 +88,8 @@ struct route {
 void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
 	void *arg);
 void route_set_sink(struct route *r, route_append_fn *append, void *arg);
+// Who is told of an edge that sends what is not passed on; it must not call back into route.
+void route_on_distrust(struct route *r, route_distrust_fn *fn, void *arg);
 void route_fini(struct route *r);
 // Other limits from now on. What is kept beyond them goes with the next message of its room.
 void route_set_options(struct route *r, const struct route_options *options);

@@ -305,6 +305,9 @@ static enum refusal may_publish(const struct route_request *rq, const struct rou
 	if (!room_name_valid(message->room)) {
 		return REFUSAL_BAD_ROOM;
 	}
+	if (!route_trusts(rq, distrust_message(message->room, message->type, message->body))) {
+		return REFUSAL_FORBIDDEN;
+	}
 	return route_may(rq->client, RIGHT_PUBLISH, message->room) ? REFUSAL_NONE
 								   : REFUSAL_FORBIDDEN;
 }
@@ -395,7 +398,8 @@ int route_on_broadcast(struct route_request *rq, const link_item *item)
 	if (!message_ok(message.type, message.body)) {
 		return -EPROTO;
 	}
-	if (!rq->client->admin) {
+	if (!rq->client->admin ||
+		!route_trusts(rq, distrust_message(message.room, message.type, message.body))) {
 		route_refuse(rq, REFUSAL_FORBIDDEN);
 		return 0;
 	}

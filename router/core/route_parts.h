@@ -18,6 +18,8 @@ struct route_request {
 	int64_t wall_ms;
 };
 
+// False, counted and reported with the edge's name, unless it is DISTRUST_NONE.
+bool route_trusts(const struct route_request *rq, enum distrust distrust);
 bool route_may(const struct table_client *client, enum right right, struct bytes room);
 // Ends a membership and tells the room, if the user has no other in it.
 void route_leave(struct route *r, struct membership *m, enum record_cause cause, uint64_t now_ms);

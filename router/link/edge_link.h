@@ -16,6 +16,7 @@
 
 #include "common/buf.h"
 #include "common/check.h"
+#include "common/log.h"
 #include "proto/link/link_conn.h"
 #include "proto/link/link_resume.h"
 #include "proto/link_hello.h"
@@ -68,6 +69,7 @@ struct edge_link {
 	uint32_t minor; // version that it speaks
 	uint64_t held_at; // it sends no BATCH from this seq on; 0: it has not said so
 	uint64_t ping_ms;
+	struct log_limit distrust_log;
 	uint64_t rtt_us; // of the last PING answered; 0: none yet
 };
 

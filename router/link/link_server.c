@@ -163,6 +163,19 @@ static void malformed(struct link_server *server, struct edge_link *edge)
 	}
 }
 
+// Something that it sent is not passed on; what else it sends is.
+static void on_distrust(void *arg, const struct table_edge *table, enum distrust distrust)
+{
+	struct edge_link *edge = table->link;
+	uint32_t suppressed;
+	(void)arg;
+	if (edge != NULL && log_limit_pass(&edge->distrust_log, clock_mono_ms(), &suppressed)) {
+		log_warn("edge_distrusted", LOG_STR("edge", edge->name),
+			LOG_STR("reason", distrust_name(distrust)),
+			LOG_UINT("suppressed", suppressed));
+	}
+}
+
 static void flush_edges(struct link_server *server)
 {
 	struct edge_link *edge;
@@ -661,6 +674,7 @@ struct link_server *link_server_new(struct loop *loop, const struct link_server_
 	server->loop = loop;
 	server->route = route;
 	backpressure_init(&server->flow, route);
+	route_on_distrust(route, on_distrust, server);
 	server->started_ms = clock_mono_ms();
 	server->tick_ms = server->started_ms;
 	loop_at_turn_end(loop, on_turn_end, server);

@@ -25,6 +25,7 @@ struct rig {
 	struct bytes unread[N_EDGES];
 	struct link_arena arena;
 	uint64_t refused[REFUSAL_COUNT]; // so often, as far as the test has looked
+	unsigned n_distrusted;
 	uint64_t now_ms;
 	int64_t wall_ms;
 };
@@ -229,7 +230,7 @@ static int try_broadcast(struct rig *rig, unsigned e, uint64_t handle, const cha
 	Weir__Link__V1__Broadcast message = WEIR__LINK__V1__BROADCAST__INIT;
 	message.client = handle;
 	message.req = 80;
-	message.type = text("news");
+	message.type = text("admin:broadcast");
 	message.body = text(body);
 	return try_item(rig, e, &LINK_ITEM(BROADCAST, broadcast, &message));
 }
@@ -1301,7 +1302,7 @@ static void broadcasts_for_admins_to_every_edge(void **state)
 		assert_non_null(item);
 		assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_BROADCAST_DELIVERY);
 		const Weir__Link__V1__BroadcastDelivery *d = item->broadcast_delivery;
-		assert_pb_equal(d->type, "news");
+		assert_pb_equal(d->type, "admin:broadcast");
 		assert_pb_equal(d->body, "{\"a\":1}");
 		assert_pb_equal(d->from, "root");
 		assert_int_equal(d->timestamp_ms, START_WALL_MS);
@@ -2057,6 +2058,35 @@ static void refuses_a_message_that_cannot_be(void **state)
 	assert_quiet(rig, EDGE_A);
 }
 
+static void count_distrust(void *arg, const struct table_edge *edge, enum distrust distrust)
+{
+	struct rig *rig = arg;
+	assert_ptr_equal(edge, rig->edges[EDGE_A]);
+	assert_int_equal(distrust, DISTRUST_FIELD);
+	rig->n_distrusted++;
+}
+
+static void passes_nothing_on_that_speaks_for_the_gateway(void **state)
+{
+	struct rig *rig = *state;
+	admin_up(rig, EDGE_A, 1, "ann");
+	client_up(rig, EDGE_B, 1, "bob");
+	join(rig, EDGE_B, 1, "r");
+	forget_output(rig);
+	route_on_distrust(&rig->route, count_distrust, rig);
+	struct publish m;
+	make_publish(&m, 1, "r")->body = text("{\"From\":\"bob\"}");
+	say(rig, EDGE_A, &m.item);
+	assert_refused(rig, EDGE_A, REFUSAL_FORBIDDEN);
+	assert_int_equal(try_broadcast(rig, EDGE_A, 1, "{\"user\":\"bob\"}"), 0);
+	assert_refused(rig, EDGE_A, REFUSAL_FORBIDDEN);
+	assert_quiet(rig, EDGE_B);
+	assert_int_equal(rig->n_distrusted, 2);
+	assert_int_equal(counter_get(&rig->route.counters.distrusted[DISTRUST_FIELD]), 2);
+	publish(rig, EDGE_A, 1, "r");
+	(void)next_delivery(rig, EDGE_B);
+}
+
 // So that with the names of its sender it fits a frame to the members' edges.
 static void refuses_a_message_larger_than_any_edge_takes(void **state)
 {
@@ -2197,6 +2227,7 @@ int main(void)
 		RIG_TEST(refuses_a_client_that_cannot_be),
 		RIG_TEST(refuses_a_right_that_cannot_be),
 		RIG_TEST(refuses_a_message_that_cannot_be),
+		RIG_TEST(passes_nothing_on_that_speaks_for_the_gateway),
 		RIG_TEST(refuses_a_message_larger_than_any_edge_takes),
 		RIG_TEST(refuses_an_item_of_the_other_direction),
 		RIG_TEST(refuses_a_rejoin_of_a_room_that_cannot_be),

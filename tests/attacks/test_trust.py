@@ -1,0 +1,111 @@
+"""An edge with a key of its own that is in other hands: what it cannot do to the clients of others.
+
+`Rogue` speaks the link as such an edge would, and says whatever it likes.
+"""
+
+import os
+import unittest
+
+import harness
+import linkwire
+from attack import BROADCAST, CLIENT_UP, JOIN, PUBLISH, SNAPSHOT_END, Attack
+from linkwire import data, fixed64, item, varint
+
+REFUSED, PUBLISHED = 37, 36
+
+FORGED = {  # reason -> bodies in which it is found
+    "json": (b'{"a":1},"from":"x","b":{}', b'{"a":1}}', b'{"a":}', b'{"a":1,}', b'{"a":"\n"}'),
+    "utf8": (b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}'),
+    "field": (b'{"from":"x"}', b'{"User":"ann"}', '{"uſer":"ann"}'.encode(), b'{"s\\u0065q":1}',
+              b'{"type":"joined"}', b'{"epoch":"1"}'),
+}
+RESERVED = ("joined", "gap", "error", "connected", "member:join", "admin:broadcast", "weir:x",
+            "direct", "a\0b")
+
+
+class Rogue:
+    """One connection to the router with a valid key, and clients of its own making."""
+
+    def __init__(self, cluster, name="rogue", key=harness.LINK_KEY, boot=None, **how):
+        address = harness.parse_address(cluster.router.link_url.removeprefix("tcp://"))
+        self.boot = boot or os.urandom(16)
+        self.link = linkwire.edge(address, key, name, boot=self.boot, **how)
+        self.req = 0
+
+    def up(self, handle=1, user="mallory", client_id="m", more=b""):
+        self.link.batch(item(CLIENT_UP, fixed64(1, handle) + data(2, client_id) + data(3, user)
+                             + more))
+
+    def announced(self):
+        self.link.batch(item(SNAPSHOT_END, varint(1, 0)))
+
+    def request(self, kind, *fields, handle=1):
+        self.req += 1
+        self.link.batch(item(kind, fixed64(1, handle) + varint(2, self.req) + b"".join(fields)))
+        return self.req
+
+    def join(self, room, handle=1):
+        return self.request(JOIN, data(3, room), handle=handle)
+
+    def publish(self, room, body=b"{}", message_type="chat", handle=1):
+        return self.request(PUBLISH, data(3, room), data(4, message_type), data(5, body),
+                            handle=handle)
+
+    def broadcast(self, body=b"{}", message_type="admin:broadcast"):
+        return self.request(BROADCAST, data(3, message_type), data(4, body))
+
+    def is_refused(self):
+        """Whether the next request that is answered was refused."""
+        while True:
+            for packed in linkwire.fields(self.link.expect(linkwire.BATCH)).get(1, []):
+                got = linkwire.fields(packed)
+                if REFUSED in got or PUBLISHED in got:
+                    return REFUSED in got
+
+
+class Trust(Attack):
+    def rogue(self, *what, **how):
+        one = Rogue(self.cluster, *what, **how)
+        self.addCleanup(one.link.close)
+        return one
+
+    def refused(self, reason):
+        name = f'weir_router_edge_refused_total{{reason="{reason}"}}'
+        return harness.metrics_of(self.cluster.router.ops)[name]
+
+
+class Messages(Trust):
+    def test_what_speaks_in_the_gateways_place_is_not_passed_on(self):
+        readers = [self.cluster.connect(edge, "reader") for edge in (0, 1)]
+        for reader in readers:
+            reader.join("room")
+        rogue = self.rogue()
+        rogue.up(more=varint(6, 1))
+        self.quiet()
+        for reason, bodies in FORGED.items():
+            for body in bodies:
+                with self.subTest(reason=reason, body=body):
+                    before = self.refused(reason)
+                    rogue.publish("room", body)
+                    self.assertTrue(rogue.is_refused())
+                    rogue.broadcast(body)
+                    self.assertTrue(rogue.is_refused())
+                    self.assertEqual(self.refused(reason), before + 2)
+        for message_type in RESERVED:
+            with self.subTest(type=message_type):
+                rogue.publish("room", message_type=message_type)
+                self.assertTrue(rogue.is_refused())
+        rogue.broadcast(message_type="joined")
+        self.assertTrue(rogue.is_refused())
+        rogue.publish("room", b'{"text":"good"}')
+        self.assertFalse(rogue.is_refused())
+        for reader in readers:
+            self.assertEqual(reader.next()["text"], "good")
+        line = self.cluster.router.wait_for_line("edge_distrusted edge=rogue")
+        self.assertIn("reason=", line)
+        self.assertLess(self.cluster.router.text().count("edge_distrusted"), 30)
+        self.judge()
+
+
+if __name__ == "__main__":
+    unittest.main()
