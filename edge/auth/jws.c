@@ -6,7 +6,8 @@
 // algorithm is what verifies, so neither "none" nor an HMAC made with a public key is ever looked
 // at as such. `crit` and `b64` would change what is signed or how it is to be read; nobody here
 // does that, so they refuse the token (RFC 7515 4.1.11, RFC 7797 6), as does a `typ` other than
-// "JWT". What the header offers as a key (`jku`, `jwk`, `x5u`, `x5c`) is not looked at by anyone.
+// "JWT" and "at+jwt". What the header offers as a key (`jku`, `jwk`, `x5u`, `x5c`) is not looked at
+// by anyone.
 //
 // Header and payload are parsed once, from the very text that is signed, by a parser that refuses
 // equal names. Who reads claims reads this parse and no other.
@@ -114,6 +115,9 @@ bool jws_parse(struct jws *jws, struct bytes token)
 		jws_fini(jws);
 		return false;
 	}
+	const json_t *typ = json_object_get(jws->header, "typ");
+	jws->is_typed = typ != NULL &&
+		!(json_is_string(typ) && strcasecmp(json_string_value(typ), "JWT") == 0);
 	jws->text = xstrndup(token.data, token.len);
 	jws->signed_len = token.len - rest.len - 1;
 	return true;
@@ -130,13 +134,23 @@ void jws_fini(struct jws *jws)
 	*jws = (struct jws){ 0 };
 }
 
+// A token as such, or an access token (RFC 9068 section 2.1): "at+jwt". Media types are compared
+// without their case, and "application/" may be left out (RFC 7515 section 4.1.9).
+static bool type_is_ours(const char *typ)
+{
+	static const char prefix[] = "application/";
+	if (strncasecmp(typ, prefix, sizeof(prefix) - 1) == 0) {
+		typ += sizeof(prefix) - 1;
+	}
+	return strcasecmp(typ, "JWT") == 0 || strcasecmp(typ, "at+jwt") == 0;
+}
+
 static bool wants_what_we_do(const json_t *header)
 {
 	const json_t *b64 = json_object_get(header, "b64");
 	const json_t *typ = json_object_get(header, "typ");
 	return json_object_get(header, "crit") == NULL && (b64 == NULL || json_is_true(b64)) &&
-		(typ == NULL ||
-			(json_is_string(typ) && strcasecmp(json_string_value(typ), "JWT") == 0));
+		(typ == NULL || (json_is_string(typ) && type_is_ours(json_string_value(typ))));
 }
 
 static bool string_is(const json_t *value, const char *text)

@@ -24,6 +24,7 @@ struct jws {
 	size_t signed_len; // of the text; what is signed ends before the last dot
 	struct json_t *header; // owned; an object
 	struct json_t *payload; // owned; an object
+	bool is_typed; // the header has a `typ` other than "JWT"
 	uint8_t signature[JWS_SIGNATURE_MAX];
 	size_t signature_len; // 0: longer than any key's
 };

@@ -20,6 +20,7 @@
 // - Signatures are compared as text, and with strcmp() before 1.17 if the distribution did not mend
 //   that (CVE-2024-25189); meson.build refuses such a libjwt. Another text for the same bytes is
 //   refused by jws_parse(), which knows one form of base64url, and another length here.
+// - It takes no `typ` but "JWT". For the others that jws.c lets through OpenSSL makes the HMAC.
 //
 // It parses header and payload a second time, and has OpenSSL look up hash and HMAC anew for each
 // token: a token costs 7.9 us in all where a prepared HMAC of OpenSSL's took 3.4, which is 127,000
@@ -29,6 +30,7 @@
 #include "edge/auth/jws_hmac.h"
 
 #include <jwt.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -48,6 +50,19 @@ bool jws_hmac_usable(const struct jws_key *key)
 	return usable;
 }
 
+static bool verify_by_openssl(const struct jws *jws, const struct jws_key *key)
+{
+	uint8_t out[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+	const EVP_MD *hash = EVP_get_digestbyname(key->algorithm->hash);
+	bool holds = hash != NULL &&
+		HMAC(hash, key->secret.data, (int)key->secret.len, (const uint8_t *)jws->text,
+			jws->signed_len, out, &len) != NULL &&
+		len == jws->signature_len && CRYPTO_memcmp(out, jws->signature, len) == 0;
+	ERR_clear_error();
+	return holds;
+}
+
 bool jws_hmac_verify(const struct jws *jws, const struct jws_key *key)
 {
 	const struct jws_algorithm *algorithm = key->algorithm;
@@ -55,6 +70,9 @@ bool jws_hmac_verify(const struct jws *jws, const struct jws_key *key)
 	// RFC 7518 section 3.2: as long as the hash, which is what the secret must be at least.
 	if (jws->signature_len != algorithm->secret_min) {
 		return false;
+	}
+	if (jws->is_typed) {
+		return verify_by_openssl(jws, key);
 	}
 	ERR_clear_error();
 	jwt_t *jwt = NULL;

@@ -165,14 +165,14 @@ class Examples(ProviderTestCase):
                  "jwks-ca": self.authority.path}
         return lines
 
-    def try_token(self, lines, claims):
+    def try_token(self, lines, claims, typ="JWT"):
         """What an edge and weir-token make of it."""
         now = int(time.time())
         claims = {"iss": lines["jwt-issuer"], "aud": lines["jwt-audience"], "iat": now,
                   "exp": now + 3600, **claims}
         options = {name.replace("-", "_"): value for name, value in lines.items()}
         edge = self.cluster.start_edge("edge", jwt_key=[], **options)
-        token = self.pair.make(claims, header={"kid": "k1", "typ": "JWT"})
+        token = self.pair.make(claims, header={"kid": "k1", "typ": typ})
         client = self.cluster.connect(edge, token=token)
         other = self.pair.make({**claims, "aud": "another"}, header={"kid": "k1", "typ": "JWT"})
         said = self.cluster.open(edge, token=other).expect_close(4002, "invalid_token")
@@ -209,6 +209,14 @@ class Examples(ProviderTestCase):
             "https://chat.example.org/weir": {"join": ["*"]}})
         self.assertEqual((connected["user"], connected["username"], connected["roles"]),
                          ("auth0|5f7c8ec7c33c6c004bbafe82", "Ann", ["editor"]))
+
+    def test_auth0_with_the_profile_of_rfc_9068(self):
+        lines = self.configuration("Auth0")
+        connected = self.try_token(lines, {
+            "sub": "auth0|5f7c8ec7c33c6c004bbafe82", "aud": [lines["jwt-audience"]],
+            "client_id": "my_client_id", "jti": "aB3dE5", "scope": "openid profile",
+            "https://chat.example.org/name": "Ann"}, typ="at+jwt")
+        self.assertEqual(connected["username"], "Ann")
 
     def test_supabase(self):
         connected = self.try_token(self.configuration("Supabase", "ES256"), {

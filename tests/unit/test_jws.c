@@ -302,7 +302,15 @@ static void compares_the_header_before_it_lets_anything_be_verified(void **state
 		{ "{\"alg\":\"HS256\",\"jku\":\"https://x.test/k\",\"x5u\":\"https://x.test/c\"}",
 			JWS_SIGNED },
 		{ "{\"alg\":\"HS256\",\"jwk\":{\"kty\":\"oct\",\"k\":\"AAAA\"}}", JWS_SIGNED },
-		{ "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"typ\":\"AT+JWT\"}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"typ\":\"application/at+jwt\"}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"typ\":\"Application/JWT\"}", JWS_SIGNED },
+		{ "{\"alg\":\"HS256\",\"typ\":\"application/\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"typ\":\"text/jwt\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"typ\":\"application/application/jwt\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"typ\":\"dpop+jwt\"}", JWS_OTHER_ALG },
+		{ "{\"alg\":\"HS256\",\"typ\":\"logout+jwt\"}", JWS_OTHER_ALG },
 		{ "{\"alg\":\"HS256\",\"typ\":7}", JWS_OTHER_ALG },
 		{ "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}", JWS_OTHER_ALG },
 		{ "{\"alg\":\"HS256\",\"crit\":[]}", JWS_OTHER_ALG },
@@ -396,12 +404,12 @@ static void refuses_every_flipped_bit_and_every_cut(void **state)
 	jws_key_free(key);
 }
 
-static void refuses_a_token_whose_hmac_cannot_be_made(void **state)
+// `header`: of the type that libjwt verifies, or of another.
+static void check_failing_hmac(const char *header)
 {
-	(void)state;
 	struct jws_key *key = load_key("HS256:", 32);
-	char *token = token_make("HS256", secret(32), "{\"alg\":\"HS256\"}", "{\"sub\":\"ann\"}");
-	char *forged = token_make("HS256", secret(32), "{\"alg\":\"HS256\"}", "{\"sub\":\"bob\"}");
+	char *token = token_make("HS256", secret(32), header, "{\"sub\":\"ann\"}");
+	char *forged = token_make("HS256", secret(32), header, "{\"sub\":\"bob\"}");
 	const char *signature = strrchr(token, '.');
 	memcpy(strrchr(forged, '.'), signature, strlen(signature) + 1);
 	assert_int_equal(check_token(key, forged), JWS_FORGED);
@@ -413,6 +421,13 @@ static void refuses_a_token_whose_hmac_cannot_be_made(void **state)
 	free(forged);
 	free(token);
 	jws_key_free(key);
+}
+
+static void refuses_a_token_whose_hmac_cannot_be_made(void **state)
+{
+	(void)state;
+	check_failing_hmac("{\"alg\":\"HS256\"}");
+	check_failing_hmac("{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}");
 }
 
 static void refuses_a_key_with_which_no_hmac_can_be_made(void **state)
