@@ -24,7 +24,6 @@
 #include "common/probe.h"
 #include "common/process.h"
 #include "common/process_metrics.h"
-#include "common/random.h"
 #include "common/watchdog.h"
 #include "edge/auth/key_watch.h"
 #include "edge/client/accept.h"
@@ -51,7 +50,6 @@ struct program {
 	struct settings *settings; // owned reference; those in use
 	struct edge edge;
 	struct dispatch dispatches[EDGE_LINKS_MAX];
-	uint8_t boot[LINK_BOOT_LEN];
 	uint64_t reserved_files; // descriptors that are not for clients
 	struct loop *loop;
 	struct ops_http *ops;
@@ -230,7 +228,6 @@ static void start_links(struct program *p)
 	};
 	struct edge *edge = &p->edge;
 	const struct edge_conf *conf = &edge->startup->conf;
-	random_fill(p->boot, sizeof(p->boot));
 	edge->link_ops = &router_link_uplink_ops;
 	for (unsigned i = 0; i < edge->n_links; i++) {
 		struct router_link_options options = {
@@ -239,7 +236,7 @@ static void start_links(struct program *p)
 			.hello = {
 				.key = buf_bytes(&edge->link_key),
 				.name = conf->name,
-				.boot = p->boot,
+				.boot = edge->boot,
 				.policy = &edge->policy,
 				.siblings = &edge->siblings[i],
 				.token_life_ms = edge_token_life_ms(edge),

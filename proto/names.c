@@ -14,6 +14,7 @@
 
 #include "common/ascii.h"
 #include "common/check.h"
+#include "common/siphash.h"
 #include "common/utf8.h"
 
 // U+202A-202E are E2 80 AA-AE, U+2066-2069 are E2 81 A6-A9.
@@ -49,6 +50,11 @@ bool room_pattern_valid(struct bytes pattern)
 bool user_name_valid(struct bytes name)
 {
 	return name_valid(name, USER_NAME_MAX);
+}
+
+bool display_name_valid(struct bytes name, size_t max)
+{
+	return name_valid(name, max);
 }
 
 bool room_is_personal(struct bytes room, struct bytes user)
@@ -102,6 +108,20 @@ bool type_is_reserved(struct bytes name)
 	enum known_type type = type_find(name);
 	bool named = type < TYPE_COUNT && type != TYPE_OTHER && type != TYPE_TYPING;
 	return named || bytes_has_prefix(name, "admin:") || bytes_has_prefix(name, "weir:");
+}
+
+void client_prefix(const uint8_t boot[16], char out[CLIENT_PREFIX_LEN + 1])
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
+	static const char what[] = "client ids";
+	uint64_t key[2];
+	memcpy(key, boot, sizeof(key));
+	uint64_t word = siphash24(key, what, sizeof(what));
+	for (size_t i = 0; i < CLIENT_PREFIX_LEN; i++) {
+		out[i] = digits[word & 31];
+		word >>= 5;
+	}
+	out[CLIENT_PREFIX_LEN] = '\0';
 }
 
 bool trace_valid(struct bytes text)

@@ -30,6 +30,8 @@ bool room_pattern_valid(struct bytes pattern);
 // 1-123 bytes of UTF-8 without control characters. If there is a `*` in it, the user has no
 // personal room.
 bool user_name_valid(struct bytes name);
+// What a user or a role is called to be read: 1 to `max` bytes with the same characters.
+bool display_name_valid(struct bytes name, size_t max);
 // True if `room` is PERSONAL_PREFIX + `user`.
 bool room_is_personal(struct bytes room, struct bytes user);
 
@@ -62,6 +64,14 @@ const char *type_name(enum known_type type);
 enum known_type type_find(struct bytes name);
 // True if no publish may have this type: it means something else to a client or to a server.
 bool type_is_reserved(struct bytes name);
+
+// The id of a client begins with a word that its edge has for as long as it runs. It follows from
+// the boot id of the edge (16 bytes), which does not follow from it: so a router knows whose
+// client an id is, and clients cannot tell the boot id.
+enum {
+	CLIENT_PREFIX_LEN = 13
+};
+void client_prefix(const uint8_t boot[16], char out[CLIENT_PREFIX_LEN + 1]);
 
 // 1 to TRACE_MAX characters of printable ASCII, none of them a space.
 bool trace_valid(struct bytes text);

@@ -6,8 +6,9 @@
 // - iss: exactly the issuer, aud: the audience or an array that has it; only if one is configured.
 // - sub, else userId: the user, 1-123 bytes of printable UTF-8, or an integer. `sub` is not looked
 //   past if it is there.
-// - username: at most AUTH_USERNAME_MAX printable bytes; empty is none. jti: 1-AUTH_JTI_MAX.
-// - roles: at most AUTH_ROLES_MAX strings of 1-AUTH_ROLE_MAX printable bytes.
+// - username: at most AUTH_USERNAME_MAX bytes as display_name_valid() has them; empty is none.
+//   jti: 1-AUTH_JTI_MAX.
+// - roles: at most AUTH_ROLES_MAX strings of 1-AUTH_ROLE_MAX such bytes.
 // - claim paths: a name as it stands, or names of nested objects joined by dots; of two readings of
 //   the same text the one with the longest first name wins, so a name with dots is found as well:
 //   "realm_access.roles", "https://app.example/roles". With a path of one's own for the roles, a

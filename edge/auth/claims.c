@@ -11,7 +11,6 @@
 #include <jansson.h>
 
 #include "common/mem.h"
-#include "common/utf8.h"
 #include "proto/names.h"
 
 enum {
@@ -201,7 +200,7 @@ static json_t *find_claim(const json_t *payload, const char *path)
 
 static bool text_is_good(struct bytes text, size_t max)
 {
-	return text.len > 0 && text.len <= max && utf8_printable(text);
+	return display_name_valid(text, max);
 }
 
 static const json_t *find_user(const struct claims_rules *rules, const json_t *payload)

@@ -16,17 +16,6 @@
 #include "proto/link/link_tls.h"
 #include "proto/link_hello.h"
 
-static void make_instance(char out[EDGE_INSTANCE_LEN + 1])
-{
-	static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
-	uint64_t random = random_u64();
-	for (size_t i = 0; i < EDGE_INSTANCE_LEN; i++) {
-		out[i] = digits[random & 31];
-		random >>= 5;
-	}
-	out[EDGE_INSTANCE_LEN] = '\0';
-}
-
 static const char *const *list_items(const struct conf_list *list)
 {
 	return (const char *const *)list->items;
@@ -112,7 +101,8 @@ int edge_init(struct edge *edge, struct settings *startup, struct fault *fault)
 	for (size_t i = 0; i < EDGE_LINKS_MAX; i++) {
 		siblings_init(&edge->siblings[i]);
 	}
-	make_instance(edge->instance);
+	random_fill(edge->boot, sizeof(edge->boot));
+	client_prefix(edge->boot, edge->instance);
 	trusted_proxies_init(&edge->trusted, &conf->trusted_proxies);
 	init_codec(edge);
 	if (init_policy(edge, fault) != 0 || init_link_key(edge, fault) != 0) {

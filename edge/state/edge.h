@@ -22,6 +22,8 @@
 #include "edge/uplink/router_link.h"
 #include "edge/uplink/siblings.h"
 #include "edge/ws/ws_session.h"
+#include "proto/link_hello.h"
+#include "proto/names.h"
 #include "proto/policy/rights.h"
 
 struct uplink_ops;
@@ -31,7 +33,6 @@ enum {
 	EDGE_LINKS_MAX = 1,
 	// Sockets allowed past the limit, so that who finds the edge full can be told so by HTTP.
 	EDGE_SPARE_SOCKETS = 64,
-	EDGE_INSTANCE_LEN = 13,
 	EDGE_FRAGMENTS_MAX = 64, // of one message
 	EDGE_INFLATE_RATIO_MAX = 100, // above a floor, see ws_deflate.h
 	EDGE_LINK_KEY_MAX = 4096,
@@ -51,7 +52,8 @@ struct edge {
 	struct trusted_proxies trusted;
 	struct address_limits addresses;
 	struct api_rates api_rates;
-	char instance[EDGE_INSTANCE_LEN + 1]; // random; the first half of every client id
+	uint8_t boot[LINK_BOOT_LEN]; // random
+	char instance[CLIENT_PREFIX_LEN + 1]; // the first half of every client id
 	size_t possible_connections; // as descriptors allow
 	uint64_t base_bytes; // of memory, before the first client came
 

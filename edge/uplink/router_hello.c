@@ -49,6 +49,7 @@ static void pack_hello(const struct router_hello *self, const struct link_sessio
 	hello.major = LINK_MAJOR;
 	hello.minor = LINK_MINOR;
 	hello.testifies = true;
+	hello.ids_of_boot = true;
 	hello.name = pb_data(bytes_str(self->name));
 	hello.boot = pb_data(bytes_make(self->boot, LINK_BOOT_LEN));
 	fill_offer(&hello, session);

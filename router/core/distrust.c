@@ -21,6 +21,8 @@ static const char *const names[DISTRUST_COUNT] = {
 	[DISTRUST_UTF8] = "utf8",
 	[DISTRUST_JSON] = "json",
 	[DISTRUST_FIELD] = "field",
+	[DISTRUST_CLIENT_ID] = "client_id",
+	[DISTRUST_NAME] = "name",
 };
 
 const char *distrust_name(enum distrust distrust)

@@ -12,6 +12,8 @@ enum distrust {
 	DISTRUST_UTF8, // a body that is no UTF-8
 	DISTRUST_JSON, // a body that is not exactly one JSON object
 	DISTRUST_FIELD, // a field of the body that only the gateway sets, in whatever letter case
+	DISTRUST_CLIENT_ID, // of another edge's client
+	DISTRUST_NAME, // a text about a client that cannot be read, or reads as another
 	DISTRUST_COUNT,
 };
 // "type", "utf8"...: the label of weir_router_edge_refused_total, and the reason in the log.

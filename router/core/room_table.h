@@ -19,6 +19,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/map.h"
+#include "proto/names.h"
 #include "proto/policy/rights.h"
 #include "router/core/budget.h"
 #include "router/core/room_patterns.h"
@@ -92,6 +93,8 @@ TAILQ_HEAD(table_clients_waiting, table_client);
 
 struct table_edge {
 	uint64_t boot[2]; // the caller's: random, of its process
+	char prefix[CLIENT_PREFIX_LEN + 1]; // the caller's: of ids that are its clients'
+	bool keeps_prefix; // the caller's: its clients have no others
 	struct map clients;
 	LIST_HEAD(edge_clients, table_client) list;
 	LIST_ENTRY(table_edge) in_table;

@@ -121,6 +121,40 @@ static bool client_up_ok(const Weir__Link__V1__ClientUp *up)
 		text_ok(up->jti, REVOCATION_JTI_MAX);
 }
 
+static bool text_may_pass(ProtobufCBinaryData text)
+{
+	return text.len == 0 || display_name_valid(pb_bytes(text), USERNAME_MAX);
+}
+
+// Whether the id can be that of a client of this edge. One of an earlier version has ids of its
+// own making; they may be any that no other edge has.
+static bool is_own_id(const struct route_request *rq, struct bytes id)
+{
+	if (rq->edge->prefix[0] != '\0' && bytes_has_prefix(id, rq->edge->prefix)) {
+		return true;
+	}
+	const struct table_edge *edge;
+	bool own = !rq->edge->keeps_prefix;
+	LIST_FOREACH (edge, &rq->r->table.edges, in_table) {
+		own = own && (edge->prefix[0] == '\0' || !bytes_has_prefix(id, edge->prefix));
+	}
+	return own;
+}
+
+// A name that cannot be shown is left out, since a user of an earlier edge may have one; all else
+// is not announced at all.
+static enum distrust vet_client(const struct route_request *rq, const Weir__Link__V1__ClientUp *up)
+{
+	if (!trace_valid(pb_bytes(up->id)) || !is_own_id(rq, pb_bytes(up->id))) {
+		return DISTRUST_CLIENT_ID;
+	}
+	bool fine = text_may_pass(up->address) && text_may_pass(up->codec);
+	for (size_t i = 0; i < up->n_roles; i++) {
+		fine = fine && text_may_pass(up->roles[i]);
+	}
+	return fine ? DISTRUST_NONE : DISTRUST_NAME;
+}
+
 // The announced rights as a set of their own; `*rights` NULL if the client has the edge's defaults.
 static bool client_up_rights(const Weir__Link__V1__ClientUp *up, struct rights **rights)
 {
@@ -225,11 +259,17 @@ int route_on_client_up(struct route_request *rq, const link_item *item)
 	if (known != NULL && !bytes_equal(user_name(known->user), pb_bytes(up->user))) {
 		return -EPROTO;
 	}
+	if (!route_trusts(rq, vet_client(rq, up))) {
+		route_kick_handle(rq->r, rq->edge, up->client, bytes_str("overloaded"));
+		return 0;
+	}
+	bool is_shown =
+		route_trusts(rq, text_may_pass(up->username) ? DISTRUST_NONE : DISTRUST_NAME);
 	struct client_facts facts = {
 		.handle = up->client,
 		.id = pb_bytes(up->id),
 		.user = pb_bytes(up->user),
-		.username = pb_bytes(up->username),
+		.username = is_shown ? pb_bytes(up->username) : bytes_make(NULL, 0),
 		.address = pb_bytes(up->address),
 		.codec = pb_bytes(up->codec),
 		.n_roles = up->n_roles,

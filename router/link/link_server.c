@@ -354,6 +354,8 @@ static void update_edge(struct edge_link *edge, const Weir__Link__V1__Hello *hel
 {
 	edge->table->token_life_ms = hello->jwt_max_lifetime_ms;
 	memcpy(edge->table->boot, edge->boot, sizeof(edge->table->boot));
+	client_prefix(edge->boot, edge->table->prefix);
+	edge->table->keeps_prefix = hello->ids_of_boot != 0;
 	free(edge->version);
 	edge->version = xstrndup(hello->version.data, hello->version.len);
 	edge->heard_ms = clock_mono_ms();

@@ -11,7 +11,8 @@ import linkwire
 from attack import BROADCAST, CLIENT_UP, JOIN, PUBLISH, SNAPSHOT_END, Attack
 from linkwire import data, fixed64, item, varint
 
-REFUSED, PUBLISHED = 37, 36
+REFUSED, PUBLISHED, KICK = 37, 36, 42
+IDS_OF_BOOT = varint(21, 1)  # in HELLO
 
 FORGED = {  # reason -> bodies in which it is found
     "json": (b'{"a":1},"from":"x","b":{}', b'{"a":1}}', b'{"a":}', b'{"a":1,}', b'{"a":"\n"}'),
@@ -105,6 +106,40 @@ class Messages(Trust):
         self.assertIn("reason=", line)
         self.assertLess(self.cluster.router.text().count("edge_distrusted"), 30)
         self.judge()
+
+
+class Clients(Trust):
+    def test_an_edge_cannot_speak_as_the_client_of_another(self):
+        ann = self.cluster.connect(0, "ann")
+        bob = self.cluster.connect(1, "bob")
+        bob.join("room")
+        ann_id = ann.connected["clientId"]
+        self.quiet()
+        for name, hello in (("old", b""), ("new", IDS_OF_BOOT)):
+            with self.subTest(name=name):
+                rogue = self.rogue(name, hello=hello)
+                rogue.up(client_id=ann_id)
+                self.assertEqual(rogue.link.expect_item(KICK)[1], [1])
+                rogue.publish("room")
+                rogue.up(2, client_id="id of its own")
+                self.assertEqual(rogue.link.expect_item(KICK)[1], [2])
+        rogue.up(3, client_id="own-1")  # not of its boot
+        self.assertEqual(rogue.link.expect_item(KICK)[1], [3])
+        self.assertEqual(self.refused("client_id"), 5)
+        ann.publish("room", text="of ann")
+        self.assertEqual(bob.expect("chat")["from"], ann_id)
+        self.judge()
+
+    def test_a_name_that_reads_as_another_is_left_out(self):
+        bob = self.cluster.connect(1, "bob")
+        bob.join("room")
+        rogue = self.rogue()
+        rogue.up(more=data(4, "nna\u202e"))
+        rogue.publish("room")
+        self.assertNotIn("username", bob.expect("chat"))
+        self.assertEqual(self.refused("name"), 1)
+        rogue.up(2, "eve", more=data(5, b"\xff"))
+        self.assertEqual(rogue.link.expect_item(KICK)[1], [2])
 
 
 if __name__ == "__main__":

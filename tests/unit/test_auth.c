@@ -348,6 +348,8 @@ static void refuses_claims_of_the_wrong_type(void **state)
 		{ "\"sub\":1,\"username\":7," FOREVER, AUTH_CLAIMS },
 		{ "\"sub\":1,\"username\":null," FOREVER, AUTH_CLAIMS },
 		{ "\"sub\":1,\"username\":\"a\\tb\"," FOREVER, AUTH_CLAIMS },
+		{ "\"sub\":1,\"username\":\"a\\u202eb\"," FOREVER, AUTH_CLAIMS },
+		{ "\"sub\":1,\"roles\":[\"a\\u2066b\"]," FOREVER, AUTH_CLAIMS },
 		{ "\"sub\":1,\"username\":\"12345678" X120 "\"," FOREVER, AUTH_OK },
 		{ "\"sub\":1,\"username\":\"123456789" X120 "\"," FOREVER, AUTH_CLAIMS },
 		{ "\"sub\":1,\"username\":\"\"," FOREVER, AUTH_OK },

@@ -92,6 +92,20 @@ static void knows_whose_room_it_is(void **state)
 	assert_false(room_is_personal(bytes_str("user"), bytes_str("")));
 }
 
+static void the_word_of_client_ids_is_that_of_the_boot_id(void **state)
+{
+	(void)state;
+	static const uint8_t boots[2][16] = { { 1, 2, 3 }, { 1, 2, 4 } };
+	char words[3][CLIENT_PREFIX_LEN + 1];
+	client_prefix(boots[0], words[0]);
+	client_prefix(boots[1], words[1]);
+	client_prefix(boots[0], words[2]);
+	assert_int_equal(strlen(words[0]), CLIENT_PREFIX_LEN);
+	assert_string_equal(words[0], words[2]);
+	assert_string_not_equal(words[0], words[1]);
+	assert_true(trace_valid(bytes_str(words[0])));
+}
+
 static void reserves_the_protocols_types(void **state)
 {
 	(void)state;
@@ -173,6 +187,7 @@ int main(void)
 		cmocka_unit_test(refuses_exactly_what_turns_direction),
 		cmocka_unit_test(counts_bytes),
 		cmocka_unit_test(knows_whose_room_it_is),
+		cmocka_unit_test(the_word_of_client_ids_is_that_of_the_boot_id),
 		cmocka_unit_test(reserves_the_protocols_types),
 		cmocka_unit_test(names_every_type_it_finds),
 		cmocka_unit_test(writes_epochs_and_reads_them_back),
