@@ -52,6 +52,7 @@ struct admin_command {
 	const char *options[ADMIN_OPTIONS_MAX]; // names without dashes; each takes a value
 	const char *flags[ADMIN_FLAGS_MAX]; // names of those that take none
 	bool changes; // something, so must not run twice
+	bool of_one; // router, not of several at once
 	bool takes_subject; // --token FILE, which weirctl turns into a subject
 };
 

@@ -1,7 +1,8 @@
 // weirctl: carries its words to the router and prints the rows that come back. It runs no command:
 // the router does (but for `top`, a screen over several of them), so an old weirctl runs the
-// commands of a newer router. What it knows of them is
-// the table of their words (proto/admin_command.h), which explains them where no router is.
+// commands of a newer router. What it knows of them is the table of their words
+// (proto/admin_command.h), which explains them where no router is. Several routers are each asked
+// by a process of its own (weirctl_many.c).
 // The one thing it reads itself is a token, because that is a secret and stays here.
 //
 // The request has a random id, and NNG sends it again by itself when the connection breaks before
@@ -31,6 +32,7 @@
 #include "common/random.h"
 #include "proto/admin_command.h"
 #include "proto/admin_path.h"
+#include "router/ctl/weirctl_many.h"
 #include "router/ctl/weirctl_print.h"
 #include "router/ctl/weirctl_token.h"
 #include "router/ctl/weirctl_top.h"
@@ -55,10 +57,10 @@ enum {
 };
 
 static const char usage_text[] =
-	"usage: weirctl [--admin URL] [--json] COMMAND [ARGUMENTS]\n"
+	"usage: weirctl [--admin URL]... [--json] COMMAND [ARGUMENTS]\n"
 	"  --admin URL  the router's admin socket, PATH or ipc://PATH; else\n"
 	"               WEIR_ADMIN of the environment, else where a router\n"
-	"               puts it by itself\n"
+	"               puts it by itself; several: asks each of them\n"
 	"  --json       one object a line\n"
 	"  --version    version of weirctl\n"
 	"  -h, --help   this help, or a command's behind its name\n"
@@ -69,13 +71,15 @@ struct session {
 	bool is_given; // not the place where a router puts it by itself
 	nng_socket socket;
 	Weir__Admin__V1__Subject *subject; // owned; NULL: no token given
+	int forward; // a pipe to who prints the answers of several routers; -1: they are printed
 	struct printer printer;
 };
 
 // ---- command line
 
 struct options {
-	const char *admin; // NULL: not given
+	const char *admins[MANY_MAX];
+	size_t n_admins; // 0: not given
 	const char *token; // a file; NULL: not given
 	bool json;
 	bool help; // asked for behind a command
@@ -114,16 +118,28 @@ static int take_own(int argc, char **argv, int first, struct options *options)
 }
 
 // Returns an exit code, or -1 to go on.
+static int take_admin(struct options *options, const char *url)
+{
+	if (options->n_admins == MANY_MAX) {
+		fprintf(stderr, "weirctl: more than %d times --admin\n", MANY_MAX);
+		return EXIT_USAGE;
+	}
+	options->admins[options->n_admins++] = url;
+	return -1;
+}
+
+// Returns an exit code, or -1 to go on.
 static int parse_options(int argc, char **argv, struct options *options)
 {
 	int i = 1;
-	for (; i < argc && argv[i][0] == '-'; i++) {
+	int code = -1;
+	for (; i < argc && argv[i][0] == '-' && code < 0; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
 			options->json = true;
 		} else if (strcmp(argv[i], "--admin") == 0 && i + 1 < argc) {
-			options->admin = argv[++i];
+			code = take_admin(options, argv[++i]);
 		} else if (strncmp(argv[i], "--admin=", 8) == 0) {
-			options->admin = argv[i] + 8;
+			code = take_admin(options, argv[i] + 8);
 		} else if (is_help(argv[i])) {
 			fputs(usage_text, stdout);
 			return EXIT_OK;
@@ -134,6 +150,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			fprintf(stderr, "weirctl: no such option: %s\n%s", argv[i], usage_text);
 			return EXIT_USAGE;
 		}
+	}
+	if (code >= 0) {
+		return code;
 	}
 	options->first = i;
 	argc = take_own(argc, argv, i, options);
@@ -306,37 +325,41 @@ static int exchange(nng_socket socket, nng_msg *request, nng_msg **reply)
 
 // ---- answers
 
-static void print_message(FILE *stream, const char *prefix, ProtobufCBinaryData message)
+static int code_of(const Weir__Admin__V1__Reply *reply)
 {
-	struct buf line = { 0 };
-	// Line by line, as a line end is the one control character to keep.
-	struct bytes rest = bytes_make(message.data, message.len);
-	bool more = true;
-	while (more) {
-		struct bytes part;
-		more = bytes_cut(rest, '\n', &part, &rest);
-		print_text(&line, (ProtobufCBinaryData){ part.len, (uint8_t *)part.data });
-		buf_append_byte(&line, '\n');
+	switch (reply->status) {
+	case WEIR__ADMIN__V1__STATUS__OK:
+		return EXIT_OK;
+	case WEIR__ADMIN__V1__STATUS__USAGE:
+		return EXIT_USAGE;
+	default:
+		return EXIT_REFUSED;
 	}
-	fputs(prefix, stream);
-	fwrite(line.data, 1, line.len, stream);
-	buf_fini(&line);
 }
 
-static int print(struct session *session, const Weir__Admin__V1__Reply *reply)
+static void forward(int fd, const Weir__Admin__V1__Reply *reply)
+{
+	size_t len = weir__admin__v1__reply__get_packed_size(reply);
+	uint8_t *packed = xmalloc(len);
+	weir__admin__v1__reply__pack(reply, packed);
+	many_forward(fd, packed, len);
+	free(packed);
+}
+
+static void print(struct session *session, const Weir__Admin__V1__Reply *reply)
 {
 	bool ok = reply->status == WEIR__ADMIN__V1__STATUS__OK;
-	if (reply->message.len > 0) {
-		print_message(ok ? stdout : stderr, ok ? "" : "weirctl: ", reply->message);
+	if (session->forward >= 0) {
+		forward(session->forward, reply);
+		return;
 	}
 	struct buf out = { 0 };
+	print_lines_of(&out, ok ? "" : "weirctl: ", reply->message);
+	fwrite(out.data, 1, out.len, ok ? stdout : stderr);
+	out.len = 0;
 	print_reply(&session->printer, reply, &out);
 	fwrite(out.data, 1, out.len, stdout);
 	buf_fini(&out);
-	if (ok) {
-		return EXIT_OK;
-	}
-	return reply->status == WEIR__ADMIN__V1__STATUS__USAGE ? EXIT_USAGE : EXIT_REFUSED;
 }
 
 // The answer, to be freed; NULL and `*why` if there is none.
@@ -366,7 +389,8 @@ static int ask(struct session *session, char *const *words, size_t n_words, char
 	if (reply == NULL) {
 		return unreachable(session, why);
 	}
-	int code = print(session, reply);
+	int code = code_of(reply);
+	print(session, reply);
 	if (reply->live) {
 		signal(SIGINT, on_enough);
 		fflush(stdout);
@@ -430,21 +454,69 @@ static char *url_of(const char *given)
 	return strstr(given, "://") != NULL ? xstrdup(given) : xasprintf("ipc://%s", given);
 }
 
-static int open_session(struct session *session, const struct options *options)
+static int open_session(struct session *session, const char *admin)
 {
 	const char *why = NULL;
-	const char *given = options->admin != NULL ? options->admin : getenv("WEIR_ADMIN");
+	const char *given = admin != NULL ? admin : getenv("WEIR_ADMIN");
 	session->is_given = given != NULL && given[0] != '\0';
 	session->url = session->is_given ? url_of(given) : router_admin_default(&why);
 	if (session->url == NULL) {
 		fprintf(stderr, "weirctl: no router answers at any default place: %s\n", why);
 		return EXIT_UNREACHABLE;
 	}
-	if (options->token != NULL && read_token(session, options->token) != EXIT_OK) {
-		return EXIT_USAGE;
-	}
 	set_deadline(session);
 	return connect_router(session);
+}
+
+// The socket is closed by the end of the process: nng_close() has been seen to take seconds.
+static int ask_one(struct session *session, const char *admin, char *const *words, size_t n_words)
+{
+	int code = open_session(session, admin);
+	if (code == EXIT_OK) {
+		bool top = n_words == 1 && strcmp(words[0], "top") == 0;
+		code = top ? run_top(session) : run(session, words, n_words);
+	}
+	free(session->url);
+	return code;
+}
+
+// ---- several routers
+
+struct question {
+	struct session *session;
+	const struct options *options;
+	char *const *words;
+};
+
+static int ask_for_many(void *arg, size_t i, int fd)
+{
+	const struct question *q = arg;
+	q->session->forward = fd;
+	return ask_one(q->session, q->options->admins[i], q->words, q->options->n_words);
+}
+
+static int ask_many(struct session *session, const struct options *options, char *const *words)
+{
+	struct question q = { .session = session, .options = options, .words = words };
+	const struct admin_command *c = admin_command_find(bytes_str(words[0]));
+	bool watch = strcmp(words[0], "watch") == 0;
+	if (c != NULL && c->of_one) {
+		fprintf(stderr, "weirctl: %s is for one router: give one --admin\n", words[0]);
+		return EXIT_USAGE;
+	}
+	const struct many many = {
+		.urls = options->admins,
+		.n = options->n_admins,
+		.live = watch,
+		.all = strcmp(words[0], "ready") == 0 || (c != NULL && c->changes),
+		.ask = ask_for_many,
+		.arg = &q,
+		.printer = &session->printer,
+	};
+	if (watch) {
+		signal(SIGINT, on_enough);
+	}
+	return many_run(&many);
 }
 
 // `help`, `help COMMAND` and `COMMAND --help` need no router, unless the command is one of a newer
@@ -482,23 +554,21 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	struct session session = {
+		.forward = -1,
 		.printer = {
 			.json = options.json,
 			.table = { .width = output_width(), .now_ms = clock_wall_ms() },
 		},
 	};
-	code = open_session(&session, &options);
-	if (code == EXIT_OK) {
-		// The socket is closed by the end of the process: nng_close() has been seen to take
-		// seconds.
-		bool top = options.n_words == 1 && strcmp(argv[options.first], "top") == 0;
-		code = top ? run_top(&session)
-			   : run(&session, argv + options.first, options.n_words);
+	if (options.token != NULL && read_token(&session, options.token) != EXIT_OK) {
+		return EXIT_USAGE;
 	}
+	char *const *words = argv + options.first;
+	code = options.n_admins > 1 ? ask_many(&session, &options, words)
+				    : ask_one(&session, options.admins[0], words, options.n_words);
 	if (fflush(stdout) != 0 && code == EXIT_OK) {
 		code = EXIT_REFUSED;
 	}
 	weirctl_subject_free(session.subject);
-	free(session.url);
 	return code;
 }

@@ -83,3 +83,20 @@ void print_reply(struct printer *printer, const Weir__Admin__V1__Reply *reply, s
 		}
 	}
 }
+
+void print_lines_of(struct buf *out, const char *prefix, ProtobufCBinaryData message)
+{
+	if (message.len == 0) {
+		return;
+	}
+	// Line by line, as a line end is the one control character to keep.
+	struct bytes rest = bytes_make(message.data, message.len);
+	bool more = true;
+	buf_append_str(out, prefix);
+	while (more) {
+		struct bytes part;
+		more = bytes_cut(rest, '\n', &part, &rest);
+		print_text(out, (ProtobufCBinaryData){ part.len, (uint8_t *)part.data });
+		buf_append_byte(out, '\n');
+	}
+}

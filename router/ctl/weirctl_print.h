@@ -14,3 +14,5 @@ struct printer {
 
 // Appends all rows of one answer, each line ended.
 void print_reply(struct printer *printer, const Weir__Admin__V1__Reply *reply, struct buf *out);
+// Appends what the answer says in words behind `prefix`; nothing if it says nothing.
+void print_lines_of(struct buf *out, const char *prefix, ProtobufCBinaryData message);

@@ -1,13 +1,16 @@
 """weirctl: what it prints, field by field, and how it exits."""
 
 import os
+import select
 import shutil
 import signal
 import socket
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
+from json import loads
 
 import rawhttp
 from harness import WEIRCTL_BIN, ClusterTestCase, TestCase
@@ -96,6 +99,110 @@ class ByItself(unittest.TestCase):
     def test_another_kind_of_url(self):
         code, _, err = self.weirctl("--admin", "tcp://127.0.0.1:1", "status")
         self.assertEqual((code, err), (USAGE, "weirctl: --admin takes PATH or ipc://PATH\n"))
+
+
+class SeveralRouters(TestCase):
+    """One command for several routers: what they answer is one answer."""
+    expected_seconds = 15
+
+    def setUp(self):
+        self.clusters = [self.start_cluster(edges=1, router={"name": name})
+                         for name in ("north", "south")]
+        self.urls = [cluster.router.admin_url for cluster in self.clusters]
+
+    def weirctl(self, *words, urls=None, json=True):
+        admin = [word for url in urls or self.urls for word in ("--admin", url)]
+        done = subprocess.run([WEIRCTL_BIN, *admin, *(["--json"] if json else []), *words],
+                              capture_output=True, text=True, check=False, timeout=20 * SLOW)
+        return done.returncode, done.stdout, done.stderr
+
+    def rows(self, *words):
+        code, out, err = self.weirctl(*words)
+        self.assertEqual((code, err), (OK, ""))
+        return [loads(line) for line in out.splitlines()]
+
+    def test_one_answer_says_which_router_each_row_is_of(self):
+        for cluster, room in zip(self.clusters, ("tea", "coffee")):
+            client = cluster.connect(0, "alice")
+            client.join(room)
+        self.assertEqual([(row["router"], row["name"]) for row in self.rows("status")],
+                         list(zip(self.urls, ("north", "south"))))
+        rooms = {(row["router"], row["room"]) for row in self.rows("rooms")}
+        self.assertLessEqual(set(zip(self.urls, ("tea", "coffee"))), rooms)
+        self.assertEqual(len(self.rows("edges")), 2)
+        code, out, _ = self.weirctl("edges", json=False)
+        self.assertEqual(code, OK)
+        self.assertEqual(len(out.splitlines()), 3, out)  # one table
+        self.assertRegex(out, "^router +edge ")
+
+    def test_pages_of_each_router_are_fetched(self):
+        for cluster in self.clusters:
+            for room in range(3):
+                cluster.connect(0, "alice").join(f"room-{room}")
+        self.assertEqual(len(self.rows("rooms", "room-*", "--limit", "2")), 4)
+
+    def test_what_one_router_has_is_an_answer(self):
+        self.clusters[1].connect(0, "alice").join("coffee")
+        code, out, err = self.weirctl("room", "coffee")
+        self.assertEqual((code, loads(out)["router"]), (OK, self.urls[1]))
+        self.assertIn(f"weirctl: {self.urls[0]}: ", err)
+        self.assertEqual(self.weirctl("room", "water")[0], REFUSED)
+        self.assertEqual(self.weirctl("rooms", "--sort", "colour")[0], USAGE)
+
+    def test_what_changes_something_is_done_by_all(self):
+        clients = [cluster.connect(0, "alice") for cluster in self.clusters]
+        self.assertEqual([row["closed"] for row in self.rows("kick", "--user", "alice")], [1, 1])
+        for client in clients:
+            client.expect_close(4004, "revoked")
+        code, out, _ = self.weirctl("drain", "no-such-edge")
+        self.assertEqual((code, out), (REFUSED, ""))
+
+    def test_a_router_that_does_not_answer_is_named(self):
+        self.clusters[0].router.kill()
+        code, out, err = self.weirctl("status")
+        self.assertEqual(code, UNREACHABLE)
+        rows = [loads(line) for line in out.splitlines()]
+        self.assertEqual(rows[0], {"router": self.urls[0], "partial": True})
+        self.assertEqual(rows[1]["name"], "south")
+        self.assertRegex(err, f"^weirctl: no router answers at {self.urls[0]}: ")
+        code, out, err = self.weirctl("status", json=False)
+        self.assertEqual(code, UNREACHABLE)
+        self.assertIn("south", out)
+        self.assertRegex(err, f"^weirctl: no router answers at {self.urls[0]}: ")
+
+    def test_a_router_that_hangs_does_not_delay_the_others_for_ever(self):
+        os.kill(self.clusters[0].router.popen.pid, signal.SIGSTOP)
+        try:
+            code, out, _ = self.weirctl("status")
+        finally:
+            os.kill(self.clusters[0].router.popen.pid, signal.SIGCONT)
+        rows = [loads(line) for line in out.splitlines()]
+        self.assertEqual((code, rows[0]), (UNREACHABLE, {"router": self.urls[0], "partial": True}))
+        self.assertEqual(rows[1]["name"], "south")
+
+    def test_watch_shows_events_of_all_as_they_come(self):
+        argv = [word for url in self.urls for word in ("--admin", url)]
+        watch = subprocess.Popen([WEIRCTL_BIN, *argv, "--json", "watch"], text=True,
+                                 stdout=subprocess.PIPE)
+        self.addCleanup(watch.stdout.close)
+        self.addCleanup(watch.wait)
+        self.addCleanup(watch.kill)
+        seen = set()
+        deadline = time.monotonic() + 20 * SLOW
+        while len(seen) < 2 and time.monotonic() < deadline:
+            for cluster in self.clusters:
+                cluster.connect(0, "alice").close()
+            while select.select([watch.stdout], [], [], 0.2)[0] and len(seen) < 2:
+                seen.add(loads(watch.stdout.readline())["router"])
+        self.assertEqual(seen, set(self.urls))
+        watch.send_signal(signal.SIGINT)
+        self.assertEqual(watch.wait(10 * SLOW), OK)
+
+    def test_what_is_for_one_router_says_so(self):
+        for words in (["top"], ["publish", "tea", '{"type":"chat"}'], ["rebalance"]):
+            code, out, err = self.weirctl(*words)
+            self.assertEqual((code, out), (USAGE, ""))
+            self.assertEqual(err, f"weirctl: {words[0]} is for one router: give one --admin\n")
 
 
 class Weirctl(ClusterTestCase):
