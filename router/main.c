@@ -565,6 +565,7 @@ static int run(struct router *router)
 	router->loop = loop_new();
 	route_init(&router->route, &options, NULL, NULL);
 	route_set_rooms(&router->route, &router->conf.room_options, &router->conf.room_slow_policy);
+	route_set_edges(&router->route, &router->conf.edge_options);
 	int result = open_webhook(router) != 0 || open_store(router) != 0 ? 1 : serve(router);
 	process_end_within(END_MAX_MS, result);
 	ops_http_free(router->ops);

@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "proto/admin_path.h"
 #include "proto/link_hello.h"
+#include "router/core/edge_rules.h"
 #include "router/core/room_rules.h"
 #include "router/hooks/webhook.h"
 
@@ -75,6 +76,9 @@ static const struct conf_option options[] = {
 		.check = conf_check_listen_url, .help = "URL for edges" },
 	{ "link-key-file", CONF_LIST, FIELD(link_key_file), RELOADABLE, .check = check_link_key,
 		.help = "files with keys that edges must prove, FILE or NAME=FILE for one edge" },
+	{ "edge-options", CONF_LIST, FIELD(edge_options), .check = edge_rules_check,
+		.help = "NAME users=PATTERN rooms=PATTERN admin=no: what an edge may say; "
+			"NAME * stands for all others" },
 	{ "link-tls-cert", CONF_STRING, FIELD(link_tls_cert),
 		.help = "the router's certificate for the link, a PEM file" },
 	{ "link-tls-key", CONF_STRING, FIELD(link_tls_key),
@@ -198,6 +202,10 @@ static const char *complete(void *arg, const char **what)
 	if (conf->link_key_file.n == 0 && !conf_url_is_local(conf->listen)) {
 		*what = "required where listen is not a loopback address";
 		return "link-key-file";
+	}
+	*what = edge_rules_check_keys(&conf->edge_options, &conf->link_key_file);
+	if (*what != NULL) {
+		return "edge-options";
 	}
 	if (conf->webhook_url[0] != '\0' && conf->webhook_key_file.n == 0) {
 		*what = "required by webhook-url";

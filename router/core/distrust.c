@@ -23,6 +23,8 @@ static const char *const names[DISTRUST_COUNT] = {
 	[DISTRUST_FIELD] = "field",
 	[DISTRUST_CLIENT_ID] = "client_id",
 	[DISTRUST_NAME] = "name",
+	[DISTRUST_USER] = "user",
+	[DISTRUST_ADMIN] = "admin",
 };
 
 const char *distrust_name(enum distrust distrust)

@@ -14,6 +14,8 @@ enum distrust {
 	DISTRUST_FIELD, // a field of the body that only the gateway sets, in whatever letter case
 	DISTRUST_CLIENT_ID, // of another edge's client
 	DISTRUST_NAME, // a text about a client that cannot be read, or reads as another
+	DISTRUST_USER, // a client of a user who is not the edge's, by edge-options
+	DISTRUST_ADMIN, // an admin's, where it may have none
 	DISTRUST_COUNT,
 };
 // "type", "utf8"...: the label of weir_router_edge_refused_total, and the reason in the log.

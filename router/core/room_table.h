@@ -91,9 +91,12 @@ struct table_client {
 
 TAILQ_HEAD(table_clients_waiting, table_client);
 
+struct edge_rule;
+
 struct table_edge {
 	uint64_t boot[2]; // the caller's: random, of its process
 	char prefix[CLIENT_PREFIX_LEN + 1]; // the caller's: of ids that are its clients'
+	const struct edge_rule *rule; // the caller's: what it may say
 	bool keeps_prefix; // the caller's: its clients have no others
 	struct map clients;
 	LIST_HEAD(edge_clients, table_client) list;

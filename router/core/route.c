@@ -98,6 +98,12 @@ void route_set_rooms(struct route *r, const struct conf_list *options, const str
 	follow_limits(r);
 }
 
+void route_set_edges(struct route *r, const struct conf_list *options)
+{
+	edge_rules_fini(&r->edge_rules);
+	edge_rules_init(&r->edge_rules, options);
+}
+
 void route_fini(struct route *r)
 {
 	journal_clear(&r->journal);
@@ -108,6 +114,7 @@ void route_fini(struct route *r)
 	journal_fini(&r->journal);
 	link_arena_fini(&r->arena);
 	revocations_fini(&r->revocations);
+	edge_rules_fini(&r->edge_rules);
 	settling_fini(&r->settling);
 	absences_fini(&r->absences);
 	recorder_fini(&r->recorder);

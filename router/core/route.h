@@ -18,6 +18,7 @@
 #include "router/core/budget.h"
 #include "router/core/dedup.h"
 #include "router/core/distrust.h"
+#include "router/core/edge_rules.h"
 #include "router/core/inquiry.h"
 #include "router/core/journal.h"
 #include "router/core/notices.h"
@@ -70,6 +71,7 @@ struct route {
 	struct journal journal;
 	struct absences absences;
 	struct revocations revocations;
+	struct edge_rules edge_rules;
 	struct settling settling; // after a restart
 	struct recorder recorder;
 	struct notices notices; // who is told outside; set once, before the first item
@@ -97,6 +99,9 @@ void route_set_options(struct route *r, const struct route_options *options);
 // there are as well. A history that has become too long is trimmed as above.
 void route_set_rooms(struct route *r, const struct conf_list *options,
 	const struct conf_list *slow);
+
+// Values of edge-options, which were checked: before the first edge is up.
+void route_set_edges(struct route *r, const struct conf_list *options);
 
 // A session with an edge begins: it holds no client yet. `link` comes back as edge->link; name and
 // policy (from HELLO) are copied. `n_workers` of it will tell their places; 0: it did not say.

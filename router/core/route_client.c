@@ -25,6 +25,7 @@ struct table_edge *route_edge_up(struct route *r, void *link, struct bytes name,
 	const struct rights_policy *policy, uint32_t n_workers)
 {
 	struct table_edge *edge = room_table_edge_add(&r->table, name, policy, link);
+	edge->rule = edge_rules_find(&r->edge_rules, name);
 	edge->snapshots_due = n_workers;
 	edge->n_workers = n_workers;
 	edge->number = recorder_edge(&r->recorder, name);
@@ -148,6 +149,9 @@ static enum distrust vet_client(const struct route_request *rq, const Weir__Link
 	if (!trace_valid(pb_bytes(up->id)) || !is_own_id(rq, pb_bytes(up->id))) {
 		return DISTRUST_CLIENT_ID;
 	}
+	if (!edge_rule_lets_user(rq->edge->rule, pb_bytes(up->user))) {
+		return DISTRUST_USER;
+	}
 	bool fine = text_may_pass(up->address) && text_may_pass(up->codec);
 	for (size_t i = 0; i < up->n_roles; i++) {
 		fine = fine && text_may_pass(up->roles[i]);
@@ -265,6 +269,9 @@ int route_on_client_up(struct route_request *rq, const link_item *item)
 	}
 	bool is_shown =
 		route_trusts(rq, text_may_pass(up->username) ? DISTRUST_NONE : DISTRUST_NAME);
+	bool is_admin = up->admin &&
+		route_trusts(rq,
+			edge_rule_lets_admins(rq->edge->rule) ? DISTRUST_NONE : DISTRUST_ADMIN);
 	struct client_facts facts = {
 		.handle = up->client,
 		.id = pb_bytes(up->id),
@@ -273,7 +280,7 @@ int route_on_client_up(struct route_request *rq, const link_item *item)
 		.address = pb_bytes(up->address),
 		.codec = pb_bytes(up->codec),
 		.n_roles = up->n_roles,
-		.admin = up->admin,
+		.admin = is_admin,
 		.compressed = up->compressed,
 		.no_sender = up->no_sender,
 		.since_ms = up->since_ms,

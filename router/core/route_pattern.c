@@ -16,7 +16,8 @@ static bool may_join(const struct table_client *client, struct bytes pattern)
 		.admin = client->admin,
 		.rights = client->rights,
 	};
-	return rights_decide_joined(&client->edge->policy, &subject, pattern).allowed;
+	return edge_rule_lets_room(client->edge->rule, pattern) &&
+		rights_decide_joined(&client->edge->policy, &subject, pattern).allowed;
 }
 
 static void send_joined(const struct route_request *rq, struct bytes pattern)

@@ -11,7 +11,7 @@ import linkwire
 from attack import BROADCAST, CLIENT_UP, JOIN, PUBLISH, SNAPSHOT_END, Attack
 from linkwire import data, fixed64, item, varint
 
-REFUSED, PUBLISHED, KICK = 37, 36, 42
+REFUSED, PUBLISHED, KICK, DISCONNECT = 37, 36, 42, 14
 IDS_OF_BOOT = varint(21, 1)  # in HELLO
 
 FORGED = {  # reason -> bodies in which it is found
@@ -140,6 +140,55 @@ class Clients(Trust):
         self.assertEqual(self.refused("name"), 1)
         rogue.up(2, "eve", more=data(5, b"\xff"))
         self.assertEqual(rogue.link.expect_item(KICK)[1], [2])
+
+
+class Rights(Trust):
+    """The rogue has a key of its own, and is there for the users of the west."""
+
+    KEY = b"k" * 32
+    CARE = ["rogue users=west:* rooms=west:* rooms=lobby admin=no"]
+
+    def setUp(self):
+        super().setUp()
+        folder = self.cluster.folder
+        keys = [os.path.join(folder, "link.key"),
+                "rogue=" + self.cluster.write("rogue.key", self.KEY)]
+        self.cluster.router_options.update(link_key_file=keys, edge_options=self.CARE)
+        self.cluster.router.stop()
+        self.cluster.restart_router()
+        for edge in self.cluster.edges:
+            edge.wait_until_ready()
+
+    def test_an_edge_serves_only_whom_its_key_is_for(self):
+        ann = self.cluster.connect(0, "ann")
+        for room in ("user:ann", "east:tea", "west:tea"):
+            ann.join(room)
+        rogue = self.rogue(key=self.KEY)
+        self.quiet()
+        rogue.up(user="ann")
+        self.assertEqual(rogue.link.expect_item(KICK)[1], [1])
+        rogue.up(2, "west:eve", more=varint(6, 1))
+        refusals = (
+            lambda: rogue.publish("user:ann", handle=2),
+            lambda: rogue.publish("east:tea", handle=2),
+            lambda: rogue.request(BROADCAST, data(3, "admin:broadcast"), data(4, b"{}"), handle=2),
+            lambda: rogue.request(DISCONNECT, data(3, "ann"), handle=2),
+            lambda: rogue.join("east:tea", handle=2),
+            lambda: rogue.join("user:ann", handle=2),
+        )
+        for ask in refusals:
+            ask()
+            self.assertTrue(rogue.is_refused())
+        rogue.publish("west:tea", handle=2)
+        self.assertFalse(rogue.is_refused())
+        self.assertEqual(ann.expect("chat")["room"], "west:tea")
+        self.assertEqual((self.refused("user"), self.refused("admin")), (1, 1))
+        self.judge()
+
+    def test_its_key_opens_for_no_other_name(self):
+        self.rogue("edge-1", key=self.KEY, admitted=False).link.expect_end("bad_key")
+        self.rogue("other", key=self.KEY, admitted=False).link.expect_end("bad_key")
+        self.rogue("rogue", key=harness.LINK_KEY, admitted=False).link.expect_end("bad_key")
 
 
 if __name__ == "__main__":
