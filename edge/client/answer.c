@@ -41,8 +41,9 @@ static struct bytes entry_room(const struct pending_entry *entry)
 	return bytes_make(entry->room, entry->room_len);
 }
 
-// Takes the request off the client's counts and out of the table. NULL is fine.
-static void settle(struct clients *cl, struct uplink *up, struct pending_entry *entry)
+// Takes the request off the client's counts and out of the table. NULL is fine. `bytes`: of the
+// router's answer, 0: it gave none.
+static void settle(struct clients *cl, struct uplink *up, struct pending_entry *entry, size_t bytes)
 {
 	if (entry == NULL) {
 		return;
@@ -55,7 +56,19 @@ static void settle(struct clients *cl, struct uplink *up, struct pending_entry *
 			conn_review_input(c);
 		}
 	}
-	pending_close(&up->pending, entry);
+	uplink_close(up, entry, bytes);
+}
+
+void answer_go_on(struct clients *cl, struct uplink *up)
+{
+	struct pending_entry *entry;
+	while ((entry = uplink_next_turn(up)) != NULL) {
+		if (find_conn(cl, entry->conn) != NULL) {
+			uplink_ask_waiting(up, entry);
+		} else {
+			uplink_close(up, entry, 0); // the router would not answer
+		}
+	}
 }
 
 void answer_unavailable(struct clients *cl, struct uplink *up, struct pending_entry *entry,
@@ -72,7 +85,7 @@ void answer_unavailable(struct clients *cl, struct uplink *up, struct pending_en
 				.is_pattern = uplink_is_pattern(entry),
 			});
 	}
-	settle(cl, up, entry);
+	settle(cl, up, entry, 0);
 }
 
 // ---- answers
@@ -541,5 +554,6 @@ void answer_item(struct clients *cl, const struct inbox_record *record)
 		.c = find_conn(cl, link_item_client(item)),
 	};
 	row->fn(&answer, item);
-	settle(cl, up, answer.entry);
+	settle(cl, up, answer.entry, record->text.len);
+	answer_go_on(cl, up);
 }

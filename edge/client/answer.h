@@ -14,3 +14,5 @@ void answer_item(struct clients *cl, const struct inbox_record *record);
 // Tells the client that its request was not answered, and closes the entry.
 void answer_unavailable(struct clients *cl, struct uplink *up, struct pending_entry *entry,
 	enum outcome outcome);
+// Asks the recoveries whose turn it is; those of connections that are gone are closed.
+void answer_go_on(struct clients *cl, struct uplink *up);

@@ -81,7 +81,7 @@ static void expire_requests(struct worker *w, struct uplink *up)
 	struct pending_entry *entry;
 	while ((entry = pending_oldest(&up->pending)) != NULL &&
 		entry->deadline_ms <= w->clients.turn.mono_ms) {
-		bool sent = uplink_was_sent(up, entry->req);
+		bool sent = uplink_was_sent(up, entry);
 		answer_unavailable(&w->clients, up, entry, sent ? OUTCOME_UNKNOWN : OUTCOME_NONE);
 	}
 }
@@ -90,8 +90,13 @@ static void look_at_links(struct worker *w)
 {
 	bool up = true;
 	for (unsigned i = 0; i < w->clients.turn.edge->n_links; i++) {
-		expire_requests(w, &w->clients.uplinks[i]);
-		up = up && uplink_is_up(&w->clients.uplinks[i]);
+		struct uplink *uplink = &w->clients.uplinks[i];
+		expire_requests(w, uplink);
+		if (!uplink_is_up(uplink)) {
+			up = false;
+			uplink_ask_all(uplink);
+		}
+		answer_go_on(&w->clients, uplink);
 	}
 	if (up != w->clients.turn.link_up) {
 		w->clients.turn.link_up = up;

@@ -1,6 +1,7 @@
 // The requests a worker has sent to the router and not seen answered, oldest first. A request's
-// number is its place, so an answer finds its entry without a search. Deadlines rise with numbers.
-// Pure: time is a parameter.
+// number is its place, so an answer finds its entry without a search. Deadlines rise with numbers,
+// but for those of requests that have waited: these end by what they have, or later. Pure: time is
+// a parameter.
 #pragma once
 
 #include <stdbool.h>

@@ -5,6 +5,13 @@
 // keeps rooms in memory, is not sent again: it would be routed twice if it had been before; who
 // sent it is told that the outcome is unknown.
 //
+// A question of a few bytes may be answered by half a megabyte. So only so many recoveries are
+// asked at a time as their answers come to ANSWERS_BYTES, and the others wait here. A connection
+// that waits for one is not read, so each has at most one here and first come, first served is a
+// round of all connections: what others send waits behind ANSWERS_BYTES, not behind all that was
+// asked. How large an answer will be is not known before; the largest of late decides. While the
+// link is down connections are read, so nothing may wait and be overtaken.
+//
 // Order in a snapshot: each connection followed by its rooms, then SnapshotEnd, then what is asked
 // again, because a request names a connection the router must know by then.
 
@@ -22,6 +29,15 @@ enum { // pending_entry.flags
 	ASK_BEFORE = 1 << 2,
 	ASK_AUTOMATIC = 1 << 3,
 	ASK_PATTERN = 1 << 4,
+	ASK_WAITING = 1 << 5, // for its turn
+};
+
+enum {
+	ANSWERS_BYTES = 512 << 10, // of a worker's recoveries under way
+	ANSWERS_MAX = 16, // and their number, however small they are
+	ANSWER_GUESS = 32 << 10, // before the first one came
+	WAITING_KEEP = 4096, // capacity of the empty list
+	ANSWER_DECAY = 16, // the largest so far counts so much less with each that is smaller
 };
 
 // What a request costs on the link beyond its texts; an estimate for router_link_has_room().
@@ -37,6 +53,7 @@ enum {
 void uplink_init(struct uplink *up, const struct uplink_ops *ops, void *link, unsigned worker)
 {
 	*up = (struct uplink){ .ops = ops, .link = link, .worker = worker };
+	up->answer_bytes = ANSWER_GUESS;
 	pending_init(&up->pending, 1);
 }
 
@@ -44,6 +61,7 @@ void uplink_fini(struct uplink *up)
 {
 	pending_fini(&up->pending);
 	link_outbox_fini(&up->outbox);
+	buf_fini(&up->waiting);
 }
 
 static void add_join(struct link_outbox *outbox, const struct request *r, uint64_t req, uint64_t by)
@@ -240,24 +258,7 @@ static struct request request_of(const struct pending_entry *entry)
 	};
 }
 
-bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms)
-{
-	CHECK(rows[request->kind].add != NULL);
-	size_t size = REQUEST_OVERHEAD + request->room.len + request->type.len + request->body.len +
-		request->key.len;
-	if (!uplink_has_room(up, size)) {
-		return false;
-	}
-	uint64_t req = pending_add(&up->pending, request->conn, (uint8_t)request->kind, request->id,
-		request->room, deadline_ms);
-	struct pending_entry *entry = pending_find(&up->pending, req);
-	entry_remember(entry, request);
-	if (up->resend_ms > 0 && rows[request->kind].keep && !request->ephemeral) {
-		entry->kept = keep(request);
-	}
-	rows[request->kind].add(&up->outbox, request, req, deadline_ms);
-	return true;
-}
+// ---- recoveries
 
 bool request_is_recovery(const struct request *request)
 {
@@ -267,6 +268,118 @@ bool request_is_recovery(const struct request *request)
 bool uplink_is_recovery(const struct pending_entry *entry)
 {
 	return rows[entry->kind].recovery || (entry->flags & ASK_SINCE) != 0;
+}
+
+static bool has_turn(const struct uplink *up)
+{
+	return up->n_asked == 0 ||
+		(up->n_asked < ANSWERS_MAX && up->n_asked * up->answer_bytes < ANSWERS_BYTES);
+}
+
+static void wait_for_turn(struct uplink *up, struct pending_entry *entry)
+{
+	entry->flags |= ASK_WAITING;
+	buf_append(&up->waiting, &entry->req, sizeof(entry->req));
+}
+
+// The first one that waits and is not over yet, which stays; NULL: none does.
+static struct pending_entry *first_waiting(struct uplink *up)
+{
+	struct pending_entry *entry = NULL;
+	uint64_t req;
+	while (entry == NULL && up->waiting_at < up->waiting.len) {
+		memcpy(&req, up->waiting.data + up->waiting_at, sizeof(req));
+		entry = pending_find(&up->pending, req);
+		if (entry == NULL) {
+			up->waiting_at += sizeof(req);
+		}
+	}
+	if (up->waiting_at == up->waiting.len) {
+		buf_reset(&up->waiting, WAITING_KEEP);
+		up->waiting_at = 0;
+	} else if (up->waiting_at > up->waiting.len / 2) {
+		buf_consume(&up->waiting, up->waiting_at);
+		up->waiting_at = 0;
+	}
+	return entry;
+}
+
+struct pending_entry *uplink_next_turn(struct uplink *up)
+{
+	return has_turn(up) ? first_waiting(up) : NULL;
+}
+
+// Adds the request to those that are not answered; returns its number.
+static uint64_t remember(struct uplink *up, const struct request *request, uint64_t deadline_ms)
+{
+	uint64_t req = pending_add(&up->pending, request->conn, (uint8_t)request->kind, request->id,
+		request->room, deadline_ms);
+	entry_remember(pending_find(&up->pending, req), request);
+	return req;
+}
+
+// It gets a number of its own now: the link judges by numbers what was sent.
+void uplink_ask_waiting(struct uplink *up, const struct pending_entry *entry)
+{
+	CHECK((entry->flags & ASK_WAITING) != 0);
+	uint64_t waited = entry->req;
+	uint64_t deadline_ms = entry->deadline_ms;
+	struct request request = request_of(entry);
+	request.id = bytes_make(entry->id, entry->id_len);
+	uint64_t req = remember(up, &request, deadline_ms);
+	rows[request.kind].add(&up->outbox, &request, req, deadline_ms);
+	pending_close(&up->pending, pending_find(&up->pending, waited));
+	up->waiting_at += sizeof(waited);
+	up->n_asked++;
+}
+
+void uplink_ask_all(struct uplink *up)
+{
+	struct pending_entry *entry;
+	while ((entry = first_waiting(up)) != NULL) {
+		uplink_ask_waiting(up, entry);
+	}
+}
+
+static void expect_answers_like(struct uplink *up, size_t bytes)
+{
+	size_t less = up->answer_bytes - up->answer_bytes / ANSWER_DECAY;
+	up->answer_bytes = bytes > less ? bytes : less;
+}
+
+void uplink_close(struct uplink *up, struct pending_entry *entry, size_t bytes)
+{
+	if (uplink_is_recovery(entry) && (entry->flags & ASK_WAITING) == 0) {
+		CHECK(up->n_asked > 0);
+		up->n_asked--;
+		if (bytes > 0) {
+			expect_answers_like(up, bytes);
+		}
+	}
+	pending_close(&up->pending, entry);
+}
+
+bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms)
+{
+	CHECK(rows[request->kind].add != NULL);
+	size_t size = REQUEST_OVERHEAD + request->room.len + request->type.len + request->body.len +
+		request->key.len;
+	if (!uplink_has_room(up, size)) {
+		return false;
+	}
+	uint64_t req = remember(up, request, deadline_ms);
+	struct pending_entry *entry = pending_find(&up->pending, req);
+	if (up->resend_ms > 0 && rows[request->kind].keep && !request->ephemeral) {
+		entry->kept = keep(request);
+	}
+	bool recovery = request_is_recovery(request);
+	if (recovery && uplink_is_up(up) && (first_waiting(up) != NULL || !has_turn(up))) {
+		wait_for_turn(up, entry);
+		return true;
+	}
+	up->n_asked += recovery ? 1 : 0;
+	rows[request->kind].add(&up->outbox, request, req, deadline_ms);
+	return true;
 }
 
 bool uplink_is_automatic(const struct pending_entry *entry)
@@ -371,9 +484,10 @@ bool uplink_has_room(const struct uplink *up, size_t more)
 	return up->ops->has_room(up->link, more);
 }
 
-bool uplink_was_sent(const struct uplink *up, uint64_t req)
+bool uplink_was_sent(const struct uplink *up, const struct pending_entry *entry)
 {
-	return up->ops->was_sent(up->link, up->worker, req);
+	return (entry->flags & ASK_WAITING) == 0 &&
+		up->ops->was_sent(up->link, up->worker, entry->req);
 }
 
 void uplink_consumed(struct uplink *up, uint64_t mark)
@@ -461,7 +575,7 @@ static void ask_again(struct uplink *up, struct link_outbox *outbox, uplink_lost
 	struct pending *pending = &up->pending;
 	for (uint64_t req = pending->first; req < pending->next; req++) {
 		struct pending_entry *entry = pending_find(pending, req);
-		if (entry == NULL || !uplink_was_sent(up, req)) {
+		if (entry == NULL || !uplink_was_sent(up, entry)) {
 			continue;
 		}
 		const struct request_row *row = &rows[entry->kind];

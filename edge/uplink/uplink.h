@@ -60,18 +60,31 @@ struct uplink {
 	struct link_outbox outbox;
 	uint64_t
 		resend_ms; // publishes may be sent again for so long: the router knows those it has
+	struct buf waiting; // numbers of recoveries that wait for their turn, oldest first
+	size_t waiting_at; // of the first one
+	uint32_t n_asked; // recoveries that the router has not answered
+	size_t answer_bytes; // what the answer to the next one is expected to have
 };
 
 void uplink_init(struct uplink *up, const struct uplink_ops *ops, void *link, unsigned worker);
 void uplink_fini(struct uplink *up);
 
 // Asks the router; the answer will find the request in `pending`. False if publish-queue is full.
+// A recovery may have to wait until others are answered; see uplink_next_turn().
 MUST_CHECK bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms);
 // True if the answer may be as large as a history.
 bool request_is_recovery(const struct request *request);
 bool uplink_is_recovery(const struct pending_entry *entry); // the same
 bool uplink_is_automatic(const struct pending_entry *entry); // request.automatic
 bool uplink_is_pattern(const struct pending_entry *entry); // request.is_pattern
+
+// The request is answered, by `bytes` (0: by the edge itself), or its time is over: closes it.
+void uplink_close(struct uplink *up, struct pending_entry *entry, size_t bytes);
+// The recovery whose turn it is, which the caller asks or closes; NULL: there is none.
+struct pending_entry *uplink_next_turn(struct uplink *up);
+void uplink_ask_waiting(struct uplink *up, const struct pending_entry *entry);
+// Asks all that wait, in their order: from now on connections are read that wait for an answer.
+void uplink_ask_all(struct uplink *up);
 
 // What the router is told of a connection. All borrowed.
 struct announcement {
@@ -105,7 +118,7 @@ void uplink_flush(struct uplink *up);
 // True if so many bytes more still fit publish-queue.
 bool uplink_has_room(const struct uplink *up, size_t more);
 // True if the request was ever written to a link: then its outcome is the router's to say.
-bool uplink_was_sent(const struct uplink *up, uint64_t req);
+bool uplink_was_sent(const struct uplink *up, const struct pending_entry *entry);
 // All of the link's items before `mark` have been worked off.
 void uplink_consumed(struct uplink *up, uint64_t mark);
 bool uplink_is_up(const struct uplink *up);

@@ -217,6 +217,97 @@ static void knows_which_answers_may_be_large(void **state)
 	assert_false(request_is_recovery(&request));
 }
 
+static struct request history_of(uint64_t conn)
+{
+	struct request request = request_for(COMMAND_HISTORY);
+	request.conn = conn;
+	return request;
+}
+
+static void ask_histories(struct rig *rig, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct request request = history_of(CONN + i);
+		assert_true(uplink_ask(&rig->up, &request, DEADLINE_MS));
+	}
+}
+
+// How many requests leave, all of them histories of connections that follow each other.
+static unsigned count_sent(struct rig *rig, uint64_t first)
+{
+	size_t at = 0;
+	struct link_entry entry;
+	const link_item *item;
+	unsigned n = 0;
+	buf_reset(&rig->link.sent.entries, 0);
+	uplink_flush(&rig->up);
+	for (; (item = next(rig, &at, &entry)) != NULL; n++) {
+		assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_HISTORY_REQUEST);
+		assert_int_equal(link_item_client(item), first + n);
+	}
+	return n;
+}
+
+// The oldest that was asked is answered, and whoever has a turn is asked.
+static void answer_oldest(struct rig *rig, size_t bytes)
+{
+	struct pending_entry *entry = NULL;
+	rig->link.written = UINT64_MAX;
+	for (uint64_t req = 1; entry == NULL || !uplink_was_sent(&rig->up, entry); req++) {
+		entry = pending_find(&rig->up.pending, req);
+	}
+	uplink_close(&rig->up, entry, bytes);
+	while ((entry = uplink_next_turn(&rig->up)) != NULL) {
+		uplink_ask_waiting(&rig->up, entry);
+	}
+}
+
+static void asks_for_as_much_at_a_time_as_its_answers_may_have(void **state)
+{
+	struct rig *rig = *state;
+	struct request publish = request_for(COMMAND_PUBLISH);
+	ask_histories(rig, 100);
+	unsigned n = count_sent(rig, CONN);
+	assert_in_range(n, 2, 16);
+	uint64_t next_conn = CONN + n;
+	// Their answers turn out to be large: the next ones wait until all but one have come.
+	for (unsigned i = 0; i + 2 < n; i++) {
+		answer_oldest(rig, 256 << 10);
+		assert_int_equal(count_sent(rig, 0), 0);
+	}
+	answer_oldest(rig, 256 << 10);
+	assert_int_equal(count_sent(rig, next_conn), 1);
+	// Small ones let more go at once, after a while; who has waited longest goes first.
+	unsigned more = 0;
+	next_conn++;
+	for (unsigned i = 0; i < 60; i++) {
+		answer_oldest(rig, 100);
+		n = count_sent(rig, next_conn);
+		next_conn += n;
+		more += n;
+	}
+	assert_true(more > 62);
+	assert_true(uplink_ask(&rig->up, &publish, DEADLINE_MS)); // waits for none of them
+	uplink_flush(&rig->up);
+	assert_int_not_equal(rig->link.sent.entries.len, 0);
+}
+
+static void what_waits_was_not_sent_and_waits_in_the_next_session_too(void **state)
+{
+	struct rig *rig = *state;
+	ask_histories(rig, 40);
+	unsigned n = count_sent(rig, CONN);
+	rig->link.written = 40;
+	assert_true(uplink_was_sent(&rig->up, pending_find(&rig->up.pending, n)));
+	assert_false(uplink_was_sent(&rig->up, pending_find(&rig->up.pending, n + 1)));
+	uplink_close(&rig->up, pending_find(&rig->up.pending, n + 1), 0); // its time is over
+	answer_oldest(rig, 100);
+	assert_int_equal(count_sent(rig, CONN + n + 1), 1);
+	uplink_ask_all(&rig->up); // the link is down
+	assert_int_equal(count_sent(rig, CONN + n + 2), 40 - n - 2);
+	assert_null(uplink_next_turn(&rig->up));
+}
+
 static bool announce_once(void *arg, struct announcement *facts)
 {
 	struct rig *rig = arg;
@@ -235,7 +326,7 @@ static void on_lost(void *arg, struct pending_entry *entry)
 {
 	struct rig *rig = arg;
 	rig->n_lost++;
-	pending_close(&rig->up.pending, entry);
+	uplink_close(&rig->up, entry, 0);
 }
 
 static void asks_again_in_a_new_session_what_changes_nothing_twice(void **state)
@@ -343,6 +434,8 @@ int main(void)
 		UPLINK_TEST(carries_what_the_command_says),
 		UPLINK_TEST(asks_nothing_that_does_not_fit_the_queue),
 		UPLINK_TEST(knows_which_answers_may_be_large),
+		UPLINK_TEST(asks_for_as_much_at_a_time_as_its_answers_may_have),
+		UPLINK_TEST(what_waits_was_not_sent_and_waits_in_the_next_session_too),
 		UPLINK_TEST(asks_again_in_a_new_session_what_changes_nothing_twice),
 		UPLINK_TEST(sends_a_publish_again_to_a_router_that_knows_what_it_has),
 		UPLINK_TEST(reports_to_the_link_as_its_worker),
