@@ -1,11 +1,13 @@
 """The guides of deploy/guides, executed: each piece of code in them runs as it stands."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import unittest
 
+import ws
 from harness import ROOT, SLOW, TOKEN_BIN, TestCase, environment
 from test_node_clients import MODULES, missing
 
@@ -87,7 +89,7 @@ class FirstRoom(GuideTestCase):
 
 
 class FromNodeWs(GuideTestCase):
-    expected_seconds = 8
+    expected_seconds = 10
 
     def test_the_page_joins_and_publishes(self):
         code, _ = blocks("from-node-ws.md", "js")
@@ -107,6 +109,44 @@ class FromNodeWs(GuideTestCase):
                                "console.log(seq);\n")
         self.assertEqual(output, "1\n")
         bob.expect("price", user="backend", price=3)
+
+    def test_the_origins_of_the_table_are_accepted(self):
+        # The second one is `http://localhost:*`, for a development server at any port.
+        listed = [re.search(r"`allowed-origins = ([^`]+)`", self.row("verifyClient"))[1],
+                  re.search(r"`(http:[^`]+)`", self.row("verifyClient"))[1]]
+        edge = self.cluster.start_edge("open", allowed_origins=listed)
+        for origin in (listed[0], "http://localhost:3000"):
+            self.cluster.open(edge, self.variables["WEIR_TOKEN"],
+                              fields=[("Origin", origin)]).expect("connected")
+        with self.assertRaises(ws.Refused):
+            self.cluster.open(edge, self.variables["WEIR_TOKEN"],
+                              fields=[("Origin", "https://other.example.org")])
+
+    def test_a_backend_joins_the_pattern_of_the_table(self):
+        request = re.search(r"`(\{[^`]+\})`", self.row("psubscribe"))[1]
+        backend = self.cluster.connect(token=self.variables["WEIR_ADMIN_TOKEN"])
+        backend.send(json.loads(request))
+        backend.expect("joined", pattern="chat:*")
+        self.cluster.connect(1, "bob").send({"type": "chat", "room": "chat:7", "text": "hello"})
+        backend.expect("chat", room="chat:7", user="bob", text="hello")
+
+    def test_a_message_to_one_user_takes_the_right_of_the_table(self):
+        right, room = re.search(r"the right `(\w+)` on `(\S+)`", self.row("to one user")).groups()
+        bob = self.cluster.connect(1, "bob", autojoin=True)
+        bob.expect("joined", room="user:bob")
+        bob.expect("joined", room="lobby")
+        alice = self.cluster.connect()
+        alice.send({"type": "direct", "to": "bob", "text": "psst", "id": 1})
+        alice.expect("error", code="forbidden", needs="publish on user:bob")
+        token = self.cluster.token("alice", weir={right: [room.replace("USER", "bob")]})
+        self.cluster.connect(token=token).send({"type": "direct", "to": "bob", "text": "psst"})
+        bob.expect("direct", user="alice", text="psst")
+
+    @staticmethod
+    def row(word):
+        with open(os.path.join(GUIDES, "from-node-ws.md"), encoding="utf-8") as f:
+            (found,) = [line for line in f if line.startswith("|") and word in line]
+        return found
 
     def test_the_token_for_the_backend_is_made_as_it_says(self):
         with open(os.path.join(GUIDES, "from-node-ws.md"), encoding="utf-8") as f:
