@@ -2,10 +2,10 @@
 // and then, and tokens go on being good. What cannot be fetched is tried again with a back-off; the
 // log says so, and /ready.
 //
-// A token with an unknown kid may be the first of a rotation or nonsense of anybody's, so it is
-// refused at once and only hints that it is time to look: at most once in JWKS_WANT_EVERY_MS,
-// whatever comes. Keeping the connection open until the answer is there was rejected: it would let
-// anybody hold connections for as long as the provider is slow.
+// A token with an unknown kid may be the first of a rotation or nonsense of anybody's, so it only
+// hints that it is time to look: at most once in JWKS_WANT_EVERY_MS, whatever comes. Who brought it
+// may wait for an attempt (edge/client/key_wait.h bounds how long, and how many): a ticket is the
+// number of that attempt.
 
 #include "edge/auth/jwks_source.h"
 
@@ -38,7 +38,11 @@ struct jwks_source {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool wanted;
-	struct buf set; // fetched, and not taken yet
+	uint64_t begun; // attempts, the last of them at `last_ms`
+	uint64_t done; // of them
+	uint64_t last_ms;
+	struct buf set; // fetched by the attempt `set_of`, and not taken yet
+	uint64_t set_of;
 };
 
 static void wait_until(struct jwks_source *s, uint64_t due_ms)
@@ -51,12 +55,13 @@ static void wait_until(struct jwks_source *s, uint64_t due_ms)
 }
 
 // Sleeps until the next attempt is due, or is wanted and allowed. False: the end.
-static bool wait_for_turn(struct jwks_source *s, uint64_t last_ms, uint64_t due_ms)
+static bool wait_for_turn(struct jwks_source *s, uint64_t pause_ms)
 {
 	pthread_mutex_lock(&s->lock);
 	uint64_t now_ms = clock_mono_ms();
+	uint64_t due_ms = s->last_ms + pause_ms;
 	while (!atomic_load(&s->stop) && now_ms < due_ms) {
-		uint64_t allowed_ms = last_ms + JWKS_WANT_EVERY_MS;
+		uint64_t allowed_ms = s->last_ms + JWKS_WANT_EVERY_MS;
 		if (s->wanted && now_ms >= allowed_ms) {
 			break;
 		}
@@ -76,6 +81,21 @@ static void note_failure(struct jwks_source *s, const char *why)
 	log_warn("jwks_failed", LOG_STR("url", s->options.url), LOG_STR("reason", why));
 }
 
+static void begin_attempt(struct jwks_source *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->begun++;
+	s->last_ms = clock_mono_ms();
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void end_attempt(struct jwks_source *s, uint64_t number)
+{
+	pthread_mutex_lock(&s->lock);
+	s->done = number > s->done ? number : s->done;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static bool fetch(struct jwks_source *s)
 {
 	const struct https_request request = {
@@ -93,11 +113,13 @@ static bool fetch(struct jwks_source *s)
 		}
 		free(why);
 		buf_fini(&set);
+		end_attempt(s, s->begun); // this thread alone writes `begun`
 		return false;
 	}
 	pthread_mutex_lock(&s->lock);
 	buf_fini(&s->set);
 	s->set = set;
+	s->set_of = s->begun;
 	pthread_mutex_unlock(&s->lock);
 	loop_wake_post(s->wake);
 	return true;
@@ -107,10 +129,9 @@ static void *run(void *arg)
 {
 	struct jwks_source *s = arg;
 	uint64_t retry_ms = RETRY_MIN_MS;
-	uint64_t last_ms;
 	uint64_t pause_ms;
 	do {
-		last_ms = clock_mono_ms();
+		begin_attempt(s);
 		if (fetch(s)) {
 			retry_ms = RETRY_MIN_MS;
 			pause_ms = s->options.refresh_ms;
@@ -118,7 +139,7 @@ static void *run(void *arg)
 			pause_ms = retry_ms;
 			retry_ms = retry_ms * 2 < RETRY_MAX_MS ? retry_ms * 2 : RETRY_MAX_MS;
 		}
-	} while (wait_for_turn(s, last_ms, last_ms + pause_ms));
+	} while (wait_for_turn(s, pause_ms));
 	return NULL;
 }
 
@@ -128,6 +149,7 @@ static void on_wake(void *arg)
 	struct jwks_source *s = arg;
 	pthread_mutex_lock(&s->lock);
 	struct buf set = s->set;
+	uint64_t number = s->set_of;
 	s->set = (struct buf){ 0 };
 	pthread_mutex_unlock(&s->lock);
 	if (set.len > 0 && s->on_set(s->arg, buf_bytes(&set))) {
@@ -135,6 +157,7 @@ static void on_wake(void *arg)
 	} else if (set.len > 0) {
 		note_failure(s, "no set of keys that can be used");
 	}
+	end_attempt(s, number);
 	buf_fini(&set);
 }
 
@@ -173,14 +196,32 @@ void jwks_source_free(struct jwks_source *source)
 	free(source);
 }
 
-void jwks_source_want(struct jwks_source *source)
+bool jwks_source_want(struct jwks_source *source, uint64_t within_ms, uint64_t *ticket)
 {
-	if (source != NULL) {
-		pthread_mutex_lock(&source->lock);
+	if (source == NULL) {
+		return false;
+	}
+	pthread_mutex_lock(&source->lock);
+	bool busy = source->done < source->begun;
+	bool soon = clock_mono_ms() + within_ms >= source->last_ms + JWKS_WANT_EVERY_MS;
+	*ticket = busy ? source->begun : source->begun + 1;
+	if (!busy) {
 		source->wanted = true;
 		pthread_cond_signal(&source->changed);
-		pthread_mutex_unlock(&source->lock);
 	}
+	pthread_mutex_unlock(&source->lock);
+	return busy || soon;
+}
+
+bool jwks_source_is_done(struct jwks_source *source, uint64_t ticket)
+{
+	if (source == NULL) {
+		return true;
+	}
+	pthread_mutex_lock(&source->lock);
+	bool done = source->done >= ticket;
+	pthread_mutex_unlock(&source->lock);
+	return done;
 }
 
 enum jwks_state jwks_source_state(const struct jwks_source *source)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/bytes.h"
+#include "common/check.h"
 #include "common/loop.h"
 
 struct jwks_source;
@@ -24,11 +25,15 @@ struct jwks_source *jwks_source_new(struct loop *loop, const struct jwks_source_
 void jwks_source_free(struct jwks_source *source);
 
 // From any thread: a key is missing. Fetches soon, but not more often than each
-// JWKS_WANT_EVERY_MS. NULL is fine.
+// JWKS_WANT_EVERY_MS. True if an attempt is under way, or will begin within `within_ms`; it is over
+// when jwks_source_is_done() says so of `*ticket`. False for NULL.
 enum {
 	JWKS_WANT_EVERY_MS = 10000,
 };
-void jwks_source_want(struct jwks_source *source);
+MUST_CHECK bool jwks_source_want(struct jwks_source *source, uint64_t within_ms, uint64_t *ticket);
+// From any thread: the attempt has failed, or `on_set` has returned for what it brought. True for
+// NULL.
+bool jwks_source_is_done(struct jwks_source *source, uint64_t ticket);
 
 enum jwks_state {
 	JWKS_NONE, // no set has been fetched yet

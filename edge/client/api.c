@@ -147,6 +147,10 @@ static size_t take_request(struct conn *c, const struct http_head *head, struct 
 			bytes_make(input.data + head->len, (size_t)head->content_length));
 	}
 	buf_fini(&name);
+	if (c->awaits_key) {
+		c->api->busy = false;
+		return 0;
+	}
 	return len;
 }
 

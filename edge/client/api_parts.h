@@ -35,7 +35,7 @@ struct api {
 void api_begin_request(struct conn *c, const struct http_head *head,
 	const struct api_target *target);
 // True if the request comes from somebody who may ask, by the bearer token or else by `token`; else
-// it is answered.
+// it is answered, or the connection waits for the token's key, and the request is to begin anew.
 bool api_identify(struct conn *c, const struct http_head *head, struct bytes token);
 // True if the user may make one more request; else it is answered.
 bool api_within_rate(struct conn *c);

@@ -241,7 +241,7 @@ static void announce(struct conn *c, struct identity *fresh)
 	client_announce(c);
 }
 
-// True if the request comes from somebody who may ask; else it is answered.
+// True if the request comes from somebody who may ask; else it is answered, or waits for a key.
 static bool identify(struct conn *c, struct bytes token)
 {
 	const struct auth *auth = turn_of(c)->settings->auth;
@@ -265,6 +265,12 @@ static bool identify(struct conn *c, struct bytes token)
 	const char *claim;
 	enum auth_result result =
 		edge_verify(turn_of(c)->edge, turn_of(c)->settings, token, &fresh, &claim);
+	bool waits =
+		result == AUTH_KEY && key_wait_begin(c, bytes_make(NULL, 0), bytes_make(NULL, 0));
+	c->key_waited = false;
+	if (waits) {
+		return false;
+	}
 	if (result != AUTH_OK) {
 		conn_log_token_refused(c, auth_result_cause(result), claim);
 		api_problem(c, API_INVALID_TOKEN, auth_result_text(result), "");

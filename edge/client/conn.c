@@ -108,12 +108,24 @@ static const struct state_rule rules[CONN_STATE_COUNT] = {
 	[CONN_DEAD] = { .name = "dead", .input = ignore_input },
 };
 
+static void defer(struct conn *c)
+{
+	if (!c->is_deferred) {
+		c->is_deferred = true;
+		TAILQ_INSERT_TAIL(&turn_of(c)->deferred, c, in_deferred);
+	}
+}
+
 void conn_set_state(struct conn *c, enum conn_state state)
 {
 	CHECK((rules[c->state].next >> state & 1) != 0);
 	log_debug("state", LOG_UINT("conn", c->number), LOG_STR("from", rules[c->state].name),
 		LOG_STR("to", rules[state].name));
 	c->state = (uint8_t)state;
+	if (c->awaits_key) {
+		key_wait_end(c);
+		defer(c); // to read again
+	}
 	stream_count(&c->stream, conn_is_open(c));
 	c->state_ms = turn_client_ms(turn_of(c));
 	conn_rearm(c);
@@ -148,14 +160,6 @@ static const struct edge_conf *conf_of(const struct conn *c)
 static bool is_upgrading(const struct conn *c)
 {
 	return c->state == CONN_PROXY || c->state == CONN_UPGRADE;
-}
-
-static void defer(struct conn *c)
-{
-	if (!c->is_deferred) {
-		c->is_deferred = true;
-		TAILQ_INSERT_TAIL(&turn_of(c)->deferred, c, in_deferred);
-	}
 }
 
 // ---- output
@@ -393,7 +397,7 @@ static bool input_is_held(const struct conn *c)
 
 static bool wants_input(const struct conn *c)
 {
-	bool held = (conn_is_open(c) && input_is_held(c)) ||
+	bool held = c->awaits_key || (conn_is_open(c) && input_is_held(c)) ||
 		(c->state == CONN_API && turn_of(c)->conn_ops->api_is_busy(c));
 	return c->state != CONN_DEAD && !c->eof && !held;
 }
@@ -667,7 +671,7 @@ static size_t open_input(struct conn *c, uint8_t *data, size_t len)
 	if (c->events) {
 		return len; // it has nothing to say
 	}
-	if (input_is_held(c)) {
+	if (c->awaits_key || input_is_held(c)) {
 		return 0;
 	}
 	size_t used;

@@ -106,6 +106,8 @@ struct conn {
 	bool events : 1; // a reader of server-sent events
 	bool many_rooms : 1; // of more than one room, or of patterns
 	bool watches : 1; // has joined patterns
+	bool awaits_key : 1; // see key_wait.h; nothing is read
+	bool key_waited : 1; // has waited for the key of the token at hand
 	bool handed : 1; // has the message at hand by another pattern; fanout's
 	uint8_t codec : 2; // enum codec_id
 	struct api *api; // owned; CONN_API only

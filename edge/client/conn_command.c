@@ -13,6 +13,7 @@
 #include "edge/client/clients.h"
 #include "edge/client/conn_parts.h"
 #include "edge/client/edge_recorder.h"
+#include "edge/client/key_wait.h"
 #include "edge/state/settings.h"
 #include "proto/names.h"
 #include "proto/reasons.h"
@@ -301,12 +302,18 @@ static void refuse_token(struct conn *c, const char *cause, const char *claim)
 }
 
 // True, and the caller owns `fresh`, if the token is good for the user that is connected; else the
-// connection is closed.
-static bool check_renewal(struct conn *c, struct bytes token, struct identity *fresh)
+// connection is closed, or waits for the token's key.
+static bool check_renewal(struct conn *c, struct bytes token, struct bytes id,
+	struct identity *fresh)
 {
 	const char *claim;
 	enum auth_result result =
 		edge_verify(turn_of(c)->edge, turn_of(c)->settings, token, fresh, &claim);
+	bool waits = result == AUTH_KEY && key_wait_begin(c, token, id);
+	c->key_waited = false;
+	if (waits) {
+		return false;
+	}
 	if (result != AUTH_OK) {
 		refuse_token(c, auth_result_cause(result), claim);
 		return false;
@@ -325,16 +332,21 @@ static bool check_renewal(struct conn *c, struct bytes token, struct identity *f
 	return true;
 }
 
-static void run_auth(struct conn *c, const struct command *command)
+void client_renew(struct conn *c, struct bytes token, struct bytes id)
 {
 	if (turn_of(c)->settings->auth != NULL) {
 		struct identity fresh;
-		if (!check_renewal(c, command->token, &fresh)) {
+		if (!check_renewal(c, token, id, &fresh)) {
 			return;
 		}
 		take_identity(c, &fresh);
 	}
-	conn_send_event(c, &(struct client_event){ .kind = EVENT_ACK, .id = command->id });
+	conn_send_event(c, &(struct client_event){ .kind = EVENT_ACK, .id = id });
+}
+
+static void run_auth(struct conn *c, const struct command *command)
+{
+	client_renew(c, command->token, command->id);
 }
 
 // ---- all of them

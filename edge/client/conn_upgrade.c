@@ -16,6 +16,7 @@
 #include "edge/client/api.h"
 #include "edge/client/conn_command.h"
 #include "edge/client/conn_parts.h"
+#include "edge/client/key_wait.h"
 #include "edge/client/turn.h"
 #include "edge/http/api_route.h"
 #include "edge/http/client_addr.h"
@@ -132,6 +133,7 @@ static void accept_upgrade(struct conn *c, const struct upgrade_request *request
 }
 
 struct verdict {
+	bool must_wait; // for a key; the rest says nothing
 	enum close_reason reason; // CLOSE_NONE: it may stay
 	const char *cause; // more about an invalid token
 	const char *claim; // the one at fault, NULL: none
@@ -154,6 +156,9 @@ static struct verdict identify(struct conn *c, struct bytes token)
 	}
 	enum auth_result result = edge_verify(turn_of(c)->edge, turn_of(c)->settings, token,
 		&c->identity, &verdict.claim);
+	verdict.must_wait =
+		result == AUTH_KEY && key_wait_begin(c, bytes_make(NULL, 0), bytes_make(NULL, 0));
+	c->key_waited = false;
 	if (result != AUTH_OK) {
 		verdict.reason = CLOSE_INVALID_TOKEN;
 		verdict.cause = auth_result_cause(result);
@@ -224,18 +229,19 @@ static struct bytes origin_of(const struct http_head *head)
 	return http_head_find(head, "origin", &origin) > 0 ? origin : bytes_make(NULL, 0);
 }
 
-// `by_tls`: so the client came to the proxy before us.
-static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tls)
+// `by_tls`: so the client came to the proxy before us. False if the request is to be tried again:
+// the connection waits for the key of its token.
+static bool try_upgrade(struct conn *c, const struct http_head *head, bool by_tls)
 {
 	struct turn *t = turn_of(c);
 	struct bytes origin = origin_of(head);
 	if (!is_admitted(c, origin)) {
-		return;
+		return true;
 	}
 	const char *why = edge_refusal(t->edge, t->settings, t->mono_ms);
 	if (why != NULL) {
 		refuse_http(c, 503, why, origin);
-		return;
+		return true;
 	}
 	struct upgrade_request request;
 	buf_reset(&t->decoded, TURN_KEEP);
@@ -244,10 +250,13 @@ static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tl
 	int status = http_upgrade_check(head, &policy, &request, &t->decoded);
 	if (status != 101) {
 		refuse_http(c, status, request.why, origin);
-		return;
+		return true;
+	}
+	struct verdict verdict = identify(c, request.token);
+	if (verdict.must_wait) {
+		return false;
 	}
 	accept_upgrade(c, &request);
-	struct verdict verdict = identify(c, request.token);
 	static const enum handshake_result results[CLOSE_REASON_COUNT] = {
 		[CLOSE_NONE] = HANDSHAKE_OK,
 		[CLOSE_MISSING_TOKEN] = HANDSHAKE_MISSING_TOKEN,
@@ -260,6 +269,7 @@ static void try_upgrade(struct conn *c, const struct http_head *head, bool by_tl
 	} else {
 		refuse_identity(c, &verdict);
 	}
+	return true;
 }
 
 // A file that is served as it is; those of the demo page with option demo only.
@@ -331,8 +341,5 @@ size_t conn_on_request(struct conn *c, uint8_t *data, size_t len)
 	if (api_path_is(head.path)) {
 		return become_api(c, origin_of(&head), len);
 	}
-	if (!answer_page(c, &head)) {
-		try_upgrade(c, &head, by_tls);
-	}
-	return head.len;
+	return answer_page(c, &head) || try_upgrade(c, &head, by_tls) ? head.len : 0;
 }

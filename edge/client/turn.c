@@ -44,6 +44,7 @@ void turn_init(struct turn *t, struct edge *edge, unsigned index, struct loop *l
 	edge_metrics_init(&t->metrics, codec_type_count(&edge->codec));
 	conn_table_init(&t->conns, (uint8_t)index);
 	TAILQ_INIT(&t->deferred);
+	TAILQ_INIT(&t->key_waits);
 	stream_group_init(&t->streams, loop, stream_ops, &t->metrics.queue_bytes,
 		&t->metrics.bytes_out);
 	t->streams.client_ms = t->mono_ms;

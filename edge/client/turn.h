@@ -19,6 +19,7 @@
 #include "common/wheel.h"
 #include "edge/client/conn_table.h"
 #include "edge/client/edge_recorder.h"
+#include "edge/client/key_wait.h"
 #include "edge/codec/codec.h"
 #include "edge/send/pack.h"
 #include "edge/send/stream.h"
@@ -66,6 +67,7 @@ struct turn {
 	struct edge_recorder recorder;
 	struct frame *event_of; // owned reference; the last frame made an event, and the event
 	struct frame *event;
+	struct key_waits key_waits; // of connections that wait for the key of their token
 	struct log_limit proxy_log;
 	struct log_limit refusal_log;
 	struct log_limit token_log;

@@ -24,6 +24,7 @@
 #include "edge/client/api.h"
 #include "edge/client/clients.h"
 #include "edge/client/conn_command.h"
+#include "edge/client/conn_parts.h"
 #include "edge/client/conn_upgrade.h"
 #include "edge/client/drain.h"
 #include "edge/client/fanout.h"
@@ -141,6 +142,20 @@ static void on_control(void *arg)
 	}
 }
 
+// What has waited for a key is tried again, with it or in vain.
+static void look_at_keys(struct worker *w)
+{
+	struct key_wait *wait;
+	while ((wait = key_wait_next_over(&w->clients.turn)) != NULL) {
+		struct conn *c = wait->conn;
+		if (conn_is_open(c)) {
+			client_renew(c, buf_bytes(&wait->token), buf_bytes(&wait->id));
+		}
+		conn_resume_input(c);
+		key_wait_free(wait);
+	}
+}
+
 void worker_on_tick(struct worker *w)
 {
 	watchdog_beat(&w->pulse);
@@ -157,6 +172,7 @@ void worker_on_tick(struct worker *w)
 		rearm_all(w);
 	}
 	wheel_advance(&w->clients.turn.wheel, turn_client_ms(&w->clients.turn), on_wheel, w);
+	look_at_keys(w);
 	look_at_links(w);
 	queue_report(&w->clients, &w->report_ms);
 	drain_step(&w->drain, &w->clients);

@@ -229,7 +229,8 @@ enum auth_result edge_verify(struct edge *edge, const struct settings *settings,
 {
 	enum auth_result result = auth_verify(settings->auth, token, clock_wall_ms(), id, claim);
 	if (result == AUTH_KEY) {
-		jwks_source_want(edge->jwks);
+		uint64_t ticket;
+		(void)!jwks_source_want(edge->jwks, 0, &ticket);
 	}
 	return result;
 }

@@ -67,6 +67,7 @@ struct edge {
 
 	atomic_size_t n_sockets; // accepted and not closed
 	atomic_size_t n_open; // of them, WebSockets
+	atomic_uint n_key_waits; // of them, those that wait for a set of jwks-url
 	atomic_bool stopping;
 	atomic_bool draining; // an operator sent its clients away and keeps others out
 	atomic_uint n_working; // workers that still have connections

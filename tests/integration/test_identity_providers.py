@@ -13,6 +13,7 @@ import unittest
 
 import certs
 import rawhttp
+import ws
 from harness import ROOT, TOKEN_BIN, TestCase, environment, wait_until
 from pkeys import Pair
 
@@ -32,6 +33,8 @@ class Provider:
     def __init__(self, authority, *pairs, port=0):
         self.fetched = 0
         self.status = 200
+        self.held = threading.Event()  # answers wait for it
+        self.held.set()
         self.keys = []
         self.publish(*pairs)
         owner = self
@@ -39,6 +42,7 @@ class Provider:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 owner.fetched += 1
+                owner.held.wait(30)
                 body = json.dumps({"keys": owner.keys}).encode()
                 self.send_response(owner.status)
                 self.send_header("Content-Length", str(len(body)))
@@ -61,6 +65,7 @@ class Provider:
                      for kid, pair in pairs]
 
     def close(self):
+        self.held.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -152,6 +157,99 @@ class KeySets(ProviderTestCase):
         edge = self.cluster.spawn_edge("edge", jwt_key=[], jwks_url=provider.url).wait_ready()
         edge.wait_for_line(" warn jwks_failed .*certificate")
         self.assertEqual(provider.fetched, 0)
+
+
+class UnknownKeys(ProviderTestCase):
+    """A token comes before the key set that has its key."""
+
+    expected_seconds = 50
+    WAIT_S, EVERY_S = 5, 10  # KEY_WAIT_MS, JWKS_WANT_EVERY_MS
+    MOST = 256  # KEY_WAITS_MAX
+
+    def setUp(self):
+        super().setUp()
+        self.one, self.two = (Pair(self.folder, name, "ES256") for name in ("one", "two"))
+        self.provider = self.start_provider(("k1", self.one))
+        self.edge = self.spawn(self.provider, jwks_refresh="1h").wait_until_ready()
+        self.old = self.connect(self.edge, self.one, "k1")
+        self.allowed = time.monotonic() + self.EVERY_S
+        self.provider.publish(("k1", self.one), ("k2", self.two))
+
+    def token(self, **claims):
+        return self.two.make({"sub": "alice", **claims}, header={"kid": "k2"})
+
+    def begin(self):
+        """A handshake that is not answered yet."""
+        stream = rawhttp.Stream(self.edge.address)
+        self.addCleanup(stream.close)
+        stream.send(rawhttp.request(f"/?token={self.token()}", fields=ws.handshake_fields()))
+        return stream
+
+    def finish(self, stream):
+        self.assertIn(b" 101 ", stream.take_until(b"\r\n\r\n"))
+        self.assertIn(b'"connected"', stream.take_until(b"}"))
+
+    def whoami(self):
+        return rawhttp.get(self.edge.address, "/v1/whoami",
+                           [("Authorization", f"Bearer {self.token()}"), ("Connection", "close")])
+
+    def wait_until_allowed(self):
+        time.sleep(max(self.allowed - time.monotonic(), 0))
+
+    def test_handshakes_renewals_and_requests_wait_for_the_set(self):
+        self.wait_until_allowed()
+        self.provider.held.clear()
+        handshakes = [self.begin() for _ in range(3)]
+        self.old.send(type="auth", token=self.token(), id="new")
+        self.old.send(type="ping", id="after")
+        answers = []
+        asker = threading.Thread(target=lambda: answers.append(self.whoami()))
+        asker.start()
+        bystander = self.connect(self.edge, self.one, "k1")
+        bystander.ask_for("pong", type="ping")
+        self.assertEqual(answers, [])
+        self.provider.held.set()
+        for handshake in handshakes:
+            self.finish(handshake)
+        self.old.expect("ack", id="new")
+        self.old.expect("pong", id="after")
+        asker.join(20)
+        self.assertEqual(answers[0].status, 200)
+        self.assertEqual(self.provider.fetched, 2)
+
+    def test_a_server_that_does_not_answer_is_not_waited_for_longer_than_that(self):
+        self.wait_until_allowed()
+        self.provider.held.clear()
+        started = time.monotonic()
+        said = self.cluster.open(self.edge, token=self.token()).expect_close(4002, "invalid_token")
+        self.assertEqual(said["cause"], "unknown_kid")
+        self.assertGreater(time.monotonic() - started, self.WAIT_S - 1)
+        self.assertLess(time.monotonic() - started, self.WAIT_S + 5 * rawhttp.SLOW)
+
+    def test_what_the_fetched_set_does_not_have_is_refused(self):
+        self.provider.publish(("k1", self.one))
+        self.wait_until_allowed()
+        said = self.cluster.open(self.edge, token=self.token()).expect_close(4002, "invalid_token")
+        self.assertEqual(said["cause"], "unknown_kid")
+        self.assertEqual(self.provider.fetched, 2)
+        started = time.monotonic()  # the next attempt is ten seconds away: nobody waits for it
+        self.cluster.open(self.edge, token=self.token()).expect_close(4002, "invalid_token")
+        self.assertLess(time.monotonic() - started, 2 * rawhttp.SLOW)
+
+    def test_only_so_many_wait(self):
+        self.wait_until_allowed()
+        self.provider.held.clear()
+        waiting = [self.begin() for _ in range(self.MOST)]
+        bystander = self.connect(self.edge, self.one, "k1")  # came after them
+        bystander.ask_for("pong", type="ping")
+        started = time.monotonic()
+        self.cluster.open(self.edge, token=self.token()).expect_close(4002, "invalid_token")
+        self.assertLess(time.monotonic() - started, 2 * rawhttp.SLOW)
+        for handshake in waiting[:100]:
+            handshake.close()
+        self.provider.held.set()
+        for handshake in waiting[100:]:
+            self.finish(handshake)
 
 
 class Examples(ProviderTestCase):
