@@ -57,7 +57,7 @@ enum delivery_audience {
 
 // Delivery.manner, in one number because each field costs every message: slow_policy in bits 0 to
 // 7, delivery_audience above. What a peer does not know counts as the first of its kind.
-static inline uint32_t delivery_manner(enum slow_policy slow, enum delivery_audience audience)
+static inline uint32_t delivery_manner(int slow, enum delivery_audience audience)
 {
 	return (uint32_t)audience << 8 | (uint32_t)slow;
 }

@@ -164,7 +164,7 @@ static void on_delivery(struct dispatch *d, const Weir__Link__V1__Delivery *m)
 	to_all(d,
 		&(struct inbox_record){
 			.kind = INBOX_DELIVERY,
-			.audience = delivery_audience(m->manner),
+			.audience = (uint8_t)delivery_audience(m->manner),
 			.epoch = m->epoch,
 			.seq = m->seq,
 			.except = m->except,
