@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -14,6 +15,7 @@ from json import loads
 
 import rawhttp
 from harness import WEIRCTL_BIN, ClusterTestCase, TestCase
+from linkwire import data, fixed64
 from rawhttp import SLOW
 
 OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
@@ -496,6 +498,41 @@ class Weirctl(ClusterTestCase):
     def test_the_admin_socket_is_for_its_owner_only(self):
         path = self.cluster.router.admin_url.removeprefix("ipc://")
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode) & 0o077, 0)
+
+    @unittest.skipIf(os.geteuid() != 0, "becoming another user takes root")
+    def test_another_user_is_refused_even_where_the_socket_is_open(self):
+        cluster = self.start_cluster(edges=0)
+        path = cluster.router.admin_url.removeprefix("ipc://")
+        os.chmod(cluster.folder, 0o711)
+        os.chmod(path, 0o777)
+        done = subprocess.run([WEIRCTL_BIN, "--admin", path, "status"], user="nobody",
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (REFUSED, ""))
+        self.assertIn("not permitted", done.stderr)
+        cluster.router.wait_for_line("admin_refused reason=peer_uid")
+
+    def ask(self, number, *words):
+        """A request as weirctl makes it, over a connection of its own."""
+        path = self.cluster.router.admin_url.removeprefix("ipc://")
+        body = b"\x80\0\0\1" + fixed64(1, number) + b"".join(data(2, w) for w in words)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(rawhttp.DEADLINE_S)
+            s.connect(path)
+            s.sendall(b"\0SP\0\0\x30\0\0" + struct.pack(">BQ", 1, len(body)) + body)
+            answer = s.makefile("rb")
+            self.assertEqual(answer.read(8), b"\0SP\0\0\x31\0\0")
+            _, size = struct.unpack(">BQ", answer.read(9))
+            return answer.read(size)
+
+    def test_a_request_that_is_repeated_runs_once(self):
+        alice = self.connect()
+        alice.join(self.room)
+        words = ("publish", self.room, '{"type":"notice"}')
+        first = self.ask(1, *words)
+        self.assertEqual(self.ask(1, *words), first)
+        self.assertNotEqual(self.ask(2, *words), first)
+        self.assertEqual([alice.expect("notice")["seq"] for _ in range(2)], [1, 2])
+        alice.expect_nothing()
 
 
 class WithoutARouter(TestCase):

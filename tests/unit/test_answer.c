@@ -207,6 +207,26 @@ static void a_new_epoch_is_told_once_and_counts_from_there(void **state)
 	fixture_fini(&b);
 }
 
+static void an_epoch_that_another_ones_join_tells_of_is_heard_from_its_start(void **state)
+{
+	(void)state;
+	struct fixture b;
+	struct client old;
+	struct client fresh;
+	fixture_init(&b);
+	client_open(&b, &old);
+	client_open(&b, &fresh);
+	join(&b, &old, "r", 1, 50);
+	uint64_t req = ask(&b, &fresh, "{\"type\":\"join\",\"room\":\"r\"}");
+	say_joined(&b, &fresh, req, "r", 2, 3, 0);
+	say_delivery(&b, "r", 2, 4, "fourth of the new", 0);
+	fixture_deliver(&b);
+	client_expect(&old, "fourth of the new");
+	client_close(&old);
+	client_close(&fresh);
+	fixture_fini(&b);
+}
+
 static void a_recovery_too_large_for_the_queue_is_none(void **state)
 {
 	(void)state;
@@ -326,6 +346,7 @@ int main(void)
 		cmocka_unit_test(a_gap_is_told_to_those_who_miss_something),
 		cmocka_unit_test(a_gap_leaves_out_what_has_come),
 		cmocka_unit_test(a_new_epoch_is_told_once_and_counts_from_there),
+		cmocka_unit_test(an_epoch_that_another_ones_join_tells_of_is_heard_from_its_start),
 		cmocka_unit_test(a_recovery_too_large_for_the_queue_is_none),
 		cmocka_unit_test(nothing_comes_after_left),
 		cmocka_unit_test(a_kicked_client_reads_why),

@@ -50,6 +50,22 @@ static void a_request_at_every_split_is_answered_alike(void **state)
 	buf_fini(&stream);
 }
 
+static void nobody_comes_in_before_it_is_known_who_is_revoked(void **state)
+{
+	(void)state;
+	struct fixture b;
+	struct client c;
+	fixture_init(&b);
+	atomic_store(&b.edge.revoked.is_known, false);
+	client_connect(&b, &c);
+	client_write_str(&b, &c, fixture_request);
+	client_read(&c);
+	assert_non_null(strstr(client_text(&c), "HTTP/1.1 503 "));
+	client_close(&c);
+	fixture_turn(&b);
+	fixture_fini(&b);
+}
+
 static void a_request_that_ends_half_way_is_dropped(void **state)
 {
 	(void)state;
@@ -644,6 +660,30 @@ static void no_progress_for_long_closes_too(void **state)
 	fixture_fini(&b);
 }
 
+static void who_reads_slowly_but_steadily_stays_while_a_backlog_lasts(void **state)
+{
+	(void)state;
+	struct fixture b;
+	struct client c;
+	uint8_t some[4096];
+	fixture_init(&b);
+	client_open(&b, &c);
+	fill(&b, &c, FIXTURE_QUEUE_LIMIT - 4096);
+	for (int i = 0; i < 2; i++) {
+		size_t before = c.conn->stream.out.bytes;
+		while (c.conn->stream.out.bytes == before) {
+			assert_true(recv(c.fd, some, sizeof(some), 0) > 0);
+			fixture_turn(&b);
+		}
+		assert_non_null(c.conn->stream.blocked);
+		client_send(&b, &c, FIN | WS_PONG, bytes_str(""));
+		fixture_pass(&b, 20000); // of the 30 s of slow-timeout
+		assert_int_equal(c.conn->state, CONN_OPEN);
+	}
+	client_close(&c);
+	fixture_fini(&b);
+}
+
 static void what_it_owes_holds_back_a_clients_commands(void **state)
 {
 	(void)state;
@@ -805,6 +845,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(garbage_instead_of_a_request_is_refused),
 		cmocka_unit_test(a_request_at_every_split_is_answered_alike),
+		cmocka_unit_test(nobody_comes_in_before_it_is_known_who_is_revoked),
 		cmocka_unit_test(a_request_that_ends_half_way_is_dropped),
 		cmocka_unit_test(a_request_that_trickles_is_refused_in_the_end),
 		cmocka_unit_test(garbage_in_an_open_stream_is_a_protocol_error),
@@ -830,6 +871,7 @@ int main(void)
 		cmocka_unit_test(a_rate_is_kept_and_its_refusals_are_counted),
 		cmocka_unit_test(a_queue_past_its_limit_closes_with_a_frame_that_can_be_read),
 		cmocka_unit_test(no_progress_for_long_closes_too),
+		cmocka_unit_test(who_reads_slowly_but_steadily_stays_while_a_backlog_lasts),
 		cmocka_unit_test(what_it_owes_holds_back_a_clients_commands),
 		cmocka_unit_test(silence_while_it_was_not_read_from_does_not_count),
 		cmocka_unit_test(at_most_one_pong_waits_for_a_client_that_does_not_read),

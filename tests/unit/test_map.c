@@ -39,6 +39,25 @@ static void two_tables_hash_under_different_keys(void **state)
 	map_fini(&b);
 }
 
+static void keys_have_hashes_of_their_own(void **state)
+{
+	(void)state;
+	enum {
+		N = 1000
+	};
+	static struct item items[N];
+	struct map m;
+	map_init(&m, item_key);
+	for (size_t i = 0; i < N; i++) {
+		snprintf(items[i].key, sizeof(items[i].key), "key-%zu", i);
+		map_insert(&m, &items[i].node);
+		for (size_t j = 0; j < i; j++) {
+			assert_true(items[j].node.hash != items[i].node.hash);
+		}
+	}
+	map_fini(&m);
+}
+
 static void finds_keys_that_hold_zero_bytes(void **state)
 {
 	(void)state;
@@ -221,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_table_finds_nothing),
 		cmocka_unit_test(two_tables_hash_under_different_keys),
+		cmocka_unit_test(keys_have_hashes_of_their_own),
 		cmocka_unit_test(finds_keys_that_hold_zero_bytes),
 		cmocka_unit_test(agrees_with_a_naive_model_under_random_operations),
 		cmocka_unit_test(finds_every_entry_at_each_step_of_growth),

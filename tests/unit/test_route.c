@@ -1477,6 +1477,24 @@ static void counts_no_connection_of_a_lost_edge_against_its_user(void **state)
 	rig_fini(&rig); // with one that has yet to leave
 }
 
+static void kicks_who_comes_with_a_revoked_token(void **state)
+{
+	struct rig *rig = *state;
+	const struct revocation rev = { .user = bytes_str("ann"), .before_s = INT64_MAX };
+	uint64_t closed;
+	assert_true(route_revoke(&rig->route, &rev, &closed));
+	forget_output(rig);
+	client_up(rig, EDGE_A, 1, "bob");
+	assert_quiet(rig, EDGE_A);
+	client_up(rig, EDGE_A, 2, "ann"); // at an edge that has not heard of it yet
+	const link_item *item = next(rig, EDGE_A);
+	assert_non_null(item);
+	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_KICK);
+	assert_int_equal(item->kick->client, 2);
+	assert_pb_equal(item->kick->reason, "revoked");
+	assert_quiet(rig, EDGE_A);
+}
+
 static void gives_a_rejoined_room_its_new_epoch(void **state)
 {
 	struct rig *rig = *state;
@@ -2200,6 +2218,7 @@ int main(void)
 		RIG_TEST(tells_of_nobody_who_came_back_before_the_old_connection_left),
 		RIG_TEST(says_nothing_to_a_lost_edge_whose_clients_have_yet_to_leave),
 		cmocka_unit_test(counts_no_connection_of_a_lost_edge_against_its_user),
+		RIG_TEST(kicks_who_comes_with_a_revoked_token),
 		RIG_TEST(gives_a_rejoined_room_its_new_epoch),
 		RIG_TEST(a_seq_of_the_future_ends_the_epoch),
 		RIG_TEST(says_nothing_to_a_rejoin_that_missed_nothing),

@@ -194,6 +194,46 @@ static void ciphers_without_forward_secrecy_or_authentication_are_refused(void *
 	tls_context_unref(context);
 }
 
+// What an EC certificate cannot show: the suites that encrypt a secret for the certificate's key.
+static void an_rsa_certificate_is_used_for_signing_only(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ciphers;
+		bool ok;
+	} rows[] = {
+		{ "ECDHE-RSA-AES128-GCM-SHA256", true },
+		{ "ECDHE-RSA-CHACHA20-POLY1305", true },
+		{ "AES128-GCM-SHA256", false },
+		{ "AES256-GCM-SHA384", false },
+		{ "AES128-SHA256", false },
+		{ "DHE-RSA-AES128-GCM-SHA256", false },
+		{ "ECDHE-RSA-AES128-SHA256", false },
+	};
+	struct key_dir folder;
+	struct cert cert = cert_make(EVP_RSA_gen(2048), "rsa", NULL, -60, 3600);
+	struct fault fault = { 0 };
+	key_dir_init(&folder);
+	char *its_cert = cert_write(&cert, &folder, "cert");
+	char *its_key = cert_write_key(&cert, &folder, "key", 0600, NULL);
+	const struct tls_files files = { its_cert, its_key, .client_ca = "", .ticket_keys = "" };
+	struct tls_context *context = tls_context_new(&files, &fault);
+	assert_non_null(context);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		SSL_CTX *client = client_new(TLS1_2_VERSION, TLS1_2_VERSION);
+		assert_int_equal(SSL_CTX_set_cipher_list(client, rows[i].ciphers), 1);
+		if (connects(context, client) != rows[i].ok) {
+			fail_msg("%s", rows[i].ciphers);
+		}
+		SSL_CTX_free(client);
+	}
+	tls_context_unref(context);
+	free(its_cert);
+	free(its_key);
+	cert_fini(&cert);
+	key_dir_fini(&folder);
+}
+
 static void http_1_1_is_the_only_application_protocol(void **state)
 {
 	(void)state;
@@ -410,6 +450,7 @@ int main(void)
 		cmocka_unit_test(a_key_of_another_certificate_is_refused),
 		cmocka_unit_test(only_versions_1_2_and_1_3_are_spoken),
 		cmocka_unit_test(ciphers_without_forward_secrecy_or_authentication_are_refused),
+		cmocka_unit_test(an_rsa_certificate_is_used_for_signing_only),
 		cmocka_unit_test(http_1_1_is_the_only_application_protocol),
 		cmocka_unit_test(a_client_certificate_is_checked_if_authorities_are_given),
 		cmocka_unit_test(contexts_with_the_same_ticket_key_resume_each_others_sessions),

@@ -38,6 +38,7 @@ static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
 	fixture_init(&b);
 	client_open(&b, &c);
 	join(&b, &c, "r", 7, 3);
+	LIST_FIRST(&c.conn->account.rooms)->presence = true;
 	say_delivery(&b, "r", 7, 4, "chat", 0);
 	fixture_deliver(&b);
 	client_expect(&c, "chat");
@@ -57,6 +58,7 @@ static void a_new_session_gets_a_snapshot_and_the_questions_again(void **state)
 	const Weir__Link__V1__Place *place = item->rejoin->places[0];
 	assert_bytes_equal(pb_bytes(place->room), "r");
 	assert_true(place->epoch == 7 && place->seq == 4 && place->join_seq == 3);
+	assert_true(place->presence);
 	item = router_next(NULL);
 	assert_int_equal(item->kind_case, WEIR__LINK__V1__ITEM__KIND_SNAPSHOT_END);
 	item = router_next(&said);
