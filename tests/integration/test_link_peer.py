@@ -1,5 +1,7 @@
 """The link against peers nobody here wrote: of a newer version, and of bad will."""
 
+import signal
+import time
 import unittest
 
 import linkwire
@@ -37,7 +39,7 @@ def join(room, req=1):
 class EdgePeers(TestCase):
     """Edges of ours against a real router."""
 
-    expected_seconds = 5
+    expected_seconds = 12
 
     def setUp(self):
         self.cluster = self.start_cluster(edges=0, router={"listen": "tcp://127.0.0.1:0"})
@@ -71,7 +73,8 @@ class EdgePeers(TestCase):
         counted = metrics_of(self.router.ops)
         self.assertEqual(counted['weir_router_ignored_items_total{reason="unknown_kind"}'], 2)
 
-    def test_an_edge_that_left_comes_back_only_when_all_its_members_are_out_of_their_rooms(self):
+    def fill_rooms(self):
+        """An edge with far more members than the router takes out in one turn."""
         places = b"".join(place(f"r{n}") for n in range(1000))
         link = self.edge(name="large")
         link.check = False
@@ -83,17 +86,48 @@ class EdgePeers(TestCase):
                 answers += len(fields(link.expect(linkwire.BATCH)).get(1, []))
                 link.send(linkwire.ACK)
         self.assertEqual(metrics_of(self.router.ops)["weir_router_members"], 90000)
+        return link
+
+    def assert_comes_to_empty_rooms(self, again):
+        again.batch(client_up(), join("r0"))
+        joined = again.expect_item(JOINED)
+        self.assertEqual((joined[3], joined[6]), ([b"r0"], [1]))  # room and members
+        self.assertEqual(self.cluster.rows("edges")[0]["members"], 1)
+
+    def test_an_edge_that_left_comes_back_only_when_all_its_members_are_out_of_their_rooms(self):
+        link = self.fill_rooms()
 
         def leave():
             link.send(linkwire.GOAWAY, data(1, "leaving"))
             link.expect_end()
 
-        # Far more than the router takes out in one turn.
-        again = self.edge(name="large", before_hello=leave)
-        again.batch(client_up(), join("r0"))
-        joined = again.expect_item(JOINED)
-        self.assertEqual((joined[3], joined[6]), ([b"r0"], [1]))  # room and members
-        self.assertEqual(self.cluster.rows("edges")[0]["members"], 1)
+        self.assert_comes_to_empty_rooms(self.edge(name="large", before_hello=leave))
+
+    def test_the_next_process_of_a_killed_edge_comes_in_when_all_members_are_out(self):
+        link = self.fill_rooms()
+
+
+        def die():
+            link.close()
+            wait_until(lambda: self.cluster.rows("edges")[0]["silent"], "the router has seen it")
+
+        # Its HELLO is what takes the last one's members out, so it is there before that has ended.
+        self.assert_comes_to_empty_rooms(self.edge(name="large", before_hello=die))
+
+    def test_a_router_that_stood_still_blames_no_edge_for_the_silence(self):
+        timeout_s = 4
+        self.cluster = self.start_cluster(edges=0, router={"listen": "tcp://127.0.0.1:0",
+                                                           "link_timeout": f"{timeout_s}s"})
+        self.router = self.cluster.router
+        link = self.edge()
+        link.batch(client_up(), join("room"))
+        link.expect_item(JOINED)
+        self.router.signal(signal.SIGSTOP)
+        time.sleep(timeout_s + 1)
+        self.router.signal(signal.SIGCONT)
+        time.sleep(0.3)  # a few looks at who is silent
+        link.batch(publish("room"))
+        link.expect_item(PUBLISHED)
 
     def test_an_edge_two_versions_ahead_is_refused(self):
         self.edge(minor=linkwire.MINOR + 2, admitted=False).expect_end("version")
