@@ -308,9 +308,6 @@ static bool on_goaway(struct router_link *link, struct bytes body)
 	} else {
 		redial_on_refused(&link->redial);
 	}
-	if (lagged) {
-		link_lanes_end_session(&link->lanes);
-	}
 	pthread_mutex_unlock(&link->lock);
 	weir__link__v1__goaway__free_unpacked(goaway, NULL);
 	return false;
