@@ -20,9 +20,12 @@
 #include "common/probe.h"
 #include "common/process.h"
 #include "common/process_metrics.h"
+#include "common/secret_file.h"
 #include "common/watchdog.h"
 #include "proto/link/crypto_mem.h"
 #include "proto/link/link_tls.h"
+#include "proto/link_hello.h"
+#include "proto/policy/revocation_seal.h"
 #include "router/admin/admin_server.h"
 #include "router/core/route.h"
 #include "router/hooks/webhook.h"
@@ -36,6 +39,7 @@ enum {
 	STOP_MAX_MS = 2000, // an edge that does not hold still by then is not waited for
 	QUIET_LOOK_MS = 5,
 	END_MAX_MS = 5000, // what has no data of ours is not waited for longer
+	REVOCATION_KEY_MAX = 4096,
 	PREPARED_MS = 30000, // who asked for rest and does not stop us by then has changed his mind
 };
 
@@ -65,6 +69,7 @@ struct router {
 	struct webhook *webhook; // NULL: none
 	struct hook_keys hook_keys; // until the webhook has them
 	struct link_keys keys;
+	struct buf revocation_key; // empty: made of the link keys
 	struct nng_tls_config *tls; // for tls+tcp
 };
 
@@ -122,10 +127,36 @@ static int load_hook_keys(struct router *router)
 		: fail_at(router, &fault);
 }
 
+static int load_revocation_key(struct router *router)
+{
+	const char *path = router->conf.revocation_key_file;
+	const char *why = NULL;
+	if (path[0] != '\0' &&
+		secret_file_read(path, REVOCATION_KEY_MAX, &router->revocation_key, &why) == 0 &&
+		router->revocation_key.len < LINK_KEY_MIN) {
+		why = "shorter than 32 bytes";
+	}
+	return why == NULL ? 0 : fail(router, "revocation-key-file", path, why);
+}
+
+// What proves revocations that edges bring; after the keys have changed, too.
+static void set_seal(struct router *router)
+{
+	uint8_t key[REVOCATION_SEAL_LEN];
+	const struct bytes own = buf_bytes(&router->revocation_key);
+	bool has_seal = own.len > 0 || link_keys_seal(&router->keys, key);
+	if (own.len > 0) {
+		revocation_seal_key(&own, 1, key);
+	}
+	route_set_seal(&router->route, has_seal ? key : NULL);
+}
+
 static int load_files(struct router *router)
 {
-	return load_keys(router) != 0 || load_tls(router) != 0 || load_hook_keys(router) != 0 ? 1
-											      : 0;
+	return load_keys(router) != 0 || load_revocation_key(router) != 0 ||
+			load_tls(router) != 0 || load_hook_keys(router) != 0
+		? 1
+		: 0;
 }
 
 // ---- the store
@@ -375,6 +406,7 @@ static void use(struct router *router, const struct router_conf *conf, struct fi
 	const struct route_options options = route_options_of(conf);
 	link_keys_fini(&router->keys);
 	router->keys = files->keys;
+	set_seal(router);
 	if (router->webhook != NULL) {
 		webhook_reload(router->webhook, &files->hook_keys);
 	}
@@ -566,6 +598,7 @@ static int run(struct router *router)
 	route_init(&router->route, &options, NULL, NULL);
 	route_set_rooms(&router->route, &router->conf.room_options, &router->conf.room_slow_policy);
 	route_set_edges(&router->route, &router->conf.edge_options);
+	set_seal(router);
 	int result = open_webhook(router) != 0 || open_store(router) != 0 ? 1 : serve(router);
 	process_end_within(END_MAX_MS, result);
 	ops_http_free(router->ops);
@@ -630,6 +663,7 @@ int main(int argc, char **argv)
 		break;
 	}
 	link_keys_fini(&router.keys);
+	secret_file_free(&router.revocation_key);
 	hook_keys_fini(&router.hook_keys);
 	link_tls_free(router.tls);
 	router_conf_fini(&router.conf);

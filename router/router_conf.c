@@ -79,6 +79,9 @@ static const struct conf_option options[] = {
 	{ "edge-options", CONF_LIST, FIELD(edge_options), .check = edge_rules_check,
 		.help = "NAME users=PATTERN rooms=PATTERN admin=no: what an edge may say; "
 			"NAME * stands for all others" },
+	{ "revocation-key-file", CONF_STRING, FIELD(revocation_key_file),
+		.help = "file with the key that proves revocations when edges bring them back; "
+			"empty: made of the keys of edges" },
 	{ "link-tls-cert", CONF_STRING, FIELD(link_tls_cert),
 		.help = "the router's certificate for the link, a PEM file" },
 	{ "link-tls-key", CONF_STRING, FIELD(link_tls_key),

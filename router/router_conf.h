@@ -22,6 +22,7 @@ enum router_beyond {
 struct router_conf {
 	char *listen; // never empty
 	struct conf_list link_key_file; // "FILE", or "NAME=FILE" for one edge
+	char *revocation_key_file; // empty: see link_keys_seal()
 	struct conf_list edge_options; // see edge_rules.h
 	char *link_tls_cert;
 	char *link_tls_key;

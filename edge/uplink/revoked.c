@@ -40,6 +40,7 @@ static bool take(struct revoked *revoked, const Weir__Link__V1__Revocation *said
 		.jti = pb_bytes(said->jti),
 		.before_s = said->before_s,
 		.since_ms = said->since_ms,
+		.seal = pb_bytes(said->seal),
 	};
 	return revocation_valid(&rev) &&
 		revocations_add(&revoked->set, &rev, REVOCATIONS_HARD_MAX) != REVOCATIONS_FULL;
@@ -112,6 +113,7 @@ void revoked_tell(struct revoked *revoked, struct link_outbox *outbox)
 		items[n].jti = pb_data(rev.jti);
 		items[n].before_s = rev.before_s;
 		items[n].since_ms = rev.since_ms;
+		items[n].seal = pb_data(rev.seal);
 		refs[n] = &items[n];
 		if (++n == CHUNK_MAX) {
 			tell_chunk(outbox, refs, n);

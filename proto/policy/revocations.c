@@ -22,6 +22,10 @@ struct entry {
 	int64_t before_s; // 0: nothing is revoked any more
 	int64_t since_ms;
 	int64_t lifted_ms; // what was made up to then has ended; 0: nothing
+	int64_t sealed_before_s; // what the seal is of
+	int64_t sealed_since_ms;
+	bool is_sealed;
+	uint8_t seal[REVOCATION_SEAL_LEN];
 	size_t key_len;
 	uint8_t key[]; // 'u' or 'j', then the name
 };
@@ -97,6 +101,32 @@ static enum revocations_result lift(struct entry *e, int64_t at_ms)
 	return REVOCATIONS_NEWS;
 }
 
+static void keep_seal(struct entry *e, const struct revocation *rev)
+{
+	int64_t since_ms = e->before_s > 0 ? e->since_ms : e->lifted_ms;
+	if (rev->seal.len == sizeof(e->seal) && e->before_s == rev->before_s &&
+		since_ms == rev->since_ms) {
+		memcpy(e->seal, rev->seal.data, sizeof(e->seal));
+		e->sealed_before_s = rev->before_s;
+		e->sealed_since_ms = rev->since_ms;
+		e->is_sealed = true;
+	}
+}
+
+static enum revocations_result unite(struct entry *e, const struct revocation *rev)
+{
+	if (revocation_is_lift(rev)) {
+		return lift(e, rev->since_ms);
+	}
+	bool covered = e->before_s >= rev->before_s && e->since_ms >= rev->since_ms;
+	if (covered || (e->lifted_ms > 0 && rev->since_ms <= e->lifted_ms)) {
+		return REVOCATIONS_KNOWN;
+	}
+	e->before_s = e->before_s > rev->before_s ? e->before_s : rev->before_s;
+	e->since_ms = e->since_ms > rev->since_ms ? e->since_ms : rev->since_ms;
+	return REVOCATIONS_NEWS;
+}
+
 enum revocations_result revocations_add(struct revocations *set, const struct revocation *rev,
 	size_t max)
 {
@@ -111,16 +141,9 @@ enum revocations_result revocations_add(struct revocations *set, const struct re
 		e = entry_new(kind, name);
 		map_insert(&set->entries, &e->node);
 	}
-	if (revocation_is_lift(rev)) {
-		return lift(e, rev->since_ms);
-	}
-	bool covered = e->before_s >= rev->before_s && e->since_ms >= rev->since_ms;
-	if (covered || (e->lifted_ms > 0 && rev->since_ms <= e->lifted_ms)) {
-		return REVOCATIONS_KNOWN;
-	}
-	e->before_s = e->before_s > rev->before_s ? e->before_s : rev->before_s;
-	e->since_ms = e->since_ms > rev->since_ms ? e->since_ms : rev->since_ms;
-	return REVOCATIONS_NEWS;
+	enum revocations_result result = unite(e, rev);
+	keep_seal(e, rev);
+	return result;
 }
 
 bool revocations_hit(const struct revocations *set, struct bytes user, struct bytes jti,
@@ -149,12 +172,24 @@ static struct revocation revocation_of(const struct entry *e)
 {
 	struct bytes name = bytes_make(e->key + 1, e->key_len - 1);
 	struct bytes none = bytes_make(NULL, 0);
+	int64_t since_ms = e->before_s > 0 ? e->since_ms : e->lifted_ms;
+	bool is_sealed =
+		e->is_sealed && e->sealed_before_s == e->before_s && e->sealed_since_ms == since_ms;
 	return (struct revocation){
 		.user = e->key[0] == 'u' ? name : none,
 		.jti = e->key[0] == 'j' ? name : none,
 		.before_s = e->before_s,
-		.since_ms = e->before_s > 0 ? e->since_ms : e->lifted_ms,
+		.since_ms = since_ms,
+		.seal = is_sealed ? bytes_make(e->seal, sizeof(e->seal)) : none,
 	};
+}
+
+struct revocation revocations_get(const struct revocations *set, const struct revocation *rev)
+{
+	const struct entry *e =
+		rev->user.len > 0 ? find(set, 'u', rev->user) : find(set, 'j', rev->jti);
+	CHECK(e != NULL);
+	return revocation_of(e);
 }
 
 bool revocations_next(const struct revocations *set, struct map_cursor *cursor,

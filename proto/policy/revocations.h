@@ -17,6 +17,7 @@ enum {
 	// this.
 	REVOCATIONS_HARD_MAX = 2 * REVOCATIONS_MAX,
 	REVOCATION_JTI_MAX = 256,
+	REVOCATION_SEAL_LEN = 32,
 };
 
 #define REVOCATION_ANY_TIME INT64_MAX
@@ -26,6 +27,7 @@ struct revocation {
 	struct bytes jti;
 	int64_t before_s; // tokens issued earlier; REVOCATION_ANY_TIME: whenever. 0: a lift
 	int64_t since_ms; // Unix time at which it was made, or lifted
+	struct bytes seal; // see revocation_seal.h; empty: none
 };
 // It ends what was revoked of its user or jti before it, and is kept so that nobody who has not
 // heard of it brings that back.
@@ -48,9 +50,12 @@ enum revocations_result {
 	REVOCATIONS_NEWS,
 	REVOCATIONS_FULL, // `max` entries
 };
-// Adds a valid one, or widens the entry of its user or jti, or lifts that; copies its texts.
+// Adds a valid one, or widens the entry of its user or jti, or lifts that; copies its texts. Its
+// seal is kept if the entry then says the same.
 MUST_CHECK enum revocations_result revocations_add(struct revocations *set,
 	const struct revocation *rev, size_t max);
+// What the set holds of the user or jti of `rev`, which was added; spans are the set's.
+struct revocation revocations_get(const struct revocations *set, const struct revocation *rev);
 // True if a token is revoked that names `user`, `jti` (empty: none) and was issued at `issued_s`
 // (0: it does not say, so it counts as older than all).
 bool revocations_hit(const struct revocations *set, struct bytes user, struct bytes jti,

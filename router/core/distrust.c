@@ -25,6 +25,7 @@ static const char *const names[DISTRUST_COUNT] = {
 	[DISTRUST_NAME] = "name",
 	[DISTRUST_USER] = "user",
 	[DISTRUST_ADMIN] = "admin",
+	[DISTRUST_REVOCATION] = "revocation",
 };
 
 const char *distrust_name(enum distrust distrust)

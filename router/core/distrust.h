@@ -16,6 +16,7 @@ enum distrust {
 	DISTRUST_NAME, // a text about a client that cannot be read, or reads as another
 	DISTRUST_USER, // a client of a user who is not the edge's, by edge-options
 	DISTRUST_ADMIN, // an admin's, where it may have none
+	DISTRUST_REVOCATION, // one that no router has made
 	DISTRUST_COUNT,
 };
 // "type", "utf8"...: the label of weir_router_edge_refused_total, and the reason in the log.

@@ -72,6 +72,8 @@ struct route {
 	struct absences absences;
 	struct revocations revocations;
 	struct edge_rules edge_rules;
+	bool has_seal;
+	uint8_t seal_key[REVOCATION_SEAL_LEN]; // for revocations, if has_seal
 	struct settling settling; // after a restart
 	struct recorder recorder;
 	struct notices notices; // who is told outside; set once, before the first item
@@ -151,6 +153,9 @@ bool route_must_wait(const struct route *r, const struct table_edge *edge);
 MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,
 	uint64_t now_ms, int64_t wall_ms);
 
+// Revocations that edges bring are believed only under this key (copied) from now on, and told to
+// all under it; NULL: whatever they bring.
+void route_set_seal(struct route *r, const uint8_t key[REVOCATION_SEAL_LEN]);
 // All revocations, for an edge whose session begins.
 void route_tell_revocations(struct route *r, struct table_edge *edge);
 // Revokes tokens, or lifts that: every edge is told, and who is there with one is closed;

@@ -4,12 +4,15 @@
 //
 // The router keeps them in memory only. An edge holds what it was told and says it again at each
 // new session, so a router that was restarted has them back from the first edge that was there
-// before, and passes on to the others what they lack.
+// before, and passes on to the others what they lack. It believes what carries its own seal; an
+// edge in other hands could else revoke anybody for ever. Without a key for seals, which is where
+// all edges have the same link key, it believes each of them.
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "proto/policy/revocation_seal.h"
 #include "router/core/route_out.h"
 #include "router/core/route_parts.h"
 
@@ -24,6 +27,7 @@ static void send_chunk(struct route *r, struct table_edge *edge, const struct re
 {
 	Weir__Link__V1__Revocation items[CHUNK_MAX];
 	Weir__Link__V1__Revocation *refs[CHUNK_MAX];
+	uint8_t seals[CHUNK_MAX][REVOCATION_SEAL_LEN];
 	CHECK(n <= CHUNK_MAX);
 	Weir__Link__V1__Revocation *lifted[CHUNK_MAX];
 	Weir__Link__V1__RevocationSnapshot snapshot = WEIR__LINK__V1__REVOCATION_SNAPSHOT__INIT;
@@ -35,6 +39,10 @@ static void send_chunk(struct route *r, struct table_edge *edge, const struct re
 		items[i].jti = pb_data(revs[i].jti);
 		items[i].before_s = revs[i].before_s;
 		items[i].since_ms = revs[i].since_ms;
+		if (r->has_seal) {
+			revocation_seal(r->seal_key, &revs[i], seals[i]);
+			items[i].seal = pb_data(bytes_make(seals[i], sizeof(seals[i])));
+		}
 		if (revocation_is_lift(&revs[i])) {
 			lifted[snapshot.n_lifted++] = &items[i];
 		} else {
@@ -117,10 +125,11 @@ static bool take(struct route *r, const struct revocation *rev, size_t max,
 	*closed = 0;
 	enum revocations_result result = revocations_add(&r->revocations, rev, max);
 	if (result == REVOCATIONS_NEWS) {
+		const struct revocation all = revocations_get(&r->revocations, rev);
 		struct table_edge *edge;
 		LIST_FOREACH (edge, &r->table.edges, in_table) {
 			if (edge != from) {
-				send_chunk(r, edge, rev, 1, false);
+				send_chunk(r, edge, &all, 1, false);
 			}
 		}
 	}
@@ -140,6 +149,20 @@ static bool take(struct route *r, const struct revocation *rev, size_t max,
 	return result != REVOCATIONS_FULL;
 }
 
+void route_set_seal(struct route *r, const uint8_t key[REVOCATION_SEAL_LEN])
+{
+	bool differs =
+		key != NULL && (!r->has_seal || memcmp(r->seal_key, key, sizeof(r->seal_key)) != 0);
+	r->has_seal = key != NULL;
+	if (differs) {
+		memcpy(r->seal_key, key, sizeof(r->seal_key));
+		struct table_edge *edge;
+		LIST_FOREACH (edge, &r->table.edges, in_table) {
+			route_tell_revocations(r, edge);
+		}
+	}
+}
+
 bool route_revoke(struct route *r, const struct revocation *rev, uint64_t *closed)
 {
 	return take(r, rev, REVOCATIONS_MAX, NULL, closed);
@@ -154,9 +177,14 @@ static bool take_said(struct route_request *rq, const Weir__Link__V1__Revocation
 		.jti = pb_bytes(said->jti),
 		.before_s = lift ? 0 : said->before_s,
 		.since_ms = said->since_ms,
+		.seal = pb_bytes(said->seal),
 	};
 	uint64_t closed;
-	return revocation_valid(&rev) && revocation_is_lift(&rev) == lift &&
+	if (!revocation_valid(&rev) || revocation_is_lift(&rev) != lift) {
+		return false;
+	}
+	bool is_ours = !rq->r->has_seal || revocation_seal_fits(rq->r->seal_key, &rev);
+	return !route_trusts(rq, is_ours ? DISTRUST_NONE : DISTRUST_REVOCATION) ||
 		take(rq->r, &rev, REVOCATIONS_HARD_MAX, rq->edge, &closed);
 }
 

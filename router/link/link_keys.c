@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "common/secret_file.h"
 #include "proto/link_hello.h"
+#include "proto/policy/revocation_seal.h"
 
 enum {
 	KEY_MAX = 4096
@@ -63,6 +64,19 @@ void link_keys_fini(struct link_keys *keys)
 	free(keys->files);
 	free(keys->edges);
 	*keys = (struct link_keys){ 0 };
+}
+
+bool link_keys_seal(const struct link_keys *keys, uint8_t key[REVOCATION_SEAL_LEN])
+{
+	bool any = false;
+	for (size_t i = 0; i < keys->n; i++) {
+		any |= keys->edges[i] != NULL;
+	}
+	if (keys->n < 2 || !any) {
+		return false;
+	}
+	revocation_seal_key(keys->keys, keys->n, key);
+	return true;
 }
 
 bool link_keys_fit(const struct link_keys *keys, size_t index, struct bytes edge)

@@ -8,6 +8,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/conf/conf.h"
+#include "proto/policy/revocations.h"
 
 struct fault;
 
@@ -22,5 +23,8 @@ struct link_keys {
 MUST_CHECK int link_keys_load(struct link_keys *keys, const struct conf_list *files,
 	struct fault *fault);
 void link_keys_fini(struct link_keys *keys);
+// The key for seals of revocations, which no edge knows if some have keys of their own. False if
+// none has.
+MUST_CHECK bool link_keys_seal(const struct link_keys *keys, uint8_t key[REVOCATION_SEAL_LEN]);
 // A key for one edge opens for no other, and that edge comes with no other.
 bool link_keys_fit(const struct link_keys *keys, size_t index, struct bytes edge);

@@ -8,10 +8,11 @@ import unittest
 
 import harness
 import linkwire
+import ws
 from attack import BROADCAST, CLIENT_UP, JOIN, PUBLISH, SNAPSHOT_END, Attack
 from linkwire import data, fixed64, item, varint
 
-REFUSED, PUBLISHED, KICK, DISCONNECT = 37, 36, 42, 14
+REFUSED, PUBLISHED, KICK, DISCONNECT, REVOCATIONS = 37, 36, 42, 14, 43
 IDS_OF_BOOT = varint(21, 1)  # in HELLO
 
 FORGED = {  # reason -> bodies in which it is found
@@ -184,6 +185,37 @@ class Rights(Trust):
         self.assertEqual(ann.expect("chat")["room"], "west:tea")
         self.assertEqual((self.refused("user"), self.refused("admin")), (1, 1))
         self.judge()
+
+    def test_an_edge_can_revoke_nobody(self):
+        ann = self.cluster.connect(0, "ann")
+        self.cluster.weirctl("revoke", "--user", "bob")
+        revoked = [row["user"] for row in self.cluster.rows("revocations")]
+        rogue = self.rogue(key=self.KEY)
+        told = rogue.link.expect_item(REVOCATIONS)[1][0]
+        self.quiet()
+        since = varint(4, 1767225600000)
+        forged = {
+            "without a seal": data(1, data(1, "ann") + varint(3, (1 << 63) - 1) + since),
+            "with another's": data(1, told.replace(b"bob", b"ann")),
+            "wider": data(1, told + since),
+            "a lift": data(3, data(1, "bob") + varint(4, 1 << 50)),
+        }
+        for n, (name, snapshot) in enumerate(forged.items()):
+            with self.subTest(name=name):
+                rogue.link.batch(item(REVOCATIONS, snapshot))
+                harness.wait_until(lambda n=n: self.refused("revocation") == n + 1, "it is refused")
+        ann.publish("room")
+        self.assertEqual([row["user"] for row in self.cluster.rows("revocations")], revoked)
+        self.judge()
+
+    def test_a_router_has_its_revocations_back_from_edges(self):
+        self.cluster.weirctl("revoke", "--user", "bob")
+        self.cluster.router.stop()
+        self.cluster.restart_router()
+        harness.wait_until(lambda: self.cluster.rows("revocations"), "an edge brings it")
+        self.assertEqual(self.refused("revocation"), 0)
+        with self.assertRaises(ws.Closed):
+            self.cluster.connect(0, "bob")
 
     def test_its_key_opens_for_no_other_name(self):
         self.rogue("edge-1", key=self.KEY, admitted=False).link.expect_end("bad_key")

@@ -86,6 +86,7 @@ ONLY_INCLUDERS = {
         "edge/tls/tls_ticket.c",
         "proto/link/crypto_mem.c",
         "proto/link_hello.c",
+        "proto/policy/revocation_seal.c",
         "router/hooks/hook_sign.c",
     },
     "zlib.h": {"edge/ws/ws_deflate.c"},

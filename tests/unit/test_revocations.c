@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "proto/policy/revocation_seal.h"
 #include "proto/policy/revocations.h"
 #include "tests/unit/test.h"
 
@@ -181,6 +182,41 @@ static int tear_down(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void a_seal_is_kept_with_what_it_is_of(void **state)
+{
+	(void)state;
+	static const char secret[] = "0123456789abcdef0123456789abcdef";
+	const struct bytes secrets[] = { bytes_str(secret), bytes_str("another") };
+	const struct bytes turned[] = { secrets[1], secrets[0] };
+	uint8_t key[REVOCATION_SEAL_LEN];
+	uint8_t other[REVOCATION_SEAL_LEN];
+	uint8_t seal[REVOCATION_SEAL_LEN];
+	revocation_seal_key(secrets, 2, key);
+	revocation_seal_key(turned, 2, other);
+	assert_memory_equal(key, other, sizeof(key));
+	revocation_seal_key(secrets, 1, other);
+	assert_memory_not_equal(key, other, sizeof(key));
+	struct revocation rev = { .user = bytes_str("ann"), .before_s = 7, .since_ms = 7000 };
+	revocation_seal(key, &rev, seal);
+	assert_false(revocation_seal_fits(key, &rev));
+	rev.seal = bytes_make(seal, sizeof(seal));
+	assert_true(revocation_seal_fits(key, &rev));
+	assert_false(revocation_seal_fits(other, &rev));
+	struct revocations own;
+	revocations_init(&own);
+	assert_int_equal(revocations_add(&own, &rev, 10), REVOCATIONS_NEWS);
+	struct revocation got = revocations_get(&own, &rev);
+	assert_true(revocation_seal_fits(key, &got));
+	struct revocation wider = { .user = rev.user, .before_s = 9, .since_ms = 6000 };
+	assert_int_equal(revocations_add(&own, &wider, 10), REVOCATIONS_NEWS);
+	assert_int_equal(revocations_get(&own, &rev).seal.len, 0);
+	wider.jti = rev.user;
+	wider.user = bytes_make(NULL, 0);
+	wider.seal = rev.seal;
+	assert_false(revocation_seal_fits(key, &wider));
+	revocations_fini(&own);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +228,7 @@ int main(void)
 		TEST(forgets_when_no_token_can_be_left),
 		TEST(walks_what_was_added),
 		TEST(knows_what_cannot_be_one),
+		TEST(a_seal_is_kept_with_what_it_is_of),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
