@@ -18,6 +18,8 @@ An event is a list that begins with a time in microseconds (one clock for all pr
   joined   s id room epoch seq recovered messages     id null: not asked for, or answered late
   left     s id room                                  the same
   gap      s room epoch from to
+  watch    s                       it has joined a pattern; again: its edge has a new session
+  heard    s room epoch seq n digest     as msg, by the pattern
   history  s id room epoch seq messages               messages: [[seq, n, digest], ...]
   error    s id code outcome
   router   what                    "down" or "up": the router's memory is gone, or a new one runs
@@ -90,6 +92,9 @@ class Session:
         self.places = {}
         self.left = {}  # room: time
         self.pending = {}  # id: Request
+        self.heard = {}  # room: (epoch, seq), by a pattern
+        self.heard_since = {}  # room: how often it was told that it watches
+        self.watched = 0
         self.late = []  # those that were answered with "unknown" and may still be carried out
 
     def may(self, room):
@@ -264,6 +269,7 @@ class Checker:
 
     def on_msg(self, s, room, epoch, seq, n, digest):
         self.counts["delivered"] += 1
+        self.counts["written"] += 1
         self.learn(room, epoch, seq, n, digest)
         place = self.place_of(s, room, "a message") if self.entitled(s, room, "a message") else None
         if place is None:
@@ -279,6 +285,27 @@ class Checker:
         if seq > place.seq:
             self.skip("I3", s, room, place, seq)
             place.seq = seq
+
+    # ---- patterns
+
+    def on_watch(self, s):
+        self.sessions[s].watched += 1
+
+    def on_heard(self, s, room, epoch, seq, n, digest):
+        """A message that came by a pattern. Between two sessions of an edge some may be missing, and
+        the client is told that it watches anew."""
+        self.counts["written"] += 1
+        self.learn(room, epoch, seq, n, digest)
+        session = self.sessions[s]
+        self.require(session.watched > 0, "I7", "session", s, "hears of", room, "too early")
+        last, when = session.heard.get(room), session.heard_since.get(room)
+        if last is not None and last[0] == epoch:
+            self.require(seq > last[1], "I2", "session", s, "hears", room, epoch, seq,
+                         "again, after", last[1])
+            self.require(seq == last[1] + 1 or when < session.watched, "I3", "session", s, "hears",
+                         room, epoch, seq, "after", last[1], "without being told of a loss")
+        session.heard[room] = (epoch, seq)
+        session.heard_since[room] = session.watched
 
     def on_gap(self, s, room, epoch, low, high):
         self.lose("I1", "session", s, "is told of a gap of", room, epoch, low, high)

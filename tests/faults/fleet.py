@@ -20,6 +20,7 @@ Orders come as JSON lines on standard input, and some are answered on standard o
 What the clients do is drawn from the seed; when they do it is not, because they wait for answers.
 A client may have an `edge` to connect to at first, `away`: how many seconds (two bounds) it is gone
 after its first connection, and be `patient`: then it waits for as long as a Close tells it to.
+One with a `pattern` does nothing but join it, as an administrator, and hear what matches.
 With `codec` "proto" it speaks the binary codec; what it hears is recorded as the text that others
 get, so that they can be compared byte for byte.
 """
@@ -289,7 +290,7 @@ class Session:
         record, number = self.fleet.record, self.number
         room = message.get("room")
         if kind == TYPE:
-            record("msg", number, room, message["epoch"], message["seq"], message["n"],
+            record("heard" if self.client.pattern else "msg", number, room, message["epoch"], message["seq"], message["n"],
                    digest_of(payload))
             self.client.stands(room, message["epoch"], message["seq"])
         elif kind == "connected":
@@ -299,6 +300,9 @@ class Session:
         elif kind == "gap":
             record("gap", number, room, message["epoch"], message["from"], message["to"])
             self.client.stands(room, message["epoch"], message["to"])
+        elif kind == "joined" and "pattern" in message:
+            record("watch", number)
+            self.pending.pop(message.get("id"), None)
         elif kind == "joined" and "id" not in message:
             record("joined", number, None, room, message["epoch"], message["seq"],
                    message.get("recovered"), missed)
@@ -326,6 +330,8 @@ class Session:
             # A room that nobody has spoken of yet has no epoch.
             record("history", number, ident, room, message.get("epoch"), message.get("seq", 0),
                    missed or [])
+        elif kind == "error" and "pattern" in message:
+            pass
         elif kind == "error":
             record("error", number, ident, message["code"], message.get("outcome"))
         else:
@@ -349,6 +355,7 @@ class Client:
         self.edge = who.get("edge")
         self.wait_s = who.get("away", AWAY_S)
         self.patient = who.get("patient", False)
+        self.pattern = who.get("pattern")
         self.paused = False
         self.session = None
         self.connect_at = 0.0
@@ -395,6 +402,13 @@ class Client:
     def on_open(self, session):
         for room in self.home:
             session.join(room, self.cursors.get(room))
+        if self.pattern is not None:
+            self.cursors = {}  # nothing is recovered
+            self.watch(session)
+
+    def watch(self, session):
+        session.pending["watch"] = {"kind": "watch", "room": None}
+        session.say({"type": "join", "pattern": self.pattern, "id": "watch"})
 
     def on_reason(self, reason):
         if self.patient and "after" in reason:
@@ -419,6 +433,8 @@ class Client:
             if asked.get("key") is not None:
                 self.again.append(asked)
                 self.again_at = time.monotonic() + self.fleet.rng.uniform(0.1, 1)
+            elif asked["kind"] == "watch":
+                self.watch(session)
             elif asked["kind"] == "join":
                 session.join(room, self.cursors.get(room))
 
@@ -455,7 +471,10 @@ class Fleet:
         self.last = time.monotonic()
         self.floods = []  # (until, room, sender)
         self.wakes = []  # (time, client)
-        self.clients = [Client(self, who) for who in setup["clients"]]
+        clients = [Client(self, who) for who in setup["clients"]]
+        self.clients = [client for client in clients if client.pattern is None]
+        self.watchers = [client for client in clients if client.pattern is not None]
+        self.watching = {}  # watcher: its session, when the last messages for all were published
 
     def record(self, kind, *words):
         self.out.write(json.dumps([now_us(), kind, *words], separators=(",", ":")) + "\n")
@@ -531,7 +550,7 @@ class Fleet:
             self.owed -= 1
             self.deed()
         self.flood(now)
-        for client in self.clients:
+        for client in [*self.clients, *self.watchers]:
             client.on_tick(now)
         for when, client in self.wakes:
             if when <= now:
@@ -573,7 +592,8 @@ class Fleet:
         self.floods = []
 
     def do_drop(self, share):
-        for client in self.rng.sample(self.clients, int(len(self.clients) * share)):
+        able = [*self.clients, *self.watchers]
+        for client in self.rng.sample(able, int(len(able) * share)):
             if client.session is not None:
                 client.session.end(None)
 
@@ -592,12 +612,17 @@ class Fleet:
             places = {c.cursors[room] for c in self.at_home_in(room)}
             if len(places) > 1:
                 return f"{room}: members stand at {sorted(places)}"
+            for watcher, session in self.watching.items():
+                heard = watcher.cursors.get(room)
+                if watcher.session is session and heard not in places:
+                    return f"{room}: {watcher.user} stands at {heard}, members at {sorted(places)}"
         return ""
 
     def publish_everywhere(self, count, deadline):
         """`count` messages to each room, heard by all; then each connection is asked for a sign of
         life, which comes after everything its edge counted before. A connection may still end
         meanwhile, as that of one who did not read; it is not asked, and missed until it is back."""
+        self.watching = {w: w.session for w in self.watchers if w.is_home()}
         for room in self.rooms:
             for i in range(count):
                 senders = [c.session for c in self.at_home_in(room) if c.session is not None]
@@ -616,7 +641,7 @@ class Fleet:
         self.rate = 0
         self.floods = []
         deadline = time.monotonic() + within
-        everybody = self.clients
+        everybody = [*self.clients, *self.watchers]
         why = ""
         if not self.turn_until(lambda: all(c.is_home() for c in everybody), deadline):
             why = self.missing()

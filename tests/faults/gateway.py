@@ -67,7 +67,8 @@ class Gateway:
         """`clients`: [{"user", "allowed" rooms, "home" rooms, ...}], as fleet.py takes them."""
         for client in clients:
             rights = {right: client["allowed"] for right in ("join", "publish", "history")}
-            client["token"] = self.cluster.token(client["user"], weir=rights)
+            roles = ["admin"] if "pattern" in client else []
+            client["token"] = self.cluster.token(client["user"], weir=rights, roles=roles)
         path = os.path.join(self.folder, "setup.json")
         with open(path, "w", encoding="utf-8") as f:
             json.dump({"seed": seed, "edges": self.addresses, "rooms": self.rooms,
@@ -190,7 +191,7 @@ class Gateway:
             "weir_router_deliveries_total":
                 ["delivered", router["weir_router_deliveries_total"]],
             "websocket_messages_sent_total": [
-                "delivered", total('websocket_messages_sent_total{type="chat"}')],
+                "written", total('websocket_messages_sent_total{type="chat"}')],
             "websocket_messages_received_total": [
                 "received", total('websocket_messages_received_total{type="chat"}')],
             "weir_edge_rejected_total": ["rejected", total("weir_edge_rejected_total")],

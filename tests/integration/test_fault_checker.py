@@ -43,6 +43,12 @@ def conversation():
     return events
 
 
+def watched(*seqs):
+    """The conversation, and one who has joined a pattern and hears these of it."""
+    return conversation() + opened(9) + [["watch", 9]] + [
+        ["heard", 9, "tea", "E1", seq, f"m{seq}", f"9/m{seq}"] for seq in seqs]
+
+
 def new_router():
     """It dies and comes back; both members are told."""
     return [["router", "down"], ["router", "up"],
@@ -72,6 +78,11 @@ class Good(unittest.TestCase):
 
     def test_a_conversation(self):
         self.assert_good(conversation() + [["settled"]])
+
+    def test_who_has_joined_a_pattern_hears_from_anywhere_on(self):
+        self.assert_good(watched(3, 4))
+        self.assert_good(watched(2) + [
+            ["watch", 9], ["heard", 9, "tea", "E1", 4, "m4", "9/m4"]])  # told of a new session
 
     def test_history_whole_and_by_pages(self):
         self.assert_good(conversation() + [
@@ -273,7 +284,17 @@ class Planted(unittest.TestCase):
             3, 4, since=["E1", 2], recovered=True, messages=kept(3, 4))
         self.assert_found("I2", events + [["msg", 3, "tea", "E1", 4, "m4", "9/m4"]])
 
+    def test_i2_again_by_a_pattern(self):
+        self.assert_found("I2", watched(2, 3) + [
+            ["watch", 9], ["heard", 9, "tea", "E1", 3, "m3", "9/m3"]])
+
     # I3
+
+    def test_i3_a_hole_in_what_comes_by_a_pattern(self):
+        self.assert_found("I3", watched(2, 4))
+
+    def test_i3_another_message_by_a_pattern(self):
+        self.assert_found("I3", watched(2) + [["heard", 9, "tea", "E1", 3, "m3", "8/m3"]])
 
     def test_i3_two_messages_at_one_place(self):
         events = opened(1, 2) + joined(1, 0) + joined(2, 0) + [
@@ -422,6 +443,10 @@ class Planted(unittest.TestCase):
     def test_i7_an_allowed_room_is_refused(self):
         self.assert_found("I7", opened(1) + [["join", 1, "j", "tea", None],
                                              ["error", 1, "j", "forbidden", None]])
+
+    def test_i7_by_a_pattern_that_was_not_joined(self):
+        self.assert_found("I7", conversation() + opened(9) + [
+            ["heard", 9, "tea", "E1", 4, "m4", "9/m4"]])
 
     # I8
 
