@@ -47,3 +47,12 @@ static inline uint64_t rate_after_ms(const struct rate *rate, uint64_t per_s, ui
 	uint64_t spare_us = n < burst ? (burst - n) * 1000000 / per_s : 0;
 	return ahead_us > spare_us ? (ahead_us - spare_us + 999) / 1000 : 1;
 }
+
+// How many units are taken and not earned yet, rounded up. Divided first where the product may not
+// fit.
+static inline uint64_t rate_used(const struct rate *rate, uint64_t per_s, uint64_t now_ms)
+{
+	uint64_t now_us = now_ms * 1000;
+	uint64_t ahead_us = rate->paid_until_us > now_us ? rate->paid_until_us - now_us : 0;
+	return ahead_us / 1000000 * per_s + (ahead_us % 1000000 * per_s + 999999) / 1000000;
+}

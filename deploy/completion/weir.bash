@@ -18,7 +18,7 @@ _weirctl() {
 	fi
 	local words
 	case $command in
-	"") words="--admin --json --help --version status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke unrevoke revocations drain undrain rebalance restart-prepare store memory top version help" ;;
+	"") words="--admin --json --help --version status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke unrevoke revocations drain undrain rebalance restart-prepare store limits memory top version help" ;;
 	status) words="--help --json" ;;
 	ready) words="--help --json" ;;
 	edges) words="--help --json" ;;
@@ -42,10 +42,11 @@ _weirctl() {
 	rebalance) words="--help --json --rate --dry-run" ;;
 	restart-prepare) words="--help --json" ;;
 	store) words="--help --json" ;;
+	limits) words="--help --json --user" ;;
 	memory) words="--help --json" ;;
 	top) words="--help --json" ;;
 	version) words="--help --json" ;;
-	help) words="status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke unrevoke revocations drain undrain rebalance restart-prepare store memory top version help" ;;
+	help) words="status ready edges edge rooms room members clients client route explain watch publish broadcast kick revoke unrevoke revocations drain undrain rebalance restart-prepare store limits memory top version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

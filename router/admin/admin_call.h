@@ -62,6 +62,8 @@ const struct table_client *admin_find_client(const struct admin_call *call, stru
 admin_command_fn admin_cmd_edges, admin_cmd_edge, admin_cmd_rooms, admin_cmd_room;
 admin_command_fn admin_cmd_members, admin_cmd_clients, admin_cmd_client;
 admin_command_fn admin_cmd_status, admin_cmd_version, admin_cmd_ready;
+// admin_limits.c
+admin_command_fn admin_cmd_limits;
 // admin_memory.c
 admin_command_fn admin_cmd_memory;
 // admin_route.c

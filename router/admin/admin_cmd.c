@@ -36,6 +36,7 @@ static admin_command_fn *const functions[ADMIN_COMMAND_COUNT] = {
 	[ADMIN_REBALANCE] = admin_cmd_rebalance,
 	[ADMIN_RESTART_PREPARE] = admin_cmd_restart_prepare,
 	[ADMIN_STORE] = admin_cmd_store,
+	[ADMIN_LIMITS] = admin_cmd_limits,
 	[ADMIN_MEMORY] = admin_cmd_memory,
 	[ADMIN_TOP] = admin_cmd_top,
 	[ADMIN_VERSION] = admin_cmd_version,

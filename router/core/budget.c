@@ -62,6 +62,13 @@ void budget_charge(struct budget *budget, const struct budget_limits *limits, bo
 	rate_charge(&budget->rates[kind], per_s, n, now_ms);
 }
 
+uint64_t budget_used(const struct budget *budget, const struct budget_limits *limits, bool admin,
+	enum budget_kind kind, uint64_t now_ms)
+{
+	uint64_t per_s = limits->rates[kind].per_s * (admin ? BUDGET_ADMIN_FACTOR : 1);
+	return rate_used(&budget->rates[kind], per_s, now_ms);
+}
+
 // Nothing that was taken has yet to be earned: forgetting it changes nothing.
 static bool is_paid(const struct budget *budget, uint64_t now_ms)
 {
@@ -110,6 +117,12 @@ void budget_memory_keep(struct budget_memory *m, struct bytes user, const struct
 	if (m->users.n_ordered > MEMORY_MAX) {
 		aged_map_drop(&m->users, aged_map_oldest(&m->users));
 	}
+}
+
+const struct budget *budget_memory_find(const struct budget_memory *m, struct bytes user)
+{
+	const struct aged_node *node = aged_map_find(&m->users, user);
+	return node != NULL ? &CONTAINER_OF(node, const struct remembered, aged)->budget : NULL;
 }
 
 struct budget budget_memory_take(struct budget_memory *m, struct bytes user)

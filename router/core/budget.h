@@ -55,6 +55,10 @@ MUST_CHECK bool budget_take(struct budget *budget, const struct budget_limits *l
 void budget_charge(struct budget *budget, const struct budget_limits *limits, bool admin,
 	enum budget_kind kind, uint64_t n, uint64_t now_ms);
 
+// How many units are taken and not earned yet; 0 without a limit.
+uint64_t budget_used(const struct budget *budget, const struct budget_limits *limits, bool admin,
+	enum budget_kind kind, uint64_t now_ms);
+
 // What users have used who are gone for the moment: to come back is no new budget. Bounded in
 // number, the oldest leave first, and in age.
 struct budget_memory {
@@ -65,5 +69,7 @@ void budget_memory_fini(struct budget_memory *m);
 // The last connection of `user` has gone. Copies the name.
 void budget_memory_keep(struct budget_memory *m, struct bytes user, const struct budget *budget,
 	uint64_t now_ms);
+// Of a user who is gone, borrowed until the next call; NULL: nothing is known.
+const struct budget *budget_memory_find(const struct budget_memory *m, struct bytes user);
 // The first one has come; zeroed if nothing is known.
 struct budget budget_memory_take(struct budget_memory *m, struct bytes user);

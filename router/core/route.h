@@ -57,6 +57,7 @@ struct route_counters {
 	struct counter ignored; // items that speak of a client we do not know
 	struct counter unknown; // items of a kind we do not know
 	struct counter rejected[REFUSAL_COUNT];
+	struct counter rooms_full; // REFUSAL_LIMIT for max-rooms
 	struct counter over_budget[BUDGET_COUNT]; // REFUSAL_RATE_LIMITED, by what was exceeded
 	struct counter distrusted[DISTRUST_COUNT]; // what an edge sent and was not passed on
 };

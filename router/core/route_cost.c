@@ -62,6 +62,7 @@ void route_charge_event(struct route *r, const struct table_room *room,
 enum refusal route_may_open(struct route *r, const struct table_client *client, uint64_t now_ms)
 {
 	if (room_table_is_full(&r->table)) {
+		counter_add(&r->counters.rooms_full, 1);
 		r->excess = (struct budget_excess){ .limit = "max-rooms" };
 		return REFUSAL_LIMIT;
 	}

@@ -43,6 +43,25 @@ class Rates(TestCase):
         self.assertEqual(bob.expect("chat")["text"], "x" * 20000)
         self.assertEqual(bob.expect("chat")["text"], "mine is another")
 
+    def test_weirctl_says_what_users_have_used_and_were_refused(self):
+        cluster = self.start_cluster(router={"rate_rooms": "1/s burst 5", "max_rooms": "50"})
+        clients = [cluster.connect(edge) for edge in (0, 1)]
+        refused = 0
+        for i in range(10):
+            answer = clients[i % 2].ask(type="join", room=f"room-{i}")
+            refused += answer["type"] == "error"
+        self.assertGreater(refused, 0)
+        own = {row["limit"]: row for row in cluster.rows("limits", "--user", "alice")}
+        self.assertEqual((own["rate-rooms"]["user"], own["rate-rooms"]["allowed"],
+                          own["rate-rooms"]["perSecond"], own["rate-rooms"]["refused"]),
+                         ("alice", 5, 1, refused))
+        self.assertGreater(own["rate-rooms"]["used"], 0)
+        self.assertIsNone(own["rate-answers"]["allowed"])
+        rows = {row["limit"]: row for row in cluster.rows("limits")}
+        self.assertEqual(rows["rate-rooms"]["refused"], refused)
+        self.assertEqual((rows["max-rooms"]["user"], rows["max-rooms"]["allowed"]), (None, 50))
+        self.assertEqual(cluster.weirctl("limits", "--user", "nobody")[0], 1)
+
 
 class Addresses(TestCase):
     def try_upgrade(self, cluster, source="127.0.0.1", fields=()):

@@ -628,6 +628,48 @@ static void tells_what_takes_memory(void **state)
 	assert_true(rig->table);
 }
 
+static void tells_what_users_have_used_of_their_limits(void **state)
+{
+	struct rig *rig = *state;
+	struct budget_limits limits = {
+		.rates[BUDGET_MESSAGES] = { .per_s = 10, .burst = 20 },
+		.rates[BUDGET_ANSWERS] = { .per_s = 1000, .burst = 4000 },
+	};
+	fill(rig);
+	rig->route.options.budgets = limits;
+	struct table_user *ann = room_table_user_find(&rig->route.table, bytes_str("ann"));
+	struct budget_excess excess;
+	for (unsigned i = 0; i < 25; i++) {
+		if (!budget_take(&ann->budget, &limits, false, BUDGET_MESSAGES, 1, NOW_MS,
+			    &excess)) {
+			counter_add(&rig->route.counters.over_budget[BUDGET_MESSAGES], 1);
+		}
+	}
+	run(rig, "limits --user ann");
+	assert_int_equal(rig->n_rows, BUDGET_COUNT);
+	assert_true(rows_have(rig,
+		"{\"limit\":\"rate-user\",\"user\":\"ann\",\"used\":20,"
+		"\"allowed\":20,\"perSecond\":10,\"refused\":5}"));
+	assert_true(rows_have(rig,
+		"{\"limit\":\"rate-rooms\",\"user\":\"ann\",\"used\":0,"
+		"\"allowed\":null,\"perSecond\":null,\"refused\":0}"));
+	run(rig, "limits");
+	assert_int_equal(rig->n_rows, BUDGET_COUNT + 1);
+	assert_true(rows_have(rig,
+		"{\"limit\":\"rate-user\",\"user\":\"ann\",\"used\":20,"
+		"\"allowed\":20,\"perSecond\":10,\"refused\":5}"));
+	assert_true(rows_have(rig,
+		"{\"limit\":\"rate-answers\",\"user\":null,\"used\":0,"
+		"\"allowed\":4000,\"perSecond\":1000,\"refused\":0}"));
+	assert_true(rows_have(rig,
+		"{\"limit\":\"max-rooms\",\"user\":null,\"used\":2,"
+		"\"allowed\":10000,\"perSecond\":null,\"refused\":0}"));
+	budget_memory_keep(&rig->route.table.budgets, bytes_str("gone"), &ann->budget, NOW_MS);
+	run(rig, "limits --user gone");
+	assert_true(rows_have(rig, "\"user\":\"gone\",\"used\":20,"));
+	assert_refused(rig, "limits --user nobody");
+}
+
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -653,6 +695,7 @@ int main(void)
 		RIG_TEST(a_member_of_an_edge_that_is_lost_soon_is_gone),
 		RIG_TEST(what_an_edge_knew_that_is_lost_later_is_unknown),
 		RIG_TEST(tells_what_takes_memory),
+		RIG_TEST(tells_what_users_have_used_of_their_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
