@@ -75,7 +75,7 @@ int process_become(const char *user, const char **why)
 		return -1;
 	}
 	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
-		*why = "the way back to root is still open";
+		*why = "the privileges of root could be regained";
 		return -1;
 	}
 	if (!SANITIZED) {

@@ -11,7 +11,7 @@ const struct admin_command admin_commands[ADMIN_COMMAND_COUNT] = {
 	[ADMIN_EDGES] = { "edges", "", "list edges", 0, 0 },
 	[ADMIN_EDGE] = { "edge", "NAME", "show one edge", 1, 1 },
 	[ADMIN_ROOMS] = { "rooms", "[PATTERN] [--sort members|rate] [--limit N] [--options]",
-		"list rooms; a pattern for user: or admin: rooms begins so", 0, 1,
+		"list rooms; user: and admin: rooms need that prefix in PATTERN", 0, 1,
 		.options = { "sort", "limit" }, .flags = { "options" } },
 	[ADMIN_ROOM] = { "room", "ROOM", "show one room", 1, 1 },
 	[ADMIN_MEMBERS] = { "members", "ROOM", "list the connections in a room", 1, 1 },

@@ -77,11 +77,11 @@ static const struct conf_option options[] = {
 	{ "link-key-file", CONF_LIST, FIELD(link_key_file), RELOADABLE, .check = check_link_key,
 		.help = "files with keys that edges must prove, FILE or NAME=FILE for one edge" },
 	{ "edge-options", CONF_LIST, FIELD(edge_options), .check = edge_rules_check,
-		.help = "NAME users=PATTERN rooms=PATTERN admin=no: what an edge may say; "
+		.help = "NAME users=PATTERN rooms=PATTERN admin=no: what edge NAME may send; "
 			"NAME * stands for all others" },
 	{ "revocation-key-file", CONF_STRING, FIELD(revocation_key_file),
-		.help = "file with the key that proves revocations when edges bring them back; "
-			"empty: made of the keys of edges" },
+		.help = "file with the key that authenticates revocations which edges return; "
+			"empty: derived from the keys of edges" },
 	{ "link-tls-cert", CONF_STRING, FIELD(link_tls_cert),
 		.help = "the router's certificate for the link, a PEM file" },
 	{ "link-tls-key", CONF_STRING, FIELD(link_tls_key),
@@ -228,9 +228,9 @@ static const char *complete(void *arg, const char **what)
 const struct conf_spec router_conf_spec = {
 	.program = "weir-router",
 	.env_prefix = "WEIR_ROUTER_",
-	.summary = "Owns the rooms: who is in them, what was said, in which order.",
+	.summary = "Owns the rooms: their members, their messages and the order of these.",
 	.own = "store-check",
-	.own_help = "read all that the store holds, say what is damaged, and exit",
+	.own_help = "check all data in the store, print damage, and exit",
 	.options = options,
 	.n_options = ARRAY_LEN(options),
 	.size = sizeof(struct router_conf),

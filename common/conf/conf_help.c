@@ -81,9 +81,10 @@ void conf_help(const struct conf_spec *spec, FILE *out)
 		fputc('\n', out);
 	}
 	fprintf(out,
-		"\nIn a file: name = value; in the environment: %sNAME. The command line counts "
-		"most, then\nthe environment, then the file. A list repeats its option, in the "
-		"environment it has commas.\nSIZE: bytes or KiB, MiB, GiB. TIME: seconds or ms, s, "
+		"\nIn a file: name = value; in the environment: %sNAME. The command line "
+		"overrides\nthe environment, which overrides the file. A list repeats its option; "
+		"in the environment\nits entries are separated by commas.\n"
+		"SIZE: bytes or KiB, MiB, GiB. TIME: seconds or ms, s, "
 		"m, h, d. RATE: 50/s or 50/s burst 100.\n\n",
 		spec->env_prefix);
 	for (size_t i = 0; i < spec->n_options; i++) {

@@ -192,7 +192,7 @@ static bool rate_parse(const struct conf_option *option, void *field, const char
 			too_large ? "is too large" : "is not a rate (as 50/s, or 50/s burst 100)");
 	}
 	if (rate.per_s > 0 && rate.burst == 0) {
-		return refuse(why, text, "has a burst of 0, which lets nothing through");
+		return refuse(why, text, "has a burst of 0, which refuses everything");
 	}
 	*(struct conf_rate *)field = rate;
 	return true;

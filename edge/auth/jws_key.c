@@ -310,7 +310,7 @@ bool jws_key_from_jwk(const struct json_t *jwk, struct jws_key **key, const char
 		return *why == NULL;
 	}
 	if (json_object_get(jwk, "d") != NULL) {
-		*why = "a private key, where the public one belongs";
+		*why = "a private key, but a public one is required";
 		return false;
 	}
 	struct jws_key *made = xcalloc(1, sizeof(*made));

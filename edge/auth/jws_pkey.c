@@ -115,7 +115,7 @@ static EVP_PKEY *accept_key(const struct jws_algorithm *algorithm, EVP_PKEY *pke
 {
 	*why = kind_fault(algorithm, pkey);
 	if (*why == NULL && !is_sound(pkey)) {
-		*why = "no sound public key";
+		*why = "not a valid public key";
 	}
 	ERR_clear_error();
 	if (*why == NULL) {
@@ -158,7 +158,7 @@ static const char *pem_fault(struct bytes pem, bool private)
 		return "not PEM";
 	}
 	if (!private && n_private > 0) {
-		return "a private key, where the public one belongs";
+		return "a private key, but a public one is required";
 	}
 	// Of several, all but one would be left out in silence. What `openssl ecparam` puts in
 	// front of a private key is no key.

@@ -86,7 +86,7 @@ static int check_upgrade(struct upgrade *u)
 		return refuse(u, 400, "HTTP/1.0 cannot be upgraded");
 	}
 	if (u->head->has_body) {
-		return refuse(u, 400, "an upgrade has no body");
+		return refuse(u, 400, "an upgrade must not have a body");
 	}
 	if (!list_has(u->head, "connection", "upgrade")) {
 		return refuse(u, 400, "Connection does not name upgrade");
@@ -99,7 +99,7 @@ static int check_version(struct upgrade *u)
 	struct bytes version;
 	size_t n = http_head_find(u->head, "sec-websocket-version", &version);
 	bool ours = n == 1 && bytes_equal_str(version, "13");
-	return ours ? 0 : refuse(u, 426, "only WebSocket version 13 is spoken here");
+	return ours ? 0 : refuse(u, 426, "only WebSocket version 13 is supported");
 }
 
 // Encoding what was decoded must give the same text: that leaves only the canonical form.
@@ -211,7 +211,7 @@ static const char *const subprotocols[SUBPROTOCOL_COUNT] = {
 	[SUBPROTOCOL_PROTO] = "weir.v1.proto",
 };
 
-// SUBPROTOCOL_NONE for one that is not spoken here.
+// SUBPROTOCOL_NONE for one that is not supported.
 static enum subprotocol find_subprotocol(struct bytes name)
 {
 	enum subprotocol found = SUBPROTOCOL_NONE + 1;
@@ -244,7 +244,7 @@ static int check_subprotocols(struct upgrade *u)
 		}
 	}
 	if (offered && u->request->subprotocol == SUBPROTOCOL_NONE) {
-		return refuse(u, 400, "none of the offered subprotocols is spoken here");
+		return refuse(u, 400, "none of the offered subprotocols is supported");
 	}
 	return 0;
 }

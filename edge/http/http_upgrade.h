@@ -19,7 +19,7 @@ enum subprotocol {
 
 struct upgrade_request {
 	char accept[29]; // Sec-WebSocket-Accept
-	enum subprotocol subprotocol; // of those offered, the first that is spoken here
+	enum subprotocol subprotocol; // of those offered, the first supported one
 	struct bytes
 		token; // borrowed from the head, or from `scratch` if percent-decoded; empty: none
 	bool autojoin; // false: autojoin=0 in the query

@@ -349,7 +349,7 @@ static const char *complete(void *arg, const char **what)
 		return "heartbeat-timeout";
 	}
 	if (conf->proxy_protocol && conf->trusted_proxies.n == 0) {
-		*what = "nobody could connect, it needs trusted-proxies";
+		*what = "needs trusted-proxies, else no client can connect";
 		return "proxy-protocol";
 	}
 	return NULL;
@@ -358,8 +358,7 @@ static const char *complete(void *arg, const char **what)
 const struct conf_spec edge_conf_spec = {
 	.program = "weir-edge",
 	.env_prefix = "WEIR_EDGE_",
-	.summary = "Holds the connections of WebSocket clients and hands their messages to the "
-		   "router.",
+	.summary = "Accepts WebSocket clients and forwards their messages to the router.",
 	.options = options,
 	.n_options = ARRAY_LEN(options),
 	.size = sizeof(struct edge_conf),

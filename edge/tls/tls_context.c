@@ -93,7 +93,7 @@ static const char *use_chain(SSL_CTX *ctx, BIO *pem)
 	}
 	// Reading ends with "no start line", or something else that is wrong.
 	if (why == NULL && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-		why = openssl_reason("its chain is damaged");
+		why = openssl_reason("its chain is invalid");
 	}
 	ERR_clear_error();
 	return why;
@@ -115,7 +115,7 @@ static const char *use_key(SSL_CTX *ctx, BIO *pem)
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, &encrypted);
 	if (key == NULL) {
 		ERR_clear_error();
-		return encrypted ? "encrypted, and nobody is there to give a passphrase"
+		return encrypted ? "encrypted with a passphrase, which cannot be asked for"
 				 : "no PEM private key in it";
 	}
 	const char *why = NULL;

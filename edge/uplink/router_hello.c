@@ -109,7 +109,7 @@ Weir__Link__V1__HelloAck *router_hello_check_ack(const struct router_hello *self
 	Weir__Link__V1__HelloAck *ack = NULL;
 	if (!link_verify(packed, LINK_ROLE_ROUTER, &self->key, self->key.len > 0 ? 1 : 0, nonces,
 		    &key_index, &body)) {
-		*why = "bad_key: the router does not hold ours";
+		*why = "bad_key: the router does not have this edge's key";
 	} else {
 		ack = weir__link__v1__hello_ack__unpack(NULL, body.len, body.data);
 		*why = "malformed hello_ack";

@@ -105,7 +105,7 @@ void admin_cmd_restart_prepare(struct admin_call *call)
 		buf_append_str(&call->reply->audit, "safe=true");
 		break;
 	case ADMIN_REST_GIVEN_UP:
-		admin_refuse(call, "not all edges hold still: see edges");
+		admin_refuse(call, "not all edges have quiesced: see edges");
 		break;
 	}
 }

@@ -69,7 +69,7 @@ static void admin_cmd_help(struct admin_call *call)
 // The screen is weirctl's own.
 static void admin_cmd_top(struct admin_call *call)
 {
-	admin_refuse(call, "this weirctl has no screen: take a newer one");
+	admin_refuse(call, "this weirctl has no screen: use a newer one");
 }
 
 // ---- words

@@ -120,7 +120,7 @@ static bool take_words(struct admin_call *call, struct explained *x)
 		return false;
 	}
 	if (q->room.len + q->user.len + q->client.len + x->trace.len == 0) {
-		admin_usage(call, "takes a room, a user, a client or a trace");
+		admin_usage(call, "needs a room, a user, a client or a trace");
 		return false;
 	}
 	x->has_seq = q->seq > 0 || x->trace.len > 0;
@@ -337,7 +337,7 @@ static void explain_fanout(struct admin_call *call, const struct explained *x,
 		row.verdict = verdict_name(VERDICT_NOT_MEMBER);
 		row.reason = "nobody";
 		row.at_ms = x->message.at_ms;
-		row.text = bytes_str("nobody was in the room");
+		row.text = bytes_str("no connection was in the room");
 		row.counts = true;
 		say_row(call, &row);
 	}
@@ -597,7 +597,7 @@ void admin_cmd_explain(struct admin_call *call)
 		return;
 	}
 	if (call->state == NULL) {
-		admin_refuse(call, "too many ask at once: try again");
+		admin_refuse(call, "too many requests at once: try again");
 		return;
 	}
 	bool first = *call->state == 0;
@@ -614,7 +614,7 @@ void admin_cmd_explain(struct admin_call *call)
 	}
 	struct inquiry *q = inquiry_find(&r->inquiries, *call->state);
 	if (q == NULL) {
-		admin_refuse(call, "too many ask at once: try again");
+		admin_refuse(call, "too many requests at once: try again");
 	} else if (!inquiry_is_over(q, call->now_ms)) {
 		call->reply->hold = true;
 	} else {

@@ -34,7 +34,7 @@ static bool rate_of(struct admin_call *call, uint64_t max, uint32_t *rate)
 		value.burst == value.per_s;
 	*rate = (uint32_t)value.per_s;
 	if (!good) {
-		admin_usage(call, "--rate takes a number of connections a second: 50/s");
+		admin_usage(call, "--rate needs a number of connections per second: 50/s");
 	}
 	return good;
 }

@@ -186,7 +186,7 @@ void admin_cmd_memory(struct admin_call *call)
 {
 	struct route *r = call->ctx->route;
 	if (call->state == NULL) {
-		admin_refuse(call, "too many ask at once: try again");
+		admin_refuse(call, "too many requests at once: try again");
 		return;
 	}
 	if (*call->state == 0) {
@@ -195,7 +195,7 @@ void admin_cmd_memory(struct admin_call *call)
 	}
 	struct inquiry *q = inquiry_find(&r->inquiries, *call->state);
 	if (q == NULL) {
-		admin_refuse(call, "too many ask at once: try again");
+		admin_refuse(call, "too many requests at once: try again");
 	} else if (!inquiry_is_over(q, call->now_ms)) {
 		call->reply->hold = true;
 	} else {

@@ -48,7 +48,7 @@ static int64_t now_inclusive_s(const struct admin_call *call)
 static bool revoke(struct admin_call *call, const struct revocation *rev, uint64_t *closed)
 {
 	if (!revocation_valid(rev)) {
-		admin_refuse(call, "no such user or token id can be");
+		admin_refuse(call, "not a valid user or token id");
 		return false;
 	}
 	if (!route_revoke(call->ctx->route, rev, closed)) {
@@ -147,7 +147,7 @@ void admin_cmd_unrevoke(struct admin_call *call)
 		return;
 	}
 	if (!is_revoked(&call->ctx->route->revocations, user, jti)) {
-		admin_refuse(call, "nothing of that user or token is revoked");
+		admin_refuse(call, "no revocation of that user or token");
 		return;
 	}
 	if (!revoke(call, &rev, &closed)) {

@@ -146,7 +146,7 @@ static bool limit_of(struct admin_call *call, struct bytes text, uint64_t *limit
 	static const struct conf_option number = { .name = "limit", .type = CONF_UINT };
 	*limit = UINT64_MAX;
 	if (text.data != NULL && !admin_value(&number, text, limit)) {
-		admin_usage(call, "--limit takes a number");
+		admin_usage(call, "--limit needs a number");
 		return false;
 	}
 	return true;

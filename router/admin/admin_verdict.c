@@ -246,7 +246,7 @@ static bool judge_gap(const struct question *q, const struct stay *stay, struct 
 			set(j, VERDICT_DROPPED, "gap", record.at_ms);
 			buf_printf(&j->text,
 				"edge %s missed seq %" PRIu64 " to %" PRIu64
-				" (%.*s), and its members were told",
+				" (%.*s), and its members were notified",
 				edge_of(q, stay), record.from, record.seq, (int)record.detail.len,
 				(const char *)record.detail.data);
 			return true;
@@ -280,7 +280,7 @@ static bool judge_dropped(const struct question *q, const struct evidence *e,
 	set(j, VERDICT_DROPPED, "slow", f->at_ms);
 	buf_printf(&j->text,
 		"slow: seq %" PRIu64 " to %" PRIu64
-		" were dropped from its queue at edge %s, and it was told",
+		" were dropped from its queue at edge %s, and it was notified",
 		f->from, f->seq, edge_of(q, stay));
 	return true;
 }

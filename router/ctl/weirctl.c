@@ -268,7 +268,7 @@ static const char *why_not(const struct session *session, int result)
 				 : "no such socket; start weir-router, or name its socket by "
 				   "--admin or WEIR_ADMIN";
 	case NNG_ECONNREFUSED:
-		return "refused; the socket was left behind and nobody listens: start weir-router";
+		return "refused; the socket exists but no process listens: start weir-router";
 	case NNG_EPERM:
 		return "forbidden; the socket is its owner's: ask as that user, as by sudo";
 	default:

@@ -71,7 +71,7 @@ class Explain(ExplainTestCase, ClusterTestCase):
 
     def test_nobody_was_there(self):
         self.cluster.rows("publish", self.room, '{"type":"chat"}')
-        self.assert_verdict("not_member", "nobody", "nobody was in the room", self.room, 1)
+        self.assert_verdict("not_member", "nobody", "no connection was in the room", self.room, 1)
 
     def test_joined_later(self):
         alice, _ = self.two()
@@ -241,7 +241,7 @@ class Explain(ExplainTestCase, ClusterTestCase):
             env=environment(self.cluster.folder)) for _ in range(8)]
         for one in asking:
             self.assertIn((one.wait(10 * rawhttp.SLOW), one.stderr.read()), [
-                (0, b""), (1, b"weirctl: too many ask at once: try again\n")])
+                (0, b""), (1, b"weirctl: too many requests at once: try again\n")])
             one.stderr.close()
 
 

@@ -124,9 +124,9 @@ class Handshake(HandshakeTestCase):
         for status, fields, why in (
                 (400, replaced("Connection", "close"), b"Connection does not name upgrade\n"),
                 (400, handshake_fields(subprotocols=["x"]),
-                 b"none of the offered subprotocols is spoken here\n"),
+                 b"none of the offered subprotocols is supported\n"),
                 (426, replaced("Sec-WebSocket-Version", "8"),
-                 b"only WebSocket version 13 is spoken here\n")):
+                 b"only WebSocket version 13 is supported\n")):
             with self.subTest(why=why):
                 self.assertEqual(self.assert_refused(status, self.handshake(fields)).body, why)
 

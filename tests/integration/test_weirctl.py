@@ -83,7 +83,7 @@ class ByItself(unittest.TestCase):
     def test_a_socket_that_was_left_behind(self):
         with socket.socket(socket.AF_UNIX) as s:
             s.bind(self.socket)
-        self.assert_unreachable("refused; the socket was left behind", "--admin", self.socket,
+        self.assert_unreachable("refused; the socket exists but no process listens", "--admin", self.socket,
                                 "status")
 
     def test_a_socket_of_somebody_else(self):

@@ -223,7 +223,7 @@ static void refuses_values_and_says_why(void **state)
 		{ "rate", "50/s burst 1x", NULL },
 		{ "rate", "50 burst 100", NULL },
 		{ "rate", "50/s burst 0",
-			"\"50/s burst 0\" has a burst of 0, which lets nothing through" },
+			"\"50/s burst 0\" has a burst of 0, which refuses everything" },
 		{ "rate", "99999999999999999999/s", "\"99999999999999999999/s\" is too large" },
 		{ "bound", "5", "\"5\" is not 0, N red, N green or N blue" },
 		{ "bound", "x red", "\"x red\" is not 0, N red, N green or N blue" },

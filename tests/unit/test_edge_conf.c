@@ -144,7 +144,7 @@ static void refuses_values_of_the_wrong_form(void **state)
 			"trusted-proxies: not a network (ADDRESS or ADDRESS/BITS, as 10.0.0.0/8 or "
 			"fd00::/8)" },
 		{ "--proxy-protocol",
-			"proxy-protocol: nobody could connect, it needs trusted-proxies" },
+			"proxy-protocol: needs trusted-proxies, else no client can connect" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char expected[256];

@@ -193,7 +193,7 @@ static void takes_a_hello_ack_that_is_signed_with_its_key_for_this_hello(void **
 	weir__link__v1__hello_ack__free_unpacked(ack, NULL);
 	rig->nonces.edge[0] ^= 1; // of another HELLO
 	assert_null(router_hello_check_ack(&rig->self, buf_bytes(&packed), &rig->nonces, &why));
-	assert_string_equal(why, "bad_key: the router does not hold ours");
+	assert_string_equal(why, "bad_key: the router does not have this edge's key");
 	buf_fini(&packed);
 }
 
@@ -203,7 +203,7 @@ static void refuses_a_hello_ack_of_another_key_or_version(void **state)
 	const char *why = NULL;
 	struct buf packed = signed_ack(rig, "another key, that is also long enough", LINK_MAJOR);
 	assert_null(router_hello_check_ack(&rig->self, buf_bytes(&packed), &rig->nonces, &why));
-	assert_string_equal(why, "bad_key: the router does not hold ours");
+	assert_string_equal(why, "bad_key: the router does not have this edge's key");
 	buf_fini(&packed);
 	packed = signed_ack(rig, KEY, LINK_MAJOR + 1);
 	assert_null(router_hello_check_ack(&rig->self, buf_bytes(&packed), &rig->nonces, &why));
