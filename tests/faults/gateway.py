@@ -203,18 +203,19 @@ class Gateway:
         edges = sum(metrics_of(edge.ops)[name] for edge in self.edges for name in names)
         return edges + metrics_of(self.router.ops)["weir_router_link_queue_bytes"]
 
-    def take_memory(self, where):
+    def take_memory(self, where, resident_too=True):
         try:
             wait_until(lambda: self.queued() == 0, "all queues are empty")
         except AssertionError:
             pass  # the checker says so
         self.record("memory", "all queues", self.queued(), where)
         self.record("memory", "router fds", open_files(self.router), where)
-        self.record("memory", "router rss", resident(self.router), where)
         clients = sum(metrics_of(edge.ops)["websocket_active_connections"] for edge in self.edges)
         files = sum(open_files(edge) for edge in self.edges)
         self.record("memory", "edges fds", files - int(clients), where)
-        self.record("memory", "edges rss", sum(resident(edge) for edge in self.edges), where)
+        if resident_too:
+            self.record("memory", "router rss", resident(self.router), where)
+            self.record("memory", "edges rss", sum(resident(e) for e in self.edges), where)
 
 
 def open_files(process):
