@@ -132,21 +132,6 @@ static void send_joined(struct conn *c, struct client_event *event)
 	conn_send(c, f);
 }
 
-// Moves the room to where the router says it is, if that is another epoch. Who is a member already
-// is owed what comes after it.
-static void follow_epoch(struct fib_room *room, uint64_t epoch, uint64_t seq)
-{
-	if (room->epoch == epoch) {
-		return;
-	}
-	room->epoch = epoch;
-	room->last_seq = seq;
-	struct fib_member *member;
-	LIST_FOREACH (member, &room->members, in_room) {
-		member->join_seq = seq;
-	}
-}
-
 // The token may have been renewed since the join was asked for.
 static bool may_see(const struct conn *c, struct bytes room)
 {
@@ -159,7 +144,7 @@ static void become_member(struct conn *c, const Weir__Link__V1__Joined *m)
 	bool added;
 	struct fib_member *member = fib_join(&clients_of(c)->fib, &c->account.rooms, c,
 		pb_bytes(m->room), m->epoch, m->seq, &added);
-	follow_epoch(member->room, m->epoch, m->seq);
+	fib_follow(member->room, m->epoch, m->seq);
 	member->join_seq = m->seq;
 	member->presence = m->presence && may_see(c, pb_bytes(m->room));
 	c->account.n_rooms += added ? 1 : 0;

@@ -87,23 +87,12 @@ static bool send_to_room(const struct fib_room *room, const struct inbox_record 
 	return any;
 }
 
-// Moves the room's position on to the record's; false if it is past it already, or elsewhere.
-static bool advance(struct fib_room *room, const struct inbox_record *record)
-{
-	// Of another epoch the members are told by a Joined first; what comes before that is
-	// repeated.
-	if (record->epoch != room->epoch || record->seq <= room->last_seq) {
-		return false;
-	}
-	room->last_seq = record->seq;
-	return true;
-}
-
 static void on_delivery(struct clients *cl, struct fib_room *room,
 	const struct inbox_record *record)
 {
 	bool ephemeral = record->seq == 0;
-	if (record->audience == AUDIENCE_WATCHERS || (!ephemeral && !advance(room, record))) {
+	if (record->audience == AUDIENCE_WATCHERS ||
+		(!ephemeral && !fib_advance(room, record->epoch, record->seq))) {
 		inbox_record_drop(record);
 	} else if (send_to_room(room, record, wants_message) && cl->stamp_ms == 0) {
 		cl->stamp_ms = record->stamp_ms;

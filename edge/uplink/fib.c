@@ -145,3 +145,25 @@ void fib_leave_all(struct fib *fib, struct fib_member_list *conn_list)
 		member = next;
 	}
 }
+
+bool fib_advance(struct fib_room *room, uint64_t epoch, uint64_t seq)
+{
+	if (epoch != room->epoch || seq <= room->last_seq) {
+		return false;
+	}
+	room->last_seq = seq;
+	return true;
+}
+
+void fib_follow(struct fib_room *room, uint64_t epoch, uint64_t seq)
+{
+	struct fib_member *member;
+	if (room->epoch == epoch) {
+		return;
+	}
+	room->epoch = epoch;
+	room->last_seq = seq;
+	LIST_FOREACH (member, &room->members, in_room) {
+		member->join_seq = seq;
+	}
+}

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "common/bytes.h"
+#include "common/check.h"
 #include "common/map.h"
 
 struct fib_room;
@@ -56,6 +57,12 @@ struct fib_member *fib_member_find(const struct fib *fib, const struct fib_membe
 void fib_leave(struct fib *fib, struct fib_member *member);
 // Removes all of a connection's memberships.
 void fib_leave_all(struct fib *fib, struct fib_member_list *conn_list);
+// Moves the room on to a message; false if it is past it already, or in another epoch, of which its
+// members are told first.
+MUST_CHECK bool fib_advance(struct fib_room *room, uint64_t epoch, uint64_t seq);
+// Moves the room to where the router says that it is, if that is another epoch. Who is a member
+// already is owed what comes after it.
+void fib_follow(struct fib_room *room, uint64_t epoch, uint64_t seq);
 static inline struct bytes fib_room_name(const struct fib_room *room)
 {
 	return bytes_make(room->name, room->name_len);
