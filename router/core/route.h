@@ -136,9 +136,8 @@ static inline bool route_has_replays(const struct table_edge *edge)
 // history.
 void route_replay(struct route *r, struct table_edge *edge, size_t max_bytes, uint64_t now_ms);
 
-// Sends every edge the names of all edges, for the next router: call it when an edge is new or
-// gone.
-void route_send_edges(struct route *r);
+// Sends every edge the names of all edges, at most LINK_EDGES_MAX, for the next router.
+void route_send_edges(struct route *r, const struct bytes *names, size_t n);
 
 enum route_result_code {
 	ROUTE_DONE,

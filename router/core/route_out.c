@@ -150,17 +150,17 @@ void route_drain(struct route *r, struct table_edge *edge, bool active, uint32_t
 	route_send(r, edge, &LINK_ITEM(DRAIN, drain, &drain));
 }
 
-void route_send_edges(struct route *r)
+void route_send_edges(struct route *r, const struct bytes *names, size_t n)
 {
-	ProtobufCBinaryData names[LINK_EDGES_MAX];
+	ProtobufCBinaryData copies[LINK_EDGES_MAX];
 	Weir__Link__V1__EdgeList list = WEIR__LINK__V1__EDGE_LIST__INIT;
-	list.names = names;
 	struct table_edge *edge;
-	LIST_FOREACH (edge, &r->table.edges, in_table) {
-		if (list.n_names < LINK_EDGES_MAX) {
-			names[list.n_names++] = pb_data(bytes_str(edge->name));
-		}
+	CHECK(n <= LINK_EDGES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		copies[i] = pb_data(names[i]);
 	}
+	list.names = copies;
+	list.n_names = n;
 	route_encode(r, &LINK_ITEM(EDGE_LIST, edge_list, &list));
 	LIST_FOREACH (edge, &r->table.edges, in_table) {
 		route_append_encoded(r, edge);

@@ -116,6 +116,27 @@ static void end_session(struct link_server *server, struct edge_link *edge)
 	edge_link_begin(edge);
 }
 
+// To every edge the names of all that are to come back to the next router: also of one between two
+// sessions, and of one that this router awaits itself.
+static void send_edges(struct link_server *server)
+{
+	struct bytes names[LINK_EDGES_MAX];
+	const struct edge_link *edge;
+	const char *missing;
+	size_t n = 0;
+	LIST_FOREACH (edge, &server->edges, in_server) {
+		if (n < LINK_EDGES_MAX) {
+			names[n++] = bytes_str(edge->name);
+		}
+	}
+	for (size_t i = 0; (missing = settling_missing(&server->route->settling, i)) != NULL; i++) {
+		if (n < LINK_EDGES_MAX && edge_by_name(server, bytes_str(missing)) == NULL) {
+			names[n++] = bytes_str(missing);
+		}
+	}
+	route_send_edges(server->route, names, n);
+}
+
 // The edge's clients leave; nothing of it is remembered.
 static void purge_edge(struct link_server *server, struct edge_link *edge, const char *why)
 {
@@ -123,8 +144,8 @@ static void purge_edge(struct link_server *server, struct edge_link *edge, const
 	log_info("edge_gone", LOG_STR("edge", edge->name), LOG_STR("reason", why));
 	close_edge_peer(server, edge);
 	end_session(server, edge);
-	route_send_edges(server->route);
 	LIST_REMOVE(edge, in_server);
+	send_edges(server);
 	LIST_FOREACH (other, &server->edges, in_server) {
 		if (other->blocked_by == edge) {
 			other->blocked_by = NULL; // released at the end of the turn
@@ -270,7 +291,7 @@ static void begin_session(struct link_server *server, struct edge_link *edge,
 		route_edge_up(server->route, edge, pb_bytes(hello->name), policy, hello->workers);
 	edge->table->testifies = hello->testifies != 0 && hello->workers > 0;
 	route_tell_revocations(server->route, edge->table);
-	route_send_edges(server->route);
+	send_edges(server);
 }
 
 // The edges that the last router served, as this edge knows them.
@@ -344,8 +365,8 @@ static struct edge_link *prepare_edge(struct link_server *server, const struct e
 		if (route_is_purging(server->route, name)) {
 			return NULL;
 		}
-		begin_session(server, edge, hello, &said->policy);
 		await_edges(server, hello);
+		begin_session(server, edge, hello, &said->policy);
 	}
 	return edge;
 }
@@ -617,6 +638,7 @@ static void watch_settling(struct link_server *server, uint64_t now_ms)
 		log_warn("edge_missing", LOG_STR("edge", name));
 	}
 	settling_end(settling);
+	send_edges(server);
 }
 
 // Forgets rooms for a while. True if there is more to do, at the next tick.
