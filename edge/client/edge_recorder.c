@@ -140,8 +140,11 @@ static const struct {
 static const char *why_forbidden(const struct conn *c, const struct command *command)
 {
 	enum right right = commands[command->kind].right;
-	if (right == 0) {
+	if (right == 0 || (command->is_pattern && !c->identity.admin)) {
 		return "not an admin";
+	}
+	if (command->is_pattern) {
+		return "no pattern covers it";
 	}
 	struct rights_subject subject = conn_subject(c);
 	struct rights_decision decision =

@@ -315,6 +315,7 @@ void admin_cmd_client(struct admin_call *call)
 	}
 	struct buf roles = { 0 };
 	struct buf rooms = { 0 };
+	struct buf patterns = { 0 };
 	for (const char **role = client->roles; *role != NULL; role++) {
 		array_add(&roles, bytes_str(*role));
 	}
@@ -325,13 +326,19 @@ void admin_cmd_client(struct admin_call *call)
 			array_add(&rooms, room_name(m->room));
 		}
 	}
+	const struct pattern_watch *watch;
+	LIST_FOREACH (watch, &client->watches, in_client) {
+		array_add(&patterns, room_pattern_text(watch->pattern));
+	}
 	say_client(call->reply, client);
 	admin_reply_flag(call->reply, "admin", client->admin);
 	admin_reply_json(call->reply, "roles", array_end(&roles));
 	admin_reply_json(call->reply, "roomNames", array_end(&rooms));
+	admin_reply_json(call->reply, "patterns", array_end(&patterns));
 	admin_reply_end_row(call->reply);
 	buf_fini(&roles);
 	buf_fini(&rooms);
+	buf_fini(&patterns);
 }
 
 // ---- the router itself

@@ -148,6 +148,15 @@ class Patterns(PatternTestCase):
         self.connect(1, "bob").publish(self.prefix + "a")
         watcher.expect_nothing()
 
+    def test_the_operator_sees_it(self):
+        user = self.room[:60]
+        watcher = self.watcher(user=user)
+        shown = self.cluster.rows("client", watcher.connected["clientId"])[0]
+        self.assertEqual((shown["patterns"], shown["roomNames"]), ([self.pattern], []))
+        self.connect(0, f"{user}-2").ask_for("error", type="join", pattern=self.pattern)
+        wait_until(lambda: "not an admin" in self.cluster.weirctl(
+            "explain", "--user", f"{user}-2")[1], "the refusal is found")
+
     def test_a_field_of_that_name_travels_in_a_publish(self):
         member = self.connect()
         member.join(self.room)

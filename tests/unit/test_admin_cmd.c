@@ -390,8 +390,13 @@ static void lists_clients_and_members(void **state)
 	assert_rows(rig, "members red", C1 "}\n" C2 "}\n" C3 "}\n");
 	assert_rows(rig, "members blue", C3 "}\n");
 	assert_refused(rig, "members green");
+	const struct table_user *bob = room_table_user_find(&rig->route.table, bytes_str("bob"));
+	assert_int_equal(
+		room_table_watch(&rig->route.table, LIST_FIRST(&bob->clients), bytes_str("x*")),
+		WATCH_ADDED);
 	assert_rows(rig, "client c3",
-		C3 ",\"admin\":false,\"roles\":[\"guest\"],\"roomNames\":[\"blue\",\"red\"]}\n");
+		C3 ",\"admin\":false,\"roles\":[\"guest\"],\"roomNames\":[\"blue\",\"red\"],"
+		   "\"patterns\":[\"x*\"]}\n");
 	assert_refused(rig, "client c4");
 }
 
