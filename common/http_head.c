@@ -358,3 +358,24 @@ const char *http_status_text(int status)
 	CHECK(row->code != 0);
 	return row->text;
 }
+
+bool http_percent_decode(struct bytes text, struct buf *out)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.data[i];
+		if (c == '%') {
+			if (text.len - i < 3) {
+				return false;
+			}
+			int high = ascii_hex_value(text.data[i + 1]);
+			int low = ascii_hex_value(text.data[i + 2]);
+			if (high < 0 || low < 0 || high + low == 0) {
+				return false;
+			}
+			c = (uint8_t)(high << 4 | low);
+			i += 2;
+		}
+		buf_append_byte(out, c);
+	}
+	return true;
+}

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buf.h"
 #include "common/bytes.h"
 #include "common/check.h"
 
@@ -76,3 +77,6 @@ struct http_status {
 extern const struct http_status http_statuses[];
 // "OK", "Bad Request" ... The status must have a row.
 const char *http_status_text(int status);
+
+// Appends `text` with its %XX decoded. False for an escape that is malformed or means NUL.
+MUST_CHECK bool http_percent_decode(struct bytes text, struct buf *out);

@@ -293,27 +293,6 @@ static int check_authorization(struct upgrade *u)
 	return is_token68(token) ? add_token(u, token) : refuse(u, 400, "malformed Bearer token");
 }
 
-bool http_percent_decode(struct bytes text, struct buf *out)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.data[i];
-		if (c == '%') {
-			if (text.len - i < 3) {
-				return false;
-			}
-			int high = ascii_hex_value(text.data[i + 1]);
-			int low = ascii_hex_value(text.data[i + 2]);
-			if (high < 0 || low < 0 || high + low == 0) {
-				return false;
-			}
-			c = (uint8_t)(high << 4 | low);
-			i += 2;
-		}
-		buf_append_byte(out, c);
-	}
-	return true;
-}
-
 static int check_query(struct upgrade *u)
 {
 	struct bytes rest = u->head->query;

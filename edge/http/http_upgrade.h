@@ -52,8 +52,5 @@ void http_refuse(struct buf *out, int status, const char *why, unsigned retry_af
 void http_answer_begin(struct buf *out, int status);
 void http_answer_end(struct buf *out, const char *line, bool head_only);
 
-// Appends `text` with its %XX decoded. False for an escape that is malformed or means NUL.
-MUST_CHECK bool http_percent_decode(struct bytes text, struct buf *out);
-
 // Whether pages of this origin may do what those of our own host may.
 bool http_origin_is_listed(const struct upgrade_policy *policy, struct bytes origin);
