@@ -25,7 +25,7 @@
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/mem.h"
-#include "router/ctl/weirctl_value.h"
+#include "proto/admin_json.h"
 
 enum {
 	CODE_OK = 0,
@@ -156,7 +156,7 @@ static void name_silent(const struct many *many, const char *url)
 	if (many->printer->json) {
 		struct buf out = { 0 };
 		buf_append_str(&out, "{\"router\":");
-		print_json_text(&out, (ProtobufCBinaryData){ strlen(url), (uint8_t *)url });
+		admin_json_text(&out, (ProtobufCBinaryData){ strlen(url), (uint8_t *)url });
 		buf_append_str(&out, ",\"partial\":true}\n");
 		fwrite(out.data, 1, out.len, stdout);
 		buf_fini(&out);

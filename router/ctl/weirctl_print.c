@@ -4,21 +4,8 @@
 
 #include "router/ctl/weirctl_print.h"
 
+#include "proto/admin_json.h"
 #include "router/ctl/weirctl_value.h"
-
-static void json_row(struct buf *out, const Weir__Admin__V1__Row *row)
-{
-	buf_append_byte(out, '{');
-	for (size_t i = 0; i < row->n_fields; i++) {
-		if (i > 0) {
-			buf_append_byte(out, ',');
-		}
-		print_json_text(out, row->fields[i]->name);
-		buf_append_byte(out, ':');
-		print_json_value(out, row->fields[i]);
-	}
-	buf_append_str(out, "}\n");
-}
 
 static void print_lines(const Weir__Admin__V1__Row *row, struct buf *out)
 {
@@ -69,7 +56,8 @@ void print_reply(struct printer *printer, const Weir__Admin__V1__Reply *reply, s
 	}
 	if (printer->json) {
 		for (size_t i = 0; i < reply->n_rows; i++) {
-			json_row(out, reply->rows[i]);
+			admin_json_row(out, reply->rows[i]);
+			buf_append_byte(out, '\n');
 		}
 	} else if (reply->sentences) {
 		for (size_t i = 0; i < reply->n_rows; i++) {

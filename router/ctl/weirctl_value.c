@@ -1,11 +1,10 @@
 // Names and addresses come from clients and go to a terminal: control characters and what is not
-// UTF-8 become "?". JSON escapes them, and keeps what is UTF-8.
+// UTF-8 become "?".
 
 #include "router/ctl/weirctl_value.h"
 
 #include <time.h>
 
-#include "common/jscan.h"
 #include "common/utf8.h"
 
 bool print_is_number(const Weir__Admin__V1__Field *field)
@@ -60,43 +59,6 @@ void print_value(struct buf *out, const Weir__Admin__V1__Field *field)
 		break;
 	default: // none, or a kind that a newer router knows
 		buf_append_byte(out, '-');
-		break;
-	}
-}
-
-void print_json_text(struct buf *out, ProtobufCBinaryData text)
-{
-	struct bytes bytes = bytes_make(text.data, text.len);
-	if (utf8_valid(bytes)) {
-		jscan_append_string(out, bytes);
-		return;
-	}
-	struct buf clean = { 0 };
-	print_text(&clean, text);
-	jscan_append_string(out, buf_bytes(&clean));
-	buf_fini(&clean);
-}
-
-void print_json_value(struct buf *out, const Weir__Admin__V1__Field *field)
-{
-	switch (field->value_case) {
-	case WEIR__ADMIN__V1__FIELD__VALUE_TEXT:
-		print_json_text(out, field->text);
-		break;
-	case WEIR__ADMIN__V1__FIELD__VALUE_NUMBER:
-		buf_append_uint(out, field->number);
-		break;
-	case WEIR__ADMIN__V1__FIELD__VALUE_FLAG:
-		buf_append_str(out, field->flag ? "true" : "false");
-		break;
-	case WEIR__ADMIN__V1__FIELD__VALUE_JSON:
-		buf_append(out, field->json.data, field->json.len);
-		break;
-	case WEIR__ADMIN__V1__FIELD__VALUE_TIME:
-		buf_append_int(out, field->time);
-		break;
-	default:
-		buf_append_str(out, "null");
 		break;
 	}
 }

@@ -1,4 +1,4 @@
-// Values of an answer's fields as text: for people, or as JSON.
+// Values of an answer's fields as text for people.
 #pragma once
 
 #include <stdbool.h>
@@ -13,8 +13,5 @@ void print_text(struct buf *out, ProtobufCBinaryData text);
 void print_value(struct buf *out, const Weir__Admin__V1__Field *field);
 // True for what is a number to people, also as JSON.
 bool print_is_number(const Weir__Admin__V1__Field *field);
-// Text and values as JSON.
-void print_json_text(struct buf *out, ProtobufCBinaryData text);
-void print_json_value(struct buf *out, const Weir__Admin__V1__Field *field);
 // `n` spaces.
 void print_space(struct buf *out, size_t n);
