@@ -1,9 +1,12 @@
-// One request a connection and a fixed page per path, so this is a tenth of an HTTP server, and the
+// One request a connection and a handler per path, so this is a tenth of an HTTP server, and the
 // strict head parser is the one that the client port uses. libevent's evhttp would do
 // more than is wanted: bodies, chunks, pipelining, and a list of its own vulnerabilities.
 //
 // A connection reads until its head is complete or wrong, then writes the whole answer and is
 // closed. Its deadline is absolute: neither a byte a second in nor a byte a second out prolongs it.
+// A handler that has to wait is run again, on the head that is still there. Of a stream the deadline
+// counts from when bytes begin to wait, and its handler is not run while some do, so a client that
+// does not read holds one batch.
 
 #include "common/ops_http.h"
 
@@ -31,11 +34,15 @@ struct ops_conn {
 	struct ops_http *ops;
 	struct loop_io io;
 	struct loop_timer deadline;
+	struct loop_timer again;
 	struct buf in;
 	struct buf out;
+	struct buf note; // the handler's
 	size_t sent;
 	int fd;
+	bool asked; // the head is complete
 	bool writing;
+	bool stream;
 };
 
 struct ops_http {
@@ -56,11 +63,13 @@ static void free_conn(struct ops_conn *conn)
 	struct ops_http *ops = conn->ops;
 	loop_io_stop(&conn->io);
 	loop_timer_stop(&conn->deadline);
+	loop_timer_stop(&conn->again);
 	close(conn->fd);
 	LIST_REMOVE(conn, link);
 	ops->n_conns--;
 	buf_fini(&conn->in);
 	buf_fini(&conn->out);
+	buf_fini(&conn->note);
 	free(conn);
 }
 
@@ -80,11 +89,14 @@ static void on_deadline(void *arg)
 
 static void put_reply(struct ops_conn *conn, const struct ops_reply *reply, bool head_only)
 {
-	buf_printf(&conn->out,
-		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-		"Cache-Control: no-store\r\nConnection: close\r\n%s\r\n",
-		reply->status, http_status_text(reply->status), reply->content_type,
-		reply->body.len, reply->status == 405 ? "Allow: GET, HEAD\r\n" : "");
+	buf_printf(&conn->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n", reply->status,
+		http_status_text(reply->status), reply->content_type);
+	if (!reply->stream) {
+		buf_printf(&conn->out, "Content-Length: %zu\r\n", reply->body.len);
+	}
+	buf_printf(&conn->out, "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n",
+		reply->status == 405 ? "Allow: GET, HEAD\r\n" : "",
+		reply->fields != NULL ? reply->fields : "");
 	if (!head_only) {
 		buf_append_bytes(&conn->out, buf_bytes(&reply->body));
 	}
@@ -93,34 +105,59 @@ static void put_reply(struct ops_conn *conn, const struct ops_reply *reply, bool
 static const struct ops_route *find_route(const struct ops_http *ops, struct bytes path)
 {
 	for (const struct ops_route *route = ops->routes; route->path != NULL; route++) {
-		if (bytes_equal_str(path, route->path)) {
+		size_t len = strlen(route->path) - 1;
+		bool begins = route->path[len] == '*' && path.len >= len &&
+			memcmp(path.data, route->path, len) == 0;
+		if (begins || bytes_equal_str(path, route->path)) {
 			return route;
 		}
 	}
 	return NULL;
 }
 
-// `status` is what the head parser said: 0 for a request, else how to refuse it.
-static void answer(struct ops_conn *conn, const struct http_head *head, int status)
+static void refuse(struct ops_reply *reply, int status)
+{
+	reply->status = status;
+	buf_printf(&reply->body, "%s\n", http_status_text(status));
+}
+
+// `status` is what the head parser said: 0 for a request, else how to refuse it. False if the
+// handler has nothing to say yet.
+static bool answer(struct ops_conn *conn, const struct http_head *head, int status)
 {
 	const struct ops_http *ops = conn->ops;
-	struct ops_reply reply = { .status = 200, .content_type = "text/plain; charset=utf-8" };
+	struct ops_reply reply = {
+		.status = 200,
+		.content_type = "text/plain; charset=utf-8",
+		.head = head,
+		.note = &conn->note,
+	};
 	bool head_only = status == 0 && bytes_equal_str(head->method, "HEAD");
 	const struct ops_route *route = status == 0 ? find_route(ops, head->path) : NULL;
 	if (status != 0) {
-		reply.status = status;
+		refuse(&reply, status);
 	} else if (route == NULL) {
-		reply.status = 404;
+		refuse(&reply, 404);
 	} else if (!head_only && !bytes_equal_str(head->method, "GET")) {
-		reply.status = 405;
+		refuse(&reply, 405);
 	} else {
 		route->handler(ops->arg, &reply);
 	}
-	if (reply.body.len == 0) {
-		buf_printf(&reply.body, "%s\n", http_status_text(reply.status));
+	bool goes_on = reply.again_ms > 0 && !head_only;
+	if (conn->stream) {
+		buf_append_bytes(&conn->out, buf_bytes(&reply.body));
+	} else if (reply.stream || !goes_on) {
+		if (reply.body.len == 0 && !reply.stream) {
+			refuse(&reply, reply.status);
+		}
+		put_reply(conn, &reply, head_only);
 	}
-	put_reply(conn, &reply, head_only);
+	conn->stream = reply.stream && goes_on;
+	if (goes_on) {
+		loop_timer_start(&conn->again, reply.again_ms);
+	}
 	buf_fini(&reply.body);
+	return !goes_on || conn->stream;
 }
 
 // ---- input and output
@@ -141,20 +178,48 @@ static bool write_out(struct ops_conn *conn)
 	return true;
 }
 
+static void end_writing(struct ops_conn *conn)
+{
+	// What is still unread would turn the close into a reset that overtakes the answer.
+	uint8_t rest[READ_CHUNK];
+	shutdown(conn->fd, SHUT_WR);
+	ssize_t got = recv(conn->fd, rest, sizeof(rest), 0);
+	(void)got;
+	end_conn(conn);
+}
+
+static void wait_for(struct ops_conn *conn, short what)
+{
+	loop_io_stop(&conn->io);
+	loop_io_start(conn->ops->loop, &conn->io, conn->fd, what, on_io, conn);
+}
+
 static void begin_writing(struct ops_conn *conn)
 {
-	conn->writing = true;
-	if (write_out(conn)) {
-		// What is still unread would turn the close into a reset that overtakes the answer.
-		uint8_t rest[READ_CHUNK];
-		shutdown(conn->fd, SHUT_WR);
-		ssize_t got = recv(conn->fd, rest, sizeof(rest), 0);
-		(void)got;
-		end_conn(conn);
-		return;
+	if (!write_out(conn)) {
+		conn->writing = true;
+		loop_timer_stop(&conn->again);
+		wait_for(conn, LOOP_WRITE);
+	} else if (conn->stream) {
+		loop_timer_stop(&conn->deadline);
+		conn->out.len = 0;
+		conn->sent = 0;
+	} else {
+		end_writing(conn);
 	}
-	loop_io_stop(&conn->io);
-	loop_io_start(conn->ops->loop, &conn->io, conn->fd, LOOP_WRITE, on_io, conn);
+}
+
+static void on_again(void *arg)
+{
+	struct ops_conn *conn = arg;
+	struct http_head head;
+	int status = http_head_parse(buf_bytes(&conn->in), &head);
+	if (conn->stream) {
+		loop_timer_start(&conn->deadline, DEADLINE_MS);
+	}
+	if (answer(conn, &head, status)) {
+		begin_writing(conn);
+	}
 }
 
 static void read_head(struct ops_conn *conn)
@@ -170,10 +235,37 @@ static void read_head(struct ops_conn *conn)
 	conn->in.len += (size_t)got;
 	struct http_head head;
 	int status = http_head_parse(buf_bytes(&conn->in), &head);
-	if (status != 1) {
-		answer(conn, &head, status);
+	conn->asked = status != 1;
+	if (conn->asked && answer(conn, &head, status)) {
 		begin_writing(conn);
 	}
+}
+
+// Nothing more is expected from the client, unless it goes.
+static void read_rest(struct ops_conn *conn)
+{
+	uint8_t rest[READ_CHUNK];
+	ssize_t got = recv(conn->fd, rest, sizeof(rest), 0);
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+		end_conn(conn);
+	}
+}
+
+// A stream that was full goes on; another answer is over.
+static void write_rest(struct ops_conn *conn)
+{
+	if (!write_out(conn)) {
+		return;
+	}
+	if (!conn->stream) {
+		end_conn(conn);
+		return;
+	}
+	conn->writing = false;
+	conn->out.len = 0;
+	conn->sent = 0;
+	wait_for(conn, LOOP_READ);
+	on_again(conn);
 }
 
 static void on_io(evutil_socket_t fd, short what, void *arg)
@@ -181,10 +273,12 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 	struct ops_conn *conn = arg;
 	(void)fd;
 	(void)what;
-	if (!conn->writing) {
+	if (conn->writing) {
+		write_rest(conn);
+	} else if (conn->asked) {
+		read_rest(conn);
+	} else {
 		read_head(conn);
-	} else if (write_out(conn)) {
-		end_conn(conn);
 	}
 }
 
@@ -199,6 +293,7 @@ static void add_conn(struct ops_http *ops, int fd)
 	ops->n_conns++;
 	loop_timer_init(ops->loop, &conn->deadline, on_deadline, conn);
 	loop_timer_start(&conn->deadline, DEADLINE_MS);
+	loop_timer_init(ops->loop, &conn->again, on_again, conn);
 	loop_io_start(ops->loop, &conn->io, fd, LOOP_READ, on_io, conn);
 }
 
