@@ -34,6 +34,7 @@
 #include "router/router_conf.h"
 #include "router/router_metrics.h"
 #include "router/store/store_file.h"
+#include "router/ui/ui.h"
 
 enum {
 	STOP_MAX_MS = 2000, // an edge that does not hold still by then is not waited for
@@ -54,6 +55,7 @@ struct router {
 	struct store_file *store; // NULL: rooms are kept in memory alone
 	struct link_server *links;
 	struct ops_http *ops;
+	struct ops_http *ui; // NULL: no page for operators
 	struct admin_context admin_context;
 	struct admin_server *admin;
 	struct loop_signal sigterm;
@@ -326,23 +328,37 @@ static const struct ops_route ops_routes[] = {
 	{ 0 },
 };
 
-static int listen_ops(struct router *router, char bound[NET_ADDR_TEXT_MAX])
+// `bound` is empty if the option is.
+static int listen_http(struct router *router, const char *option, const char *text,
+	const struct ops_route *routes, void *arg, struct ops_http **made,
+	char bound[NET_ADDR_TEXT_MAX])
 {
 	struct net_addr addr;
-	const char *text = router->conf.ops_listen;
 	bound[0] = '\0';
 	if (text[0] == '\0') {
 		return 0;
 	}
 	if (net_addr_parse(&addr, text) != 0) {
-		return fail(router, "ops-listen", text, "not an address");
+		return fail(router, option, text, "not an address");
 	}
-	int result = ops_http_new(router->loop, &addr, ops_routes, router, &router->ops);
+	int result = ops_http_new(router->loop, &addr, routes, arg, made);
 	if (result != 0) {
-		return fail(router, "ops-listen", text, strerrordesc_np(-result));
+		return fail(router, option, text, strerrordesc_np(-result));
 	}
 	net_addr_format(&addr, bound);
 	return 0;
+}
+
+static int listen_ops(struct router *router, char bound[NET_ADDR_TEXT_MAX])
+{
+	return listen_http(router, "ops-listen", router->conf.ops_listen, ops_routes, router,
+		&router->ops, bound);
+}
+
+static int listen_ui(struct router *router, char bound[NET_ADDR_TEXT_MAX])
+{
+	return listen_http(router, "ui-listen", router->conf.ui_listen, ui_routes,
+		&router->admin_context, &router->ui, bound);
 }
 
 // ---- reload
@@ -548,8 +564,9 @@ static int listen_admin(struct router *router)
 static int serve(struct router *router)
 {
 	char ops[NET_ADDR_TEXT_MAX];
+	char ui[NET_ADDR_TEXT_MAX];
 	if (listen_links(router) != 0 || listen_admin(router) != 0 ||
-		listen_ops(router, ops) != 0) {
+		listen_ops(router, ops) != 0 || listen_ui(router, ui) != 0) {
 		return 1;
 	}
 	loop_timer_init(router->loop, &router->stopping, on_stopping, router);
@@ -557,8 +574,9 @@ static int serve(struct router *router)
 	loop_signal_start(router->loop, &router->sigterm, SIGTERM, on_stop, router);
 	loop_signal_start(router->loop, &router->sigint, SIGINT, on_stop, router);
 	loop_signal_start(router->loop, &router->sighup, SIGHUP, on_hangup, router);
-	char *line = xasprintf("ready listen=%s admin=%s ops=%s", link_server_url(router->links),
-		router->conf.admin, ops);
+	char *line =
+		xasprintf("ready listen=%s admin=%s ops=%s%s%s", link_server_url(router->links),
+			router->conf.admin, ops, ui[0] != '\0' ? " ui=" : "", ui);
 	log_raw(line);
 	free(line);
 	watchdog_start(&router->watchdog, router->loop, &router->notify);
@@ -602,6 +620,7 @@ static int run(struct router *router)
 	int result = open_webhook(router) != 0 || open_store(router) != 0 ? 1 : serve(router);
 	process_end_within(END_MAX_MS, result);
 	ops_http_free(router->ops);
+	ops_http_free(router->ui);
 	link_server_free(router->links); // edges learn of it whatever becomes of the rest
 	admin_server_free(router->admin);
 	store_file_close(router->store); // it borrows from route

@@ -68,7 +68,6 @@ static const char *check_store(const char *value)
 }
 
 #define FIELD(name) .offset = offsetof(struct router_conf, name)
-#define NOT_YET     .flags = CONF_NOT_YET
 #define RELOADABLE  .flags = CONF_RELOADABLE
 
 static const struct conf_option options[] = {
@@ -94,8 +93,8 @@ static const struct conf_option options[] = {
 	{ "ops-listen", CONF_STRING, FIELD(ops_listen), .def = "127.0.0.1:9170",
 		.check = conf_check_address,
 		.help = "address of /metrics, /health and /ready; empty: none" },
-	{ "ui-listen", CONF_STRING, FIELD(ui_listen), NOT_YET, .check = check_ui_listen,
-		.help = "loopback address of the web interface; empty: none" },
+	{ "ui-listen", CONF_STRING, FIELD(ui_listen), .check = check_ui_listen,
+		.help = "loopback address of the operators' page; empty: none" },
 	{ "name", CONF_STRING, FIELD(name), .check = check_name, .shown = "router and process id",
 		.help = "name of this router" },
 	{ "user", CONF_STRING, FIELD(user), .check = conf_check_user,

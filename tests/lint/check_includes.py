@@ -40,9 +40,10 @@ MAY_INCLUDE |= {
     "router/link": COMMON | PROTO | {"router/core"},
     "router/hooks": COMMON | PROTO | {"router/core"},
     "router/admin": COMMON | PROTO | {"router/core"},
+    "router/ui": {"common"} | PROTO | {"router/core", "router/admin"},
     "router/ctl": {"common"} | PROTO,
     "router": COMMON | PROTO | {"router/core", "router/store", "router/link", "router/hooks",
-                               "router/admin"},
+                               "router/admin", "router/ui"},
 }
 MAY_INCLUDE["tests"] = set(MAY_INCLUDE)
 

@@ -58,7 +58,6 @@ static void refuses_what_is_not_built(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		"ui-listen=127.0.0.1:8081",
 		"store=redis://127.0.0.1",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
