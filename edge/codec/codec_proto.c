@@ -106,6 +106,16 @@ static struct bytes body_without(struct bytes object, enum command_kind kind, st
 	return bytes_from(buf_bytes(scratch), start);
 }
 
+// The member travels too. Another form than a trace can have is the sender's own affair.
+static void take_trace(const struct jscan_member *member, struct buf *scratch,
+	struct command *command)
+{
+	if (member->kind == JSCAN_STRING && command->kind != COMMAND_BROADCAST) {
+		struct bytes text = jscan_string_decode(member->raw_value, scratch);
+		command->trace = trace_valid(text) ? text : command->trace;
+	}
+}
+
 // False if `text` is no object that may travel. `scratch` must have room for twice its length.
 static bool take_body(struct bytes text, struct buf *scratch, struct command *command)
 {
@@ -122,7 +132,11 @@ static bool take_body(struct bytes text, struct buf *scratch, struct command *co
 		struct bytes name = jscan_string_decode(member.raw_name, scratch);
 		member_names_add(&names, name);
 		has_nul |= member_has_nul(member.raw_name, name);
-		all_travel = all_travel && travels(command->kind, message_field_find(name));
+		enum message_field f = message_field_find(name);
+		all_travel = all_travel && travels(command->kind, f);
+		if (f == FIELD_TRACEPARENT) {
+			take_trace(&member, scratch, command);
+		}
 	}
 	if (more < 0 || has_nul || !member_names_unique(&names, command->body)) {
 		return false;

@@ -18,6 +18,13 @@ VERDICTS = {"delivered", "recovered", "dropped", "not_member", "refused", "gone"
 
 
 class ExplainTestCase:
+    def two(self):
+        """Alice at the first edge and bob at the second, both in the room."""
+        alice, bob = self.connect(0, "alice"), self.connect(1, "bob")
+        alice.join(self.room)
+        bob.join(self.room)
+        return alice, bob
+
     def explain(self, *words):
         rows = self.cluster.rows("explain", *(str(word) for word in words))
         for row in rows:
@@ -39,13 +46,6 @@ class ExplainTestCase:
 
 class Explain(ExplainTestCase, ClusterTestCase):
     expected_seconds = 3
-
-    def two(self):
-        """Alice at the first edge and bob at the second, both in the room."""
-        alice, bob = self.connect(0, "alice"), self.connect(1, "bob")
-        alice.join(self.room)
-        bob.join(self.room)
-        return alice, bob
 
     def test_delivered(self):
         alice, bob = self.two()
@@ -184,6 +184,33 @@ class Explain(ExplainTestCase, ClusterTestCase):
         _, out, _ = self.cluster.weirctl("explain", self.room, "1", "--user", "bob")
         self.assertRegex(out, r"^\d{4}-[^ ]*Z written to its socket at edge edge-2\n$")
 
+    def test_wrong_words(self):
+        for words in ([], ["tea", "x"], ["tea", "0"], ["tea", "1", "--user", "a", "--client", "b"],
+                      ["tea", "1", "--trace", "t"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.cluster.weirctl("explain", *words)[0], 2)
+
+    def test_the_answer_is_there_at_once(self):
+        self.two()[0].publish(self.room)
+        started = time.monotonic()
+        self.explain(self.room, 1)
+        self.assertLess(time.monotonic() - started, 0.5 * rawhttp.SLOW)
+
+    def test_many_may_ask_at_once(self):
+        self.two()[0].publish(self.room)
+        asking = [subprocess.Popen(
+            [WEIRCTL_BIN, "--admin", self.cluster.router.admin_url, "explain", self.room, "1"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env=environment(self.cluster.folder)) for _ in range(8)]
+        for one in asking:
+            self.assertIn((one.wait(10 * rawhttp.SLOW), one.stderr.read()), [
+                (0, b""), (1, b"weirctl: too many requests at once: try again\n")])
+            one.stderr.close()
+
+
+class Traces(ExplainTestCase, ClusterTestCase):
+    expected_seconds = 2
+
     TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
     def test_a_trace_of_a_message_is_kept_and_found(self):
@@ -220,29 +247,6 @@ class Explain(ExplainTestCase, ClusterTestCase):
         row, = self.explain("--trace", "order-77", "--user", "bob")
         self.assertEqual((row["room"], row["verdict"], row["trace"]),
                          (self.room, "delivered", "order-77"))
-
-    def test_wrong_words(self):
-        for words in ([], ["tea", "x"], ["tea", "0"], ["tea", "1", "--user", "a", "--client", "b"],
-                      ["tea", "1", "--trace", "t"]):
-            with self.subTest(words=words):
-                self.assertEqual(self.cluster.weirctl("explain", *words)[0], 2)
-
-    def test_the_answer_is_there_at_once(self):
-        self.two()[0].publish(self.room)
-        started = time.monotonic()
-        self.explain(self.room, 1)
-        self.assertLess(time.monotonic() - started, 0.5 * rawhttp.SLOW)
-
-    def test_many_may_ask_at_once(self):
-        self.two()[0].publish(self.room)
-        asking = [subprocess.Popen(
-            [WEIRCTL_BIN, "--admin", self.cluster.router.admin_url, "explain", self.room, "1"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env=environment(self.cluster.folder)) for _ in range(8)]
-        for one in asking:
-            self.assertIn((one.wait(10 * rawhttp.SLOW), one.stderr.read()), [
-                (0, b""), (1, b"weirctl: too many requests at once: try again\n")])
-            one.stderr.close()
 
 
 class Oracle(ExplainTestCase, ClusterTestCase):

@@ -12,6 +12,7 @@ import unittest
 import linkwire
 import test_delivery
 import test_edge_loss
+import test_explain
 import test_http_api
 import test_rights
 import test_rooms
@@ -438,6 +439,10 @@ class SlowPolicies(SpeaksProto, test_slow_policy.Policies):
 
 
 class QueueLimit(SpeaksProto, test_slow_consumer.QueueLimit):
+    pass
+
+
+class Traces(SpeaksProto, test_explain.Traces):
     pass
 
 
