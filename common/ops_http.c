@@ -4,9 +4,9 @@
 //
 // A connection reads until its head is complete or wrong, then writes the whole answer and is
 // closed. Its deadline is absolute: neither a byte a second in nor a byte a second out prolongs it.
-// A handler that has to wait is run again, on the head that is still there. Of a stream the deadline
-// counts from when bytes begin to wait, and its handler is not run while some do, so a client that
-// does not read holds one batch.
+// A handler that has to wait is run again, on the head that is still there. Of a stream the
+// deadline counts from when bytes begin to wait, and its handler is not run while some do, so a
+// client that does not read holds one batch.
 
 #include "common/ops_http.h"
 

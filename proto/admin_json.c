@@ -1,5 +1,5 @@
-// Shared by weirctl and the operators' page, so that both say the same. Names come from clients: JSON
-// escapes control characters, and what is not UTF-8 becomes "?".
+// Shared by weirctl and the operators' page, so that both say the same. Names come from clients:
+// JSON escapes control characters, and what is not UTF-8 becomes "?".
 
 #include "proto/admin_json.h"
 

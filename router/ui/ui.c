@@ -1,6 +1,6 @@
 // `/api/COMMAND/WORD...?OPTION=VALUE` is the command line of weirctl as a path, for the commands in
-// a list that change nothing; an answer is what `weirctl --json` prints: an array of objects, or one
-// object. `/api/events` is `watch` as server-sent events. A table of its own for the page was
+// a list that change nothing; an answer is what `weirctl --json` prints: an array of objects, or
+// one object. `/api/events` is `watch` as server-sent events. A table of its own for the page was
 // rejected: it would be a second set of names to keep.
 //
 // Loopback is no border for browsers: any page that an operator has open can send requests here. So
