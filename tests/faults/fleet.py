@@ -293,6 +293,8 @@ class Session:
             record("heard" if self.client.pattern else "msg", number, room, message["epoch"], message["seq"], message["n"],
                    digest_of(payload))
             self.client.stands(room, message["epoch"], message["seq"])
+        elif kind == "attack" and self.client.pattern:
+            pass  # of fault_attacks, in rooms of its own
         elif kind == "connected":
             self.state = "open"
             record("open", number, message["clientId"], message["user"], self.client.allowed)

@@ -80,6 +80,14 @@ class Gateway:
     def fleet_recording(self):
         return os.path.join(self.folder, "fleet.jsonl")
 
+    def attack(self, seconds):
+        """All attacks at once by one user, for so long."""
+        token = self.cluster.token("mallory")
+        program = os.path.join(HERE, "..", "attacks", "attacker.py")
+        where = [f"{token}@{host}:{port}" for host, port in self.addresses]
+        return subprocess.Popen([sys.executable, program, str(seconds), *where],
+                                stdout=subprocess.DEVNULL)
+
     def order(self, **order):
         try:
             self.fleet.stdin.write(json.dumps(order).encode() + b"\n")

@@ -22,6 +22,7 @@ CUTS_S = (0.05, 0.5, 2, 8)
 STALLS_S = (0.5, 2, 6)
 SLOW_LINK_S = 5
 SLOW_CLIENTS_S = 6
+ATTACK_S = 6
 
 
 class Storm:
@@ -203,6 +204,12 @@ class Storm:
         self.say(f"{share:.0%} of all clients break off")
         self.gateway.order(do="drop", share=share)
         return True
+
+    def fault_attacks(self):
+        """One user does all that tests/attacks does, at all edges; the others must not notice."""
+        if "attack" not in self.taken:
+            attackers = self.gateway.attack(ATTACK_S)
+            self.take("attack", ATTACK_S, attackers.wait, "all attacks of one user")
 
     def fault_strangers(self):
         """Who knows the router's port and nothing else: silence, rubbish, a huge length, half a
