@@ -148,6 +148,9 @@ static void look_at_keys(struct worker *w)
 	struct key_wait *wait;
 	while ((wait = key_wait_next_over(&w->clients.turn)) != NULL) {
 		struct conn *c = wait->conn;
+		// The set may have come after the tick began: its settings were offered before the
+		// attempt was over.
+		turn_touch(&w->clients.turn);
 		if (conn_is_open(c)) {
 			client_renew(c, buf_bytes(&wait->token), buf_bytes(&wait->id));
 		}
