@@ -1,4 +1,4 @@
-// Returning -1 lets a fault be set and told of in one statement, as refuse() does elsewhere.
+// Returning -1 lets a fault be set and reported in one statement, as refuse() does elsewhere.
 
 #include "common/fault.h"
 

@@ -1,6 +1,6 @@
 // Nothing but arithmetic: no socket, no name, no option. One form for both families means that
 // nobody who compares has to think of "::ffff:192.0.2.1", which a dual-stack socket, a proxy or a
-// stranger may each write for 192.0.2.1; a list of networks that did not match it could be walked
+// client may each write for 192.0.2.1; a list of networks that did not match it could be walked
 // around.
 //
 // The price is a rule: ::/0, or any IPv6 network short enough to hold the mapped addresses, would

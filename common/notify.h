@@ -1,5 +1,5 @@
-// What a service tells its supervisor: that it serves, reloads, stops, and that it is alive. The
-// protocol is systemd's (Type=notify): datagrams to the unix socket that the environment names.
+// What a service reports to its supervisor: that it serves, reloads, stops, and that it is alive.
+// The protocol is systemd's (Type=notify): datagrams to the unix socket that the environment names.
 // Where it names none, as in a container, nobody listens and nothing is sent.
 #pragma once
 
@@ -18,7 +18,7 @@ struct notify {
 };
 
 // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. What they say that cannot be used is logged
-// and taken as not said: a service must not fail because its supervisor cannot be told.
+// and taken as not said: a service must not fail because its supervisor cannot be notified.
 void notify_open(struct notify *n);
 void notify_close(struct notify *n);
 

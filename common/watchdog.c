@@ -4,7 +4,7 @@
 //
 // It looks four times in the time the supervisor allows, so a thread that was held up for a moment
 // costs one look, and only one that stands still for most of the time gets the program restarted.
-// What is not asked is whether a router is there: a restart would mend nothing, and break every
+// What is not asked is whether a router is there: a restart would repair nothing, and break every
 // client.
 
 #include "common/watchdog.h"

@@ -1,5 +1,5 @@
 // Tells the supervisor that the program is alive, as long as that is true: the loop it runs in
-// turns, and every thread that it was told of has moved since it last looked.
+// turns, and every thread that it knows of has moved since it last looked.
 #pragma once
 
 #include <stdatomic.h>

@@ -19,9 +19,9 @@ def options(text):
     """(name, what it takes, help, default) of each option that may stand in a file."""
     for line in text.split("\n\n", 3)[3].splitlines():
         name, takes, said = OPTION.match(line).groups()
-        told = DEFAULT.match(said)
-        if told:
-            yield name, takes or "", told[1], told[2]
+        default = DEFAULT.match(said)
+        if default:
+            yield name, takes or "", default[1], default[2]
 
 
 def is_value(takes, default):

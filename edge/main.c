@@ -4,8 +4,9 @@
 // the links, whose library starts its own.
 //
 // The main thread keeps time for the links, serves operators and catches signals. It never touches
-// a client. Stopping: workers are told and drain; when the last is empty, or drain-timeout is over,
-// they are joined, then the links say goodbye, and only then is freed what both had in their hands.
+// a client. Stopping: workers are notified and drain; when the last is empty, or drain-timeout is
+// over, they are joined, then the links say goodbye, and only then is freed what both had in their
+// hands.
 
 #include <inttypes.h>
 #include <signal.h>

@@ -9,7 +9,7 @@ enum finding_kind {
 	FINDING_CLOSED, // a connection ended: reason, code, what was queued for it
 	FINDING_REFUSED, // a request: the error's code; `detail`: what was asked, and why not
 	FINDING_NOT_RECOVERED, // what it had missed, up to `seq`, was more than its queue may hold
-	FINDING_DROPPED, // `from` to `seq` of the room, from its queue: it is slow, and was told
+	FINDING_DROPPED, // `from` to `seq` of the room, from its queue; the client was notified
 };
 
 enum {

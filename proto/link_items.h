@@ -31,7 +31,7 @@ enum refusal {
 	REFUSAL_LIMIT,
 	REFUSAL_RATE_LIMITED,
 	REFUSAL_UNAVAILABLE,
-	REFUSAL_SILENT, // of an automatic join: the client is told nothing
+	REFUSAL_SILENT, // of an automatic join: the client gets no answer
 	REFUSAL_COUNT,
 };
 // As the client protocol calls it: "forbidden"... Empty for what is no refusal.

@@ -1,5 +1,5 @@
 // One row an option; the row is the documentation, the parser and the default at once. Checks that
-// need a file or a socket are not made here: they belong to whoever opens it, and are told by
+// need a file or a socket are not made here: they belong to whoever opens it, and are reported by
 // conf_fault().
 //
 // What is marked CONF_RELOADABLE is what SIGHUP is for: keys, limits, log level.

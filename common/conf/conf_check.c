@@ -1,5 +1,5 @@
 // The forms of addresses and URLs, and whether a user exists. Nothing is resolved or opened here:
-// whether an address works shows when it is put to use, and is then told by conf_fault().
+// whether an address works shows when it is put to use; conf_fault() reports that.
 
 #include "common/conf/conf_check.h"
 

@@ -17,7 +17,7 @@ void conf_lines_init(struct conf_lines *lines, struct buf *text);
 char *conf_lines_next(struct conf_lines *lines);
 
 struct conf_line {
-	struct bytes name; // empty: nothing on the line, or nothing that could be told
+	struct bytes name; // empty: nothing on the line, or nothing that could be read
 	char *value; // NULL: the name stands alone
 };
 // Parses `text` in place; `line` borrows from it. Returns NULL or what is wrong.

@@ -17,7 +17,7 @@
 // - Of equal names in a JSON object it takes the last, and a claim of the wrong type for an absent
 //   one. Nothing is asked of its parse: claims are read from the one of jws_parse(), from the same
 //   text.
-// - Signatures are compared as text, and with strcmp() before 1.17 if the distribution did not mend
+// - Signatures are compared as text, and with strcmp() before 1.17 if the distribution did not fix
 //   that (CVE-2024-25189); meson.build refuses such a libjwt. Another text for the same bytes is
 //   refused by jws_parse(), which knows one form of base64url, and another length here.
 // - It takes no `typ` but "JWT". For the others that jws.c lets through OpenSSL makes the HMAC.

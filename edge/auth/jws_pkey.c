@@ -1,8 +1,8 @@
-// Public keys, by OpenSSL and not by libjwt. What libjwt 1.10 does with them cannot be mended from
+// Public keys, by OpenSSL and not by libjwt. What libjwt 1.10 does with them cannot be fixed from
 // outside: it has no PS256 and no EdDSA; it takes a P-256 key for ES512 and an RSA key of any
 // length; it decodes a signature so leniently that junk within it still verifies; and it parses the
 // PEM again for every token, which costs ten times the signature itself and lets one core be kept
-// busy by two thousand forged tokens a second. Newer releases mend some of this each, none all of
+// busy by two thousand forged tokens a second. Newer releases fix some of this each, none all of
 // it.
 //
 // A key is parsed once and is an EVP_PKEY from then on, which threads may use at the same time.
@@ -222,7 +222,7 @@ static EVP_PKEY *pkey_of_params(const char *type, OSSL_PARAM_BLD *build)
 
 static EVP_PKEY *rsa_of_jwk(const json_t *jwk)
 {
-	// Room for what is too long as well, so that it is told as such.
+	// Room for what is too long as well, so that it is reported as such.
 	uint8_t modulus[4 * JWS_SIGNATURE_MAX];
 	uint8_t exponent[16];
 	struct bytes n = jwk_bytes(jwk, "n", modulus, sizeof(modulus));

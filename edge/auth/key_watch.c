@@ -1,4 +1,4 @@
-// Looks at the file twice a second. Being told by inotify would be sooner and much more to get
+// Looks at the file twice a second. A notification by inotify would be sooner and much more to get
 // right: a file is replaced by a rename over it, by a link to a link that is swapped two folders up
 // (Kubernetes), or written in place, and each wants other watches that end with what they watched.
 // A look follows whatever leads to the file today.

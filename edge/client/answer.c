@@ -2,7 +2,7 @@
 // worker's pending table, and because what is a gap depends on what was here before.
 //
 // Memberships follow the router's answers whether or not somebody still waits for them. A join that
-// was answered after its deadline has made the client a member, so the client is told (`joined`
+// was answered after its deadline has made the client a member, so the client is notified (`joined`
 // without `id`) rather than left out of a room the router believes it is in.
 
 #include "edge/client/answer.h"
@@ -222,7 +222,7 @@ static void on_joined(const struct answer *a, const link_item *item)
 		return;
 	}
 	if (!may_join(a->c, room)) {
-		// The token was renewed meanwhile; the router has been told and takes it out as
+		// The token was renewed meanwhile; the router has been notified and takes it out as
 		// well.
 		if (a->entry != NULL && !uplink_is_automatic(a->entry)) {
 			refuse_forbidden(a, room);
@@ -450,7 +450,7 @@ static void drop_frames(struct frame *frames[CODEC_COUNT])
 }
 
 // Moves the room past what is lost. Workers stand at different places and members have joined at
-// different ones, so each is told of its own part: what it has had is not lost.
+// different ones, so each gets a gap of its own part: what it has had is not lost.
 static void on_gap(const struct answer *a, const link_item *item)
 {
 	struct clients *cl = a->cl;

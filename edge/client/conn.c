@@ -309,7 +309,7 @@ void conn_enter_open(struct conn *c)
 	conn_log_opened(c);
 }
 
-// Counts and tells the end of an open connection, once.
+// Counts and reports the end of an open connection, once.
 static void leave_open(struct conn *c)
 {
 	struct turn *t = turn_of(c);
@@ -494,7 +494,7 @@ static void on_eof(struct conn *c)
 	conn_review_input(c);
 }
 
-// TLS could not be agreed on, or what came was no TLS. An alert has told the peer; it is left time
+// TLS could not be agreed on, or what came was no TLS. The peer got an alert; it is left time
 // to read it. A stream that breaks later is just broken.
 static void on_tls_failure(struct conn *c, bool opening)
 {

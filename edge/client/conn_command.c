@@ -85,7 +85,7 @@ static bool ask(struct conn *c, const struct request *request)
 	return true;
 }
 
-// Asks the router; a client whose request cannot wait any more is told so.
+// Asks the router; a client whose request cannot wait any more gets an error.
 static void ask_for(struct conn *c, const struct command *command)
 {
 	const struct request request = {

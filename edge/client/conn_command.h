@@ -32,5 +32,5 @@ struct announcement client_announcement(const struct conn *c, char id[CLIENT_ID_
 	char address[NET_IP_TEXT_MAX]);
 // Joins the rooms that a connection is in without asking: its user's own and the lobby.
 void client_autojoin(struct conn *c);
-// Takes a connection that has ended out of its rooms and tells the routers.
+// Takes a connection that has ended out of its rooms and notifies the routers.
 void client_on_left(struct conn *c);

@@ -1,6 +1,6 @@
 // How frames take the form that a connection gets, and what becomes of its queue when it is slow. A
 // full queue ends the connection, unless the rooms of what is in it have another policy: then
-// messages are dropped and the client is told which.
+// messages are dropped and the client is notified which.
 
 #include "edge/client/conn_parts.h"
 #include "edge/client/edge_recorder.h"

@@ -1,7 +1,7 @@
 // A batch of connections is marked: nothing more is read from them, so they ask for nothing more.
-// When all that was asked before is answered, or ANSWERS_MS have passed, they are told to go, and
-// the next batch is marked. So acknowledgements reach whom they are for, and whoever is not marked
-// yet goes on as if nothing happened.
+// When all that was asked before is answered, or ANSWERS_MS have passed, they are closed with 1012,
+// and the next batch is marked. So acknowledgements reach whom they are for, and whoever is not
+// marked yet goes on as if nothing happened.
 //
 // Requests are numbered in order, so "all that was asked before" is one number a link, not a count
 // a connection. Timers of the connections were rejected: the pace is the worker's, and undrain

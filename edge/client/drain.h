@@ -20,10 +20,10 @@ struct drain {
 	uint64_t marks[EDGE_LINKS_MAX]; // by link: requests below this number may be theirs
 };
 
-// Begins, or changes the pace. Connections are told to go (1012, `restart`) within `within_ms`, or
+// Begins, or changes the pace. Connections are closed (1012, `restart`) within `within_ms`, or
 // with `rate` not 0 so many a second.
 void drain_begin(struct drain *d, struct clients *cl, uint64_t within_ms, uint64_t rate);
-// Who has not been told stays.
+// Connections that are not closed yet stay.
 void drain_end(struct drain *d, struct clients *cl);
 // At each tick.
 void drain_step(struct drain *d, struct clients *cl);

@@ -1,5 +1,5 @@
 // Each worker has its own socket on the port (SO_REUSEPORT), so accepting needs no lock and no hand
-// over. It knows nothing of limits; who is one too many is told so by HTTP, later.
+// over. It knows nothing of limits; a connection over a limit is refused by HTTP, later.
 //
 // When descriptors run out, accept(2) leaves the client in the backlog and the socket readable, and
 // a loop that only logs would spin. So one descriptor is kept in reserve: it is given up to accept

@@ -47,7 +47,7 @@ struct turn {
 	_Atomic(struct settings *) offered; // owned reference; those to be used from now on
 	unsigned index; // of the worker
 	struct loop *loop; // borrowed
-	const struct conn_ops *conn_ops; // borrowed; who is told what happens to a connection
+	const struct conn_ops *conn_ops; // borrowed; gets what happens to a connection
 
 	uint64_t mono_ms;
 	uint64_t stalled_ms; // time so far in which this thread did not run

@@ -424,7 +424,7 @@ void worker_stop(struct worker *w)
 	uint32_t cursor = 0;
 	struct conn *c;
 	while ((c = conn_table_walk(&w->clients.turn.conns, &cursor)) != NULL) {
-		conn_close(c, CLOSE_GOING_AWAY); // nothing to a client that a drain has told
+		conn_close(c, CLOSE_GOING_AWAY); // no effect on a client that a drain has closed
 		stream_flush(&c->stream);
 		conn_close(c, CLOSE_PEER_GONE); // with what its socket has taken of that
 	}

@@ -2,7 +2,7 @@
 // an address that comes and goes is remembered just as long as it matters. Entries without a
 // connection are in order of their leaving, and are looked at, oldest first, as others come.
 //
-// Who is refused for a limit is still counted while the refusal is being told, or a host could hold
+// A refused connection is still counted while its refusal is sent, or a host could hold
 // any number of sockets that are about to be refused.
 
 #include "edge/http/address_limits.h"
@@ -15,7 +15,7 @@
 
 enum {
 	V6_NETWORK_LEN = 8,
-	// How many more sockets than its limit an address may hold to be told that it is refused.
+	// How many more sockets than its limit an address may hold to get its refusals.
 	REFUSED_MIN = 16,
 };
 

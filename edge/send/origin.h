@@ -14,7 +14,7 @@ struct origin {
 	bool may_drop; // the oldest go first when a queue is full
 	bool is_gap; // it tells that `from` to `to` are missing
 	uint64_t epoch;
-	uint64_t from; // seq; 0: an ephemeral message, of which nobody is told
+	uint64_t from; // seq; 0: an ephemeral message; its loss is not reported
 	uint64_t to; // of a message the same as `from`
 	uint16_t room_len;
 	uint16_t key_len; // 0: no later message takes its place

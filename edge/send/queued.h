@@ -17,7 +17,7 @@ struct blocked {
 	struct loop_io io; // active
 	struct stream *stream; // borrowed; it owns this
 	TAILQ_ENTRY(blocked) in_queued; // while the stream is counted
-	size_t reported; // bytes, as routers were told last
+	size_t reported; // bytes, as reported to routers last
 };
 TAILQ_HEAD(blocked_list, blocked);
 

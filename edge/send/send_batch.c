@@ -37,7 +37,7 @@ struct send_slot {
 
 struct send_batch {
 	struct io_uring ring;
-	bool broken; // the kernel has refused: from now on each socket is told to try by itself
+	bool broken; // the kernel has refused: from now on each socket writes by itself
 	unsigned n;
 	struct send_slot slots[SEND_BATCH_MAX];
 };
@@ -117,7 +117,7 @@ static void send_through_ring(struct send_batch *batch)
 	}
 }
 
-void send_batch_run(struct send_batch *batch, send_batch_fn *told)
+void send_batch_run(struct send_batch *batch, send_batch_fn *report)
 {
 	if (batch->n == 1) { // the ring would cost more than it saves
 		struct send_slot *slot = &batch->slots[0];
@@ -127,7 +127,7 @@ void send_batch_run(struct send_batch *batch, send_batch_fn *told)
 		send_through_ring(batch);
 	}
 	for (unsigned i = 0; i < batch->n; i++) {
-		told(batch->slots[i].arg, batch->slots[i].sent);
+		report(batch->slots[i].arg, batch->slots[i].sent);
 	}
 	batch->n = 0;
 }

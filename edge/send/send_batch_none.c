@@ -32,8 +32,8 @@ void send_batch_add(struct send_batch *batch, int fd, const struct iovec *iov, i
 	CHECK(batch != NULL);
 }
 
-void send_batch_run(struct send_batch *batch, send_batch_fn *told)
+void send_batch_run(struct send_batch *batch, send_batch_fn *report)
 {
-	(void)told;
+	(void)report;
 	CHECK(batch != NULL);
 }

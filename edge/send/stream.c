@@ -6,7 +6,7 @@
 // While a socket is full its stream has a write event and is on no list: nothing is tried before
 // the kernel says that it makes sense.
 //
-// The owner is told through a table of functions and never called by name, so that what a
+// The owner is called through a table of functions and never by name, so that what a
 // connection is can be read without this file, and this file without it.
 
 #include "edge/send/stream.h"

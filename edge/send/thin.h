@@ -1,6 +1,6 @@
 // Makes the queue of a slow client shorter where its rooms allow that: drops messages in whose
 // place a later one stands, or the oldest ones. Each run of messages of a room that are missing
-// then is told by a frame in its place, before the next message of that room. All other frames
+// then is reported by a frame in its place, before the next message of that room. All other frames
 // stay, in their order; a frame of which a part is out always stays.
 #pragma once
 

@@ -31,7 +31,7 @@ struct worker;
 
 enum {
 	EDGE_LINKS_MAX = 1,
-	// Sockets allowed past the limit, so that who finds the edge full can be told so by HTTP.
+	// Sockets allowed past the limit, so that who finds the edge full can be refused by HTTP.
 	EDGE_SPARE_SOCKETS = 64,
 	EDGE_FRAGMENTS_MAX = 64, // of one message
 	EDGE_INFLATE_RATIO_MAX = 100, // above a floor, see ws_deflate.h

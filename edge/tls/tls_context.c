@@ -8,7 +8,7 @@
 // bound to the authorities that its client certificate was checked against (the session id
 // context), so after another `tls-client-ca` nobody slips in by an old one.
 //
-// All that can be wrong with the files is found here and told as a fault of an option, with no
+// All that can be wrong with the files is found here and reported as a fault of an option, with no
 // question asked on a terminal. A certificate out of its time is refused as well: clients would
 // refuse it anyway, and a reload that keeps the old one is better than an edge that nobody can use.
 //
@@ -257,7 +257,7 @@ static void set_rules(SSL_CTX *ctx)
 		      "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
 		      "TLS_CHACHA20_POLY1305_SHA256") == 1);
 	set_groups(ctx);
-	// A peer that ends TCP without close_notify has ended; that a message is whole is told by
+	// A peer that ends TCP without close_notify has ended; that a message is whole is shown by
 	// WebSocket's own frames.
 	SSL_CTX_set_options(ctx,
 		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);

@@ -70,7 +70,7 @@ void tls_stream_free(struct tls_stream *s)
 	free(s);
 }
 
-// After an error of OpenSSL's that no more input can mend, or the peer's close_notify.
+// After an error of OpenSSL's that no more input can repair, or the peer's close_notify.
 static void stop(struct tls_stream *s, int error)
 {
 	if (error == SSL_ERROR_SSL) {

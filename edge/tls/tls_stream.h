@@ -28,7 +28,7 @@ enum tls_stream_state {
 	TLS_OPENING, // handshake
 	TLS_OPEN,
 	TLS_ENDED, // the peer sends no more: its close_notify came, or the socket is broken
-	TLS_FAILED, // what the peer sent is no TLS, or none of ours; an alert has told it
+	TLS_FAILED, // what the peer sent is no TLS, or none of ours; an alert was sent
 };
 
 struct tls_stream {
@@ -46,7 +46,7 @@ struct tls_stream *tls_stream_new(struct tls_context *context, int fd);
 void tls_stream_free(struct tls_stream *s); // NULL is fine
 
 // Opens `sealed` (at most TLS_SEALED_MAX) into `out` (TLS_OPENED_MAX) and returns how much came of
-// it. Whether the stream has ended or failed behind that is told by `state`.
+// it. Whether the stream has ended or failed behind that is in `state`.
 size_t tls_stream_open(struct tls_stream *s, struct bytes sealed, uint8_t *out);
 
 // Seals and sends from the front of `iov`, one record at most; `record` (TLS_RECORD_MAX) is for
@@ -55,7 +55,7 @@ size_t tls_stream_open(struct tls_stream *s, struct bytes sealed, uint8_t *out);
 MUST_CHECK ssize_t tls_stream_send(struct tls_stream *s, const struct iovec *iov, int n,
 	uint8_t *record);
 // The same, of a stream that owes nothing, but `*sealed` is the caller's to send: borrowed until
-// tls_stream_sent() has told how much of it has left. What has not is owed.
+// tls_stream_sent() has reported how much of it was sent. What has not is owed.
 MUST_CHECK ssize_t tls_stream_seal(struct tls_stream *s, const struct iovec *iov, int n,
 	uint8_t *record, struct bytes *sealed);
 void tls_stream_sent(struct tls_stream *s, size_t len);

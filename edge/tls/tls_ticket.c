@@ -1,8 +1,8 @@
 // A line of the file is a secret like those of the other key files, text that somebody drew with a
 // random generator. The three parts of a ticket key are derived from it (HKDF, RFC 5869), so its
 // length and alphabet do not matter and the file needs no format of its own. The alternative, 48 or
-// 80 raw bytes and a file for each key as other servers have it, cannot be told from a key cut
-// short and makes "current" a matter of option order in two places.
+// 80 raw bytes and a file for each key as other servers have it, cannot be distinguished from a key
+// cut short and makes "current" a matter of option order in two places.
 //
 // Sealing is AES-256-CBC with HMAC-SHA256, which is what the library's callback offers; the library
 // computes the MAC over name, IV and ciphertext and compares it before anything is decrypted.

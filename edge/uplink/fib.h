@@ -58,7 +58,7 @@ void fib_leave(struct fib *fib, struct fib_member *member);
 // Removes all of a connection's memberships.
 void fib_leave_all(struct fib *fib, struct fib_member_list *conn_list);
 // Moves the room on to a message; false if it is past it already, or in another epoch, of which its
-// members are told first.
+// members are notified first.
 MUST_CHECK bool fib_advance(struct fib_room *room, uint64_t epoch, uint64_t seq);
 // Moves the room to where the router says that it is, if that is another epoch. Who is a member
 // already is owed what comes after it.

@@ -2,7 +2,7 @@
 // multiple of eight. So a turn's outbox becomes the lane's queue by swapping two buffers, or by one
 // copy when something waits already, and nothing is allocated per item.
 //
-// A request leaves the lane in one of three ways, and which one it was is what its client is told:
+// A request leaves the lane in one of three ways, and its client gets which one it was:
 // moved into the window (from then on its outcome is the router's to say, or unknown), dropped here
 // past its deadline (it was never sent: outcome none), or still waiting. The deadline is judged at
 // the move, under the link's lock, so that a worker that saw "past its deadline and not sent" can

@@ -53,7 +53,7 @@ void link_lane_hold(struct link_lane *lane);
 // The worker's snapshot for the new session: takes over the entries and lets the lane go.
 void link_lane_release(struct link_lane *lane, struct link_outbox *snapshot);
 // Moves the facts of the snapshot into the window. False while they are not all there: the worker
-// has not told them, or the window is full.
+// has not reported them, or the window is full.
 bool link_lane_tell(struct link_lane *lane, struct link_window *window);
 // Then: moves all entries into the window while it has room, leaving out requests whose deadline
 // has passed. False if the window is full.

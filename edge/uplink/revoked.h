@@ -1,4 +1,4 @@
-// The revocations that an edge holds against who comes: told by the router, told again to the next
+// The revocations that an edge holds against who comes: sent by the router, sent again to the next
 // one. From any thread.
 #pragma once
 
@@ -17,7 +17,7 @@ struct revoked {
 	pthread_mutex_t lock;
 	struct revocations set;
 	uint64_t token_life_ms; // see revocations_expire()
-	atomic_bool is_known; // a router has told all it has: clients may come in
+	atomic_bool is_known; // a router has sent all it has: clients may come in
 };
 
 void revoked_init(struct revoked *revoked, uint64_t token_life_ms);

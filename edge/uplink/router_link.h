@@ -4,9 +4,9 @@
 // keeps time, redials and frees.
 //
 // Sessions. A session begins with a HELLO_ACK that does not resume: the router knows nothing of
-// this edge. Every worker is then told (on_session), and answers with router_link_snapshot(); what
-// it queued is held back until it has. A cut that is resumed is not a new session and nobody hears
-// of it. After `link-timeout` without the router the session is over even before the next one
+// this edge. Every worker is then notified (on_session), and answers with router_link_snapshot();
+// what it queued is held back until it has. A cut that is resumed is not a new session and nobody
+// hears of it. After `link-timeout` without the router the session is over even before the next one
 // begins.
 #pragma once
 

@@ -3,7 +3,7 @@
 // join, leave, presence or history request anew. A publish is kept with its body if the router's
 // store will recognise it by its client and number. A broadcast, or a publish to a router that
 // keeps rooms in memory, is not sent again: it would be routed twice if it had been before; who
-// sent it is told that the outcome is unknown.
+// sent it gets an error with outcome unknown.
 //
 // A question of a few bytes may be answered by half a megabyte. So only so many recoveries are
 // asked at a time as their answers come to ANSWERS_BYTES, and the others wait here. A connection

@@ -86,7 +86,7 @@ void uplink_ask_waiting(struct uplink *up, const struct pending_entry *entry);
 // Asks all that wait, in their order: from now on connections are read that wait for an answer.
 void uplink_ask_all(struct uplink *up);
 
-// What the router is told of a connection. All borrowed.
+// What the router gets of a connection. All borrowed.
 struct announcement {
 	uint64_t handle;
 	struct bytes id;

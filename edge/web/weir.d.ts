@@ -146,7 +146,7 @@ export interface Options {
 }
 
 export interface JoinOptions {
-  /** Be told who comes and goes. */
+  /** Receive `member:join` and `member:leave`. */
   presence?: boolean;
   /** What came after this is handed on first. */
   since?: Position;

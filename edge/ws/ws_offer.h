@@ -26,7 +26,7 @@ struct ws_offer_policy {
 
 struct ws_agreement {
 	bool compressed; // false: no offer was taken, and the rest says nothing
-	bool names_window; // the client asked for a limit, so it is told the one it gets
+	bool names_window; // the client asked for a limit, so the answer names the one it gets
 	uint8_t window_bits; // of what the server sends
 };
 

@@ -14,8 +14,8 @@
 // was handed out is freed by the next call. Handing out fragments as they come would need no buffer
 // at all, but every consumer here needs the whole message, so it would only move.
 //
-// Text is checked as it arrives, so a peer is told at its first bad octet and not when it cares to
-// finish the frame (RFC 6455 section 8.1). A compressed message is kept as it came and inflated
+// Text is checked as it arrives, so a peer is refused at its first bad octet and not when it cares
+// to finish the frame (RFC 6455 section 8.1). A compressed message is kept as it came and inflated
 // when it is whole, in one go (see ws_deflate.c): what is kept is limited to what its sender may
 // need for a message of the largest size, and its text is checked as it is inflated.
 

@@ -190,7 +190,7 @@ static void drop_below(struct link_window *w, uint64_t next)
 int link_window_acked(struct link_window *w, uint64_t ack)
 {
 	if (ack <= w->tx_acked) {
-		return 0; // late: a later frame has told more
+		return 0; // late: a later frame has acknowledged more
 	}
 	if (ack > w->tx_next) {
 		return -EPROTO;

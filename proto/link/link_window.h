@@ -84,8 +84,8 @@ static inline uint64_t link_window_inflight(const struct link_window *w)
 MUST_CHECK int link_window_accept(struct link_window *w, uint64_t seq, size_t len);
 // Every BATCH below `next` is taken in.
 void link_window_consumed(struct link_window *w, uint64_t next);
-// The ack to put on the next frame; remembers that it was told.
+// The ack to put on the next frame; remembers that it was sent.
 uint64_t link_window_ack(struct link_window *w);
-// True if something taken in was not told yet; `urgent`: and it is time to, without waiting for a
-// frame to carry it.
+// True if something taken in was not acknowledged yet; `urgent`: and it is time to, without waiting
+// for a frame to carry it.
 bool link_window_owes_ack(const struct link_window *w, bool *urgent);

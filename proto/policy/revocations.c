@@ -5,7 +5,7 @@
 // came stays as wide as it was.)
 //
 // The key is a letter and the text ("u" or "j"), so that one table serves both kinds. Names come
-// from strangers' tokens by way of an operator; the table's hash is keyed.
+// from the tokens of unknown users by way of an operator; the table's hash is keyed.
 //
 // Rejected: a list of tokens. A token has many texts that verify (RFC 7515 does not make them one),
 // and whoever revokes a user rarely knows what was issued.

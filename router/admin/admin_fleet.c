@@ -2,9 +2,9 @@
 // have above the mean. Both can be asked what they would do.
 //
 // rebalance is driven by who asks: each second's part is a request of its own, so it ends with the
-// weirctl that is interrupted, and begins anew where it was. Clients are told 1012 and come back
-// after a random delay, to whichever edge the load balancer has for them: what is planned at the
-// beginning is moved once, or a balancer that knows one edge only would have it go on for ever.
+// weirctl that is interrupted, and begins anew where it was. Clients are closed with 1012 and come
+// back after a random delay, to whichever edge the load balancer has for them: what is planned at
+// the beginning is moved once, or a balancer that knows one edge only would have it go on for ever.
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -73,17 +73,17 @@ static void say(struct admin_call *call, const char *process, const struct pool 
 // All pools, and behind them what they do not tell of the resident memory, which is the last one.
 static void say_all(struct admin_call *call, const char *process, const struct pools *pools)
 {
-	uint64_t told = 0;
+	uint64_t known = 0;
 	uint64_t resident = 0;
 	for (size_t i = 0; i < pools->n; i++) {
 		bool is_sum = bytes_equal_str(pools->all[i].name, "resident");
-		told += is_sum ? 0 : pools->all[i].bytes;
+		known += is_sum ? 0 : pools->all[i].bytes;
 		resident += is_sum ? pools->all[i].bytes : 0;
 		say(call, process, &pools->all[i]);
 	}
 	const struct pool rest = {
 		.name = bytes_str("unaccounted"),
-		.bytes = resident > told ? resident - told : 0,
+		.bytes = resident > known ? resident - known : 0,
 	};
 	say(call, process, &rest);
 }

@@ -8,7 +8,8 @@
 // are kept under the request's id and given again (admin_answers.h).
 //
 // A command that has nothing to say yet (a watch, or a question to the edges) keeps its slot and is
-// run again each few milliseconds. It is told if too many do so already, and then answers at once.
+// run again each few milliseconds. It is notified if too many do so already, and then answers at
+// once.
 //
 // NNG before 1.6 takes a peer that leaves during the handshake for the end of its own listening,
 // and accepts nobody ever after: a second router that finds the socket in use is such a peer. The

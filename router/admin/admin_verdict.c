@@ -2,7 +2,7 @@
 // member when it was routed; was it left out on purpose; was it lost on the way to the edge; what
 // does the edge say of the client's queue; and at last, did the client, or its user on another
 // connection, fetch it afterwards. The first question with an answer ends it, but for the last one,
-// which may mend what the others found.
+// which may repair what the others found.
 
 #include "router/admin/admin_verdict.h"
 

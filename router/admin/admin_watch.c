@@ -1,6 +1,6 @@
-// `watch`: what the recorder gets, told as it comes. The cursor is the number of the next record,
+// `watch`: what the recorder gets, sent as it comes. The cursor is the number of the next record,
 // with the time of the router's start, since numbers begin anew with it; whoever reads slower than
-// things happen is told how many were lost to him. A look goes back from the newest record to the
+// things happen gets the number of lost ones. A look goes back from the newest record to the
 // cursor, so it costs what is new, whatever is kept.
 
 #include <inttypes.h>
@@ -121,7 +121,7 @@ static void say_new(struct admin_call *call, const struct watch *w, uint64_t *ne
 		at = cursor;
 	}
 	*next = rec->ring.next;
-	// More than fit: the oldest of them are told now, the others with the next answer.
+	// More than fit: the oldest of them are sent now, the others with the next answer.
 	size_t first = n > ROWS_MAX ? ROWS_MAX : n;
 	for (size_t i = 0; i < first && !admin_reply_is_full(call->reply); i++) {
 		at = wanted[(n - 1 - i) % ROWS_MAX];

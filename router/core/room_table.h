@@ -76,7 +76,7 @@ struct table_client {
 	struct pattern_watches watches; // patterns that it has joined
 	bool admin;
 	bool compressed;
-	bool replaced; // the caller's: told to go, for a newer one
+	bool replaced; // the caller's: closed, for a newer one
 	bool no_sender; // of the HTTP API
 	uint32_t n_proposed; // the caller's: messages on their way into the store
 	STAILQ_HEAD(, journal_item) waiting; // the journal's, as the next: what waits for these

@@ -1,5 +1,5 @@
 // What the router does: items in, items out. Takes what edges say, checks it, changes the tables
-// and appends what is to be told to whom. Pure: no socket, no clock, no log; time is a parameter,
+// and appends what is to be sent to whom. Pure: no socket, no clock, no log; time is a parameter,
 // output goes to a sink. One thread.
 #pragma once
 
@@ -34,7 +34,7 @@ struct route_options {
 	uint64_t max_connections_per_user; // 0: no limit
 	bool newest_wins; // beyond it the oldest goes, not the one that comes
 	struct budget_limits budgets; // of each user, all connections together
-	uint64_t presence_linger_ms; // after which it is told that a user has gone
+	uint64_t presence_linger_ms; // after which it is announced that a user has gone
 	uint64_t presence_events_max; // larger rooms announce nobody; 0: no limit
 	uint64_t history_age_ms; // messages, and a room's epoch and seq, are kept; 0: for ever
 	uint64_t history_messages; // per room; 0: none are kept
@@ -77,11 +77,11 @@ struct route {
 	uint8_t seal_key[REVOCATION_SEAL_LEN]; // for revocations, if has_seal
 	struct settling settling; // after a restart
 	struct recorder recorder;
-	struct notices notices; // who is told outside; set once, before the first item
+	struct notices notices; // outside receivers; set once, before the first item
 	struct inquiries inquiries;
 	route_append_fn *append;
 	void *arg;
-	route_distrust_fn *on_distrust; // NULL: nobody is told
+	route_distrust_fn *on_distrust; // NULL: no report
 	void *distrust_arg;
 	struct buf element; // scratch: what is being appended
 	struct budget_excess excess; // of the last REFUSAL_RATE_LIMITED or REFUSAL_LIMIT
@@ -93,7 +93,7 @@ struct route {
 void route_init(struct route *r, const struct route_options *options, route_append_fn *append,
 	void *arg);
 void route_set_sink(struct route *r, route_append_fn *append, void *arg);
-// Who is told of an edge that sends what is not passed on; it must not call back into route.
+// Gets reports of an edge that sends what is not passed on; it must not call back into route.
 void route_on_distrust(struct route *r, route_distrust_fn *fn, void *arg);
 void route_fini(struct route *r);
 // Other limits from now on. What is kept beyond them goes with the next message of its room.
@@ -153,12 +153,12 @@ bool route_must_wait(const struct route *r, const struct table_edge *edge);
 MUST_CHECK int route_item(struct route *r, struct table_edge *edge, const link_item *item,
 	uint64_t now_ms, int64_t wall_ms);
 
-// Revocations that edges bring are believed only under this key (copied) from now on, and told to
+// Revocations that edges bring are believed only under this key (copied) from now on, and sent to
 // all under it; NULL: whatever they bring.
 void route_set_seal(struct route *r, const uint8_t key[REVOCATION_SEAL_LEN]);
 // All revocations, for an edge whose session begins.
 void route_tell_revocations(struct route *r, struct table_edge *edge);
-// Revokes tokens, or lifts that: every edge is told, and who is there with one is closed;
+// Revokes tokens, or lifts that: every edge is notified, and who is there with one is closed;
 // `*closed` of them. False if there are too many.
 MUST_CHECK bool route_revoke(struct route *r, const struct revocation *rev, uint64_t *closed);
 // How long a token may be good after it was issued, by what the edges said; 0: any time.

@@ -229,7 +229,7 @@ static void note_overload(const struct route_request *rq, struct bytes user)
 		});
 }
 
-// One more connection of that user comes. False if it has been told to go; it is not known then,
+// One more connection of that user comes. False if it has been closed; it is not known then,
 // and what it still says is ignored.
 static bool make_room(struct route_request *rq, uint64_t handle, struct bytes name)
 {

@@ -1,6 +1,6 @@
 // What is charged to whom. An answer is paid for when its size is known, so a user can be over by
 // one of them; the next question is refused until that is earned. Who comes to a room or leaves it
-// pays for all who are told of it.
+// pays for all who are notified of it.
 
 #include "router/core/budget.h"
 #include "router/core/route_parts.h"
@@ -49,7 +49,7 @@ void route_charge_event(struct route *r, const struct table_room *room,
 	uint64_t max = r->options.presence_events_max;
 	uint64_t reached = 0;
 	if (max > 0 && room->n_members > max) {
-		return; // nobody is told
+		return; // no receivers
 	}
 	for (uint32_t i = 0; i < room->n_edges; i++) {
 		reached += room->edges[i].n_presence;

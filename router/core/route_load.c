@@ -1,7 +1,7 @@
 // What the log holds becomes rooms again, before the first item of an edge. Every record is judged
 // by what came before it: a message must be the next one of its room. What is damaged or missing
 // makes its slots doubtful, and a doubtful slot is empty up to its next image: its rooms get new
-// epochs, and members are told. A history with a hole, or a seq given twice, cannot come of it.
+// epochs, and members are notified. A history with a hole, or a seq given twice, cannot come of it.
 
 #include <errno.h>
 

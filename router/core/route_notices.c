@@ -1,6 +1,6 @@
-// What is told outside of clients and rooms. A client that an edge announces in its snapshot was
-// there before this session began: that it came is told all the same, marked as `announced`, since
-// nobody but the receiver knows what the last router has told.
+// What is reported outside of clients and rooms. A client that an edge announces in its snapshot
+// was there before this session began: that it came is reported all the same, marked as
+// `announced`, since nobody but the receiver knows what the last router has reported.
 
 #include "router/core/route_parts.h"
 

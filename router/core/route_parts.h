@@ -32,7 +32,7 @@ bool route_may_ask(const struct route_request *rq);
 void route_charge_answer(const struct route_request *rq, uint64_t bytes);
 // Whether the client may make one more room; NULL: nobody is charged for it.
 enum refusal route_may_open(struct route *r, const struct table_client *client, uint64_t now_ms);
-// Whether the client may cause others to be told that it is in a room, and that they are.
+// Whether the client may cause others to be notified that it is in a room, and that they are.
 bool route_may_come(const struct route_request *rq);
 void route_charge_event(struct route *r, const struct table_room *room,
 	const struct table_client *client, uint64_t now_ms);
@@ -48,7 +48,7 @@ void route_check_revoked(struct route *r, const struct table_client *client);
 // Decides on a join of a pattern, or a leave, and answers it. -EPROTO for a text that is none.
 int route_join_pattern(struct route_request *rq, struct bytes pattern);
 int route_leave_pattern(struct route_request *rq, struct bytes pattern);
-// The client had joined it in an earlier session: it is told that there is a new one.
+// The client had joined it in an earlier session: it is notified that there is a new one.
 int route_rejoin_pattern(struct route_request *rq, struct bytes pattern);
 // After its rights have changed.
 void route_leave_forbidden_patterns(const struct route_request *rq);

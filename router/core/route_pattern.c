@@ -1,6 +1,6 @@
 // Joining a pattern: messages of all rooms that match, now and later. Such a client is a member of
-// none of them: it is not counted, nobody is told of it, no room lives longer for it, and it
-// recovers nothing. Its edge is told so by a Joined of each new session, and passes that on,
+// none of them: it is not counted or announced, no room lives longer for it, and it
+// recovers nothing. Its edge gets that by a Joined of each new session, and passes that on,
 // because what was said between two sessions is not brought.
 
 #include <errno.h>

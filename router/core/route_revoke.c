@@ -2,7 +2,7 @@
 // who is there with one. Edges need not look through their connections: whatever order a connection
 // and a revocation reach the router in, the later of the two finds the other here.
 //
-// The router keeps them in memory only. An edge holds what it was told and says it again at each
+// The router keeps them in memory only. An edge holds what it was sent and returns it at each
 // new session, so a router that was restarted has them back from the first edge that was there
 // before, and passes on to the others what they lack. It believes what carries its own seal; an
 // edge in other hands could else revoke anybody for ever. Without a key for seals, which is where

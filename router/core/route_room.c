@@ -1,8 +1,8 @@
 // Who is in which room and what it has seen of it: joins with their recovery, leaves, snapshots of
 // edges and the replay of what their members have missed, presence and history.
 //
-// Recovery is all or nothing: a join whose `since` cannot be met in whole is told so. A replay to
-// an edge is not: its members stay in the room, so they get a gap for what is no longer kept and
+// Recovery is all or nothing: a join whose `since` cannot be met in whole is answered so. A replay
+// to an edge is not: its members stay in the room, so they get a gap for what is no longer kept and
 // then all that is. A replay has no bound in bytes but a pace: the link asks for the next part when
 // the last one has left. Every answer that holds messages is bounded, far below a frame.
 
@@ -346,8 +346,8 @@ int route_on_join(struct route_request *rq, const link_item *item)
 // ---- snapshots: an edge's members are in their rooms already
 
 // The edge's members of the room have missed what begins at `from`. It is brought when all workers
-// have named their places, so that a member is told of a new epoch before its first message; until
-// then what is live waits too, in the log.
+// have named their places, so that a member is notified of a new epoch before its first message;
+// until then what is live waits too, in the log.
 static void ask_replay(struct table_edge *edge, struct table_room *room, uint64_t from)
 {
 	struct room_edge *re = room_edge_find(room, edge);
@@ -379,7 +379,7 @@ static void record_rejoin(const struct route_request *rq, const struct table_roo
 }
 
 // A store has lost the end of its log: members have seen what it does not know. Its next messages
-// would be numbered as those were, so the room begins anew, and whoever stands in it is told.
+// would be numbered as those were, so the room begins anew, and its members are notified.
 static void begin_anew(struct route_request *rq, struct table_room *room)
 {
 	struct membership *m;

@@ -405,7 +405,7 @@ static void back_off(struct webhook *w)
 	}
 }
 
-// Nobody is to be told anything: what comes is dropped.
+// Nothing is to be posted: what comes is dropped.
 static void rest(struct webhook *w)
 {
 	drop(w, hook_queue_count(&w->queue));

@@ -1,7 +1,7 @@
-// Webhooks: what happens in the router, told to an HTTP endpoint of the application by the Standard
-// Webhooks specification (its page is proto/webhooks.md). A thread of its own sends; the routing
-// thread only copies each notice into a bounded queue, so a slow or dead endpoint costs memory up
-// to that bound and nothing else.
+// Webhooks: what happens in the router, posted to an HTTP endpoint of the application by the
+// Standard Webhooks specification (its page is proto/webhooks.md). A thread of its own sends; the
+// routing thread only copies each notice into a bounded queue, so a slow or dead endpoint costs
+// memory up to that bound and nothing else.
 #pragma once
 
 #include <stdbool.h>

@@ -100,8 +100,8 @@ void edge_link_detach(struct edge_link *link);
 
 // Takes one BATCH element; sent at the next flush. If it finds no room, the edge has lagged.
 void edge_link_append(struct edge_link *link, struct bytes element);
-// Moves what gathered towards the wire. False if the edge has lagged just now: it is to be told and
-// its connection closed.
+// Moves what gathered towards the wire. False if the edge has lagged just now: it is to be notified
+// and its connection closed.
 MUST_CHECK bool edge_link_flush(struct edge_link *link);
 // Gives back the memory of a burst that is over: call it each second or so.
 void edge_link_trim(struct edge_link *link);
@@ -121,7 +121,7 @@ MUST_CHECK bool edge_link_park(struct edge_link *link, struct bytes batch);
 bool edge_link_parked(const struct edge_link *link, struct bytes *batch);
 // Its first `len` bytes have been routed.
 void edge_link_unpark(struct edge_link *link, size_t len);
-// All that came from the edge and is not parked is in the tables: its acknowledgement may be told.
+// All that came from the edge and is not parked is in the tables: its acknowledgement may be sent.
 void edge_link_consume(struct edge_link *link);
 // Sends an ACK if one is owed, and due or `now` is set.
 void edge_link_tell_ack(struct edge_link *link, bool now);

@@ -43,7 +43,7 @@ const struct histogram *store_file_commit_seconds(const struct store_file *f);
 uint64_t store_file_bytes(struct store_file *f);
 // Work on all that the log holds, by a thread of its own, while turns are committed as ever.
 enum store_job_state {
-	STORE_JOB_NONE, // none was begun, or its end has been told
+	STORE_JOB_NONE, // none was begun, or its end has been reported
 	STORE_JOB_RUNS,
 	STORE_JOB_DONE,
 	STORE_JOB_FAILED,
@@ -57,7 +57,7 @@ struct store_job {
 // Begins to read every record, or, with `backup_to`, to copy the store as it is now into a new
 // folder of that name. False if there is a job.
 MUST_CHECK bool store_file_begin_job(struct store_file *f, const char *backup_to);
-// `*job` is filled at the end, which is told once.
+// `*job` is filled at the end, which is reported once.
 enum store_job_state store_file_job(struct store_file *f, struct store_job *job);
 
 // Reads every record of a folder that no process uses, and changes nothing. 0, or -1 and the fault

@@ -198,7 +198,7 @@ static unsigned control(struct rig *rig, uint8_t bits)
 	return e;
 }
 
-// An item that no honest edge sends ends its session.
+// An item that no conforming edge sends ends its session.
 static void take_item(struct rig *rig, unsigned e, struct bytes packed)
 {
 	const link_item *item = link_item_unpack(&rig->arena, packed);

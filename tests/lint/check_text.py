@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Rules for every text file: no notes to self, no path of somebody's machine, clean whitespace,
+no idioms in what ships,
 C lines of 100 columns at most, executable exactly if it is a script, and nothing unexpected at the top of the tree."""
 
 import os
@@ -21,6 +22,11 @@ FORBIDDEN = {
     re.compile(r"(?<![\w.~-])/(home|Users|root|work|mnt)" r"/\w"): "a path of somebody's machine",
     re.compile(r"\b[A-Z]:\\" r"\w"): "a path of somebody's machine",
 }
+
+# What the glossary of CONTRIBUTING.md has standard terms for: "unauthenticated peer", "conforming
+# edge", "bulk list", "deferred", "notified". What ships is read by those who do not know our idioms.
+SHIPPED = ("common/", "deploy/", "edge/", "proto/", "router/")
+IDIOM = re.compile(r"\b(strangers?|honest|crowds?|agenda|graves|told)\b", re.IGNORECASE)
 
 # clang-format keeps code to that but leaves comments alone.
 COLUMNS = 100
@@ -51,6 +57,8 @@ def check_content(name, data):
         for pattern, what in FORBIDDEN.items():
             if pattern.search(line):
                 complaints.append(f"{where}: {what}: {line.strip()[:80]}")
+        if idiom := name.startswith(SHIPPED) and IDIOM.search(line):
+            complaints.append(f"{where}: an idiom, see the glossary: {idiom[0]}")
     return complaints
 
 

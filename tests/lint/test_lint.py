@@ -180,6 +180,13 @@ class Text(Planted):
         self.plant("common/x.c", "\t//" + "a" * 91 + "\n")
         self.assert_complaint("common/x.c:1: longer than 100 columns")
 
+    def test_idioms_are_for_nothing_that_ships(self):
+        self.plant("tests/unit/test_x.c", "// nobody is told\n")
+        self.plant("edge/x.c", "int untold;\n")
+        self.assertEqual(check_text.check(self.root), [])
+        self.plant("edge/x.c", "// Strangers are refused.\n")
+        self.assert_complaint("edge/x.c:1: an idiom, see the glossary: Strangers")
+
     def test_executable_bits_are_checked_both_ways(self):
         self.plant("README.md", "text\n", 0o755)
         self.assert_complaint("executable, but no script")

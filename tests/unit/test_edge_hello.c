@@ -5,7 +5,7 @@
 #include "router/link/edge_hello.h"
 #include "tests/unit/test.h"
 
-// What an honest edge says, for a test to spoil.
+// What a conforming edge sends, for a test to spoil.
 struct sample {
 	Weir__Link__V1__Hello message;
 	Weir__Link__V1__Right right;

@@ -2003,7 +2003,7 @@ static void forgets_an_empty_room_after_the_history_age(void **state)
 	assert_int_not_equal(epoch_of(rig, "r"), epoch);
 }
 
-// ---- what no honest edge sends
+// ---- what no conforming edge sends
 
 static void refuses_a_client_that_cannot_be(void **state)
 {
