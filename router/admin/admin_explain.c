@@ -288,18 +288,63 @@ static void explain_member(struct admin_call *call, const struct explained *x,
 
 // ---- a message, for all
 
-static void count_written(const struct evidence *e, uint32_t edge, struct row *row)
+static bool says_dropped(const struct explained *x, const Weir__Link__V1__Finding *f)
 {
-	uint64_t members = 0;
-	for (size_t i = 0; i < e->n; i++) {
-		if (e->answers[i].edge == edge) {
-			members += e->answers[i].testimony->members;
-			row->written += e->answers[i].testimony->written;
+	return f->kind == FINDING_DROPPED && f->epoch == x->q.epoch && f->from <= x->q.seq &&
+		x->q.seq <= f->seq && bytes_equal(pb_bytes(f->room), x->q.room);
+}
+
+// A drop that grows is recorded again and again, the newest first.
+static bool is_repeated(const struct explained *x, const Weir__Link__V1__Testimony *t, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (says_dropped(x, t->findings[k]) &&
+			bytes_equal(pb_bytes(t->findings[k]->client),
+				pb_bytes(t->findings[i]->client))) {
+			return true;
 		}
 	}
+	return false;
+}
+
+// From the queues of how many connections that are still there the message was dropped.
+static uint64_t count_dropped(struct admin_call *call, const struct explained *x,
+	const Weir__Link__V1__Testimony *t)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < t->n_findings; i++) {
+		const Weir__Link__V1__Finding *f = t->findings[i];
+		n += says_dropped(x, f) && !is_repeated(x, t, i) &&
+			admin_find_client(call, pb_bytes(f->client)) != NULL;
+	}
+	return n;
+}
+
+// An edge counts a connection by how far it has written to it, which is past what it dropped.
+// Returns how many were left out so.
+static uint64_t count_written(struct admin_call *call, const struct explained *x,
+	const struct evidence *e, uint32_t edge, struct row *row)
+{
+	uint64_t members = 0;
+	uint64_t dropped = 0;
+	for (size_t i = 0; i < e->n; i++) {
+		const Weir__Link__V1__Testimony *t = e->answers[i].testimony;
+		if (e->answers[i].edge == edge) {
+			members += t->members;
+			row->written += t->written;
+			dropped += count_dropped(call, x, t);
+		}
+	}
+	dropped = dropped < row->written ? dropped : row->written;
+	row->written -= dropped;
 	row->has_written = true;
-	row->verdict = verdict_name(row->written == members ? VERDICT_DELIVERED : VERDICT_UNKNOWN);
-	row->reason = row->written == members ? "written" : "queued";
+	bool all = row->written == members;
+	bool rest_dropped = !all && row->written + dropped == members;
+	row->verdict = verdict_name(all ? VERDICT_DELIVERED
+			: rest_dropped  ? VERDICT_DROPPED
+					: VERDICT_UNKNOWN);
+	row->reason = all ? "written" : rest_dropped ? "slow" : "queued";
+	return dropped;
 }
 
 static void explain_place(struct admin_call *call, const struct explained *x,
@@ -313,8 +358,11 @@ static void explain_place(struct admin_call *call, const struct explained *x,
 	row.at_ms = x->message.at_ms;
 	buf_printf(&text, "edge %s: %u connections", row.edge, (unsigned)place->n_members);
 	if (inquiry_answered(x->q.inquiry, place->edge)) {
-		count_written(e, place->edge, &row);
+		uint64_t dropped = count_written(call, x, e, place->edge, &row);
 		buf_printf(&text, ", written to %" PRIu64 " that are still there", row.written);
+		if (dropped > 0) {
+			buf_printf(&text, ", dropped from the queues of %" PRIu64, dropped);
+		}
 	} else {
 		row.verdict = verdict_name(VERDICT_UNKNOWN);
 		row.reason = "edge_silent";

@@ -89,6 +89,10 @@ class Policies(ClusterTestCase):
                              (last, ("delivered", "written"))):
             row, = self.cluster.rows("explain", room, str(seq), "--user", "slow")
             self.assertEqual((row["verdict"], row["reason"]), verdict)
+            row, = self.cluster.rows("explain", room, str(seq))
+            written = 1 if verdict[0] == "dropped" else 2  # the other reader got all
+            self.assertEqual((row["verdict"], row["reason"], row["connections"], row["written"]),
+                             (*verdict, 2, written))
         events = self.cluster.rows("explain", room, "--user", "slow")
         self.assertIn(("dropped", "slow"), [(row["verdict"], row["reason"]) for row in events])
 
