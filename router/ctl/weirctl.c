@@ -191,10 +191,16 @@ static void on_alarm(int signum)
 	_exit(EXIT_UNREACHABLE);
 }
 
+static volatile sig_atomic_t line_open;
+
 // What goes on without end is ended by who has seen enough.
 static void on_enough(int signum)
 {
 	(void)signum;
+	if (line_open) {
+		ssize_t put = write(STDOUT_FILENO, "\n", 1);
+		(void)put;
+	}
 	_exit(EXIT_OK);
 }
 
@@ -391,6 +397,7 @@ static int ask(struct session *session, char *const *words, size_t n_words, char
 	}
 	int code = code_of(reply);
 	print(session, reply);
+	line_open = session->printer.bar.open;
 	if (reply->live) {
 		signal(SIGINT, on_enough);
 		fflush(stdout);
@@ -558,6 +565,7 @@ int main(int argc, char **argv)
 		.printer = {
 			.json = options.json,
 			.table = { .width = output_width(), .now_ms = clock_wall_ms() },
+			.bar = { .wanted = isatty(STDOUT_FILENO) && options.n_admins <= 1 },
 		},
 	};
 	if (options.token != NULL && read_token(&session, options.token) != EXIT_OK) {

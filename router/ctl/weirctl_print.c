@@ -49,6 +49,54 @@ static void print_sentence(const Weir__Admin__V1__Row *row, struct buf *out)
 	buf_append_byte(out, '\n');
 }
 
+// ---- progress
+
+enum {
+	BAR_CELLS = 24,
+	BAR_MIN_WIDTH = 60, // of the terminal; a narrower one gets lines
+};
+
+// What is left to do, as rebalance (left) and drain (connections) say it. False for other rows.
+static bool take_progress(struct print_bar *bar, const Weir__Admin__V1__Row *row, uint64_t *left)
+{
+	const Weir__Admin__V1__Field *moved = find(row, "moved");
+	const Weir__Admin__V1__Field *rest = find(row,
+		moved != NULL                           ? "left"
+			: find(row, "draining") != NULL ? "connections"
+							: "");
+	if (rest == NULL || rest->value_case != WEIR__ADMIN__V1__FIELD__VALUE_NUMBER) {
+		return false;
+	}
+	*left = rest->number;
+	uint64_t total = *left + (moved != NULL ? moved->number : 0);
+	bar->total = total > bar->total ? total : bar->total;
+	return true;
+}
+
+// Writes over the line of before (ECMA-48: EL), and ends it when nothing is left.
+static bool print_bar(struct printer *printer, const Weir__Admin__V1__Row *row, struct buf *out)
+{
+	struct print_bar *bar = &printer->bar;
+	const Weir__Admin__V1__Field *text = find(row, "text");
+	uint64_t left;
+	if (!bar->wanted || printer->table.width < BAR_MIN_WIDTH || text == NULL ||
+		!take_progress(bar, row, &left)) {
+		return false;
+	}
+	uint64_t done = bar->total - left;
+	size_t full = bar->total > 0 ? (size_t)(done * BAR_CELLS / bar->total) : BAR_CELLS;
+	unsigned percent = bar->total > 0 ? (unsigned)(done * 100 / bar->total) : 100;
+	buf_append_str(out, "\r\x1b[K[");
+	for (size_t i = 0; i < BAR_CELLS; i++) {
+		buf_append_byte(out, i < full ? '#' : '-');
+	}
+	buf_printf(out, "] %3u %%  ", percent);
+	print_value(out, text);
+	bar->open = left > 0;
+	buf_append_str(out, bar->open ? "" : "\n");
+	return true;
+}
+
 void print_reply(struct printer *printer, const Weir__Admin__V1__Reply *reply, struct buf *out)
 {
 	if (reply->n_rows == 0) {
@@ -61,6 +109,9 @@ void print_reply(struct printer *printer, const Weir__Admin__V1__Reply *reply, s
 		}
 	} else if (reply->sentences) {
 		for (size_t i = 0; i < reply->n_rows; i++) {
+			if (reply->live && print_bar(printer, reply->rows[i], out)) {
+				continue;
+			}
 			print_sentence(reply->rows[i], out);
 		}
 	} else if (reply->table) {

@@ -7,9 +7,17 @@
 #include "common/buf.h"
 #include "router/ctl/weirctl_table.h"
 
+// How far a command is that moves connections: on a terminal one line that is written over.
+struct print_bar {
+	bool wanted; // standard output is a terminal
+	bool open; // the line has not been ended
+	uint64_t total; // the most that was left to do
+};
+
 struct printer {
 	bool json;
 	struct print_table table;
+	struct print_bar bar;
 };
 
 // Appends all rows of one answer, each line ended.

@@ -1,12 +1,18 @@
 """weirctl drain and undrain: an edge is emptied, kept empty, and taken back."""
 
+import fcntl
+import pty
+import re
 import signal
+import struct
+import subprocess
+import termios
 import time
 import unittest
 
 import rawhttp
-from harness import TestCase, wait_until
-from rawhttp import exchange, request
+from harness import WEIRCTL_BIN, TestCase, wait_until
+from rawhttp import SLOW, exchange, request
 from ws import handshake_fields
 
 CLIENTS = 40
@@ -132,6 +138,39 @@ class Rebalance(TestCase):
                 said = client.expect_close(1012, "restart")
                 self.assertEqual(said["after"], [100, 5000])
         self.assertEqual(len(self.cluster.rows("clients", "--edge", "edge-2")), 10)
+
+    def test_a_bar_on_a_terminal(self):
+        shown = self.cluster.weirctl_on_terminal(80, "rebalance", "--rate", "10/s")
+        bars = re.findall("\r\x1b\\[K\\[(#*)(-*)\\] +([0-9]+) %  ([^\r\n]*)", shown)
+        self.assertEqual([(bar[2], bar[3]) for bar in bars],
+                         [("66", "10 connections moved, 5 to go"),
+                          ("100", "15 connections moved, 0 to go")], shown)
+        self.assertEqual([len(bar[0]) for bar in bars], [16, 24])
+        self.assertTrue(shown.endswith("0 to go\n"), shown)
+
+    def test_lines_on_a_narrow_terminal(self):
+        shown = self.cluster.weirctl_on_terminal(40, "rebalance", "--rate", "10/s")
+        self.assertNotIn("\x1b", shown)
+        self.assertEqual(len(shown.splitlines()), 2)
+
+    def test_it_ends_with_who_asks_and_the_next_goes_on(self):
+        ours, its = pty.openpty()
+        argv = [WEIRCTL_BIN, "--admin", self.cluster.router.admin_url, "rebalance", "--rate", "5/s"]
+        with open(ours, "rb", buffering=0) as terminal, open(its, "wb", buffering=0) as stdout:
+            fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+            asking = subprocess.Popen(argv, stdout=stdout)
+            self.addCleanup(asking.wait)
+            self.addCleanup(asking.kill)
+            shown = terminal.read(4096)
+            asking.send_signal(signal.SIGINT)
+            self.assertEqual(asking.wait(10 * SLOW), 0)
+            shown += terminal.read(4096)
+        self.assertIn(b"5 connections moved, 10 to go", shown)
+        self.assertTrue(shown.endswith(b"\n"), shown)
+        wait_until(lambda: len(self.cluster.rows("clients", "--edge", "edge-1")) <= 35, "they go")
+        left = sum(row["surplus"] for row in self.cluster.rows("rebalance", "--dry-run"))
+        self.assertGreater(left, 0)
+        self.assertEqual(self.cluster.rows("rebalance")[-1]["left"], 0)
 
     def test_an_even_fleet_is_left_alone(self):
         self.others += [self.cluster.connect(1, f"more-{i}") for i in range(30)]
