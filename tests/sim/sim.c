@@ -57,8 +57,10 @@ static void do_fault(struct sim *sim)
 		freeze(sim, &sim->router.frozen_until_ms);
 	} else if (dice < 78) {
 		router_lag(sim, edge);
-	} else if (dice < 90) {
+	} else if (dice < 88) {
 		restart(sim, SIM_EDGE_START, edge);
+	} else if (dice < 94) {
+		router_hold(sim);
 	} else {
 		restart(sim, SIM_ROUTER_START, 0);
 	}
@@ -118,6 +120,12 @@ static void happen(struct sim *sim, struct sim_event *event)
 			on_edge_event(sim, event);
 		}
 		break;
+	case SIM_HOLD:
+		edge_on_hold(sim, event);
+		break;
+	case SIM_HELD:
+		router_on_held(sim, event);
+		break;
 	case SIM_HELLO:
 		router_on_hello(sim, event);
 		break;
@@ -174,6 +182,7 @@ static uint64_t stopped_until(const struct sim *sim, const struct sim_event *eve
 {
 	switch (event->kind) {
 	case SIM_HELLO:
+	case SIM_HELD:
 	case SIM_UP:
 	case SIM_ROUTER_CUT:
 	case SIM_ROUTER_TURN:
@@ -281,7 +290,7 @@ static bool tell(const uint64_t seen[SIM_SIGHTS], uint64_t count)
 {
 	static const char *const names[SIM_SIGHTS] = { "judgements", "acked", "refused", "none",
 		"unknown", "recovered", "not recovered", "new epochs", "gaps", "duplicates",
-		"links resumed", "links begun", "lagged" };
+		"links resumed", "links begun", "lagged", "planned restarts" };
 	bool enough = true;
 	for (unsigned i = 0; i < SIM_SIGHTS; i++) {
 		enough = enough && seen[i] >= count / SEEN_EACH;

@@ -37,6 +37,8 @@ enum sim_event_kind {
 	SIM_HELLO_ACK, // reaches the edge
 	SIM_UP, // bytes reach the router
 	SIM_DOWN, // bytes reach the edge
+	SIM_HOLD, // the edge is asked to send nothing new, or no longer
+	SIM_HELD, // the router learns where what the edge has sent ends
 	SIM_GOAWAY, // the edge is told that it has lagged
 	SIM_CUT, // a connection breaks
 	SIM_EDGE_CUT, // the edge sees the end of a connection
@@ -66,6 +68,7 @@ struct sim_event {
 	uint64_t number; // of the connection, or of the life of a process
 	struct sim_hello hello;
 	struct link_answer answer;
+	uint64_t held; // HOLD: 1 or 0; HELD: seq of the next BATCH
 	struct buf bytes; // owned
 };
 
@@ -82,6 +85,7 @@ struct sim_peer { // an edge as the router knows it
 	struct buf tail; // elements that wait for the window
 	struct buf parked; // a BATCH, or its rest, that waits to be routed
 	bool lagged;
+	uint64_t held_at; // 0: it has not said so
 	bool has_lagged; // of this router: what it had for the edge was lost once
 };
 
@@ -91,6 +95,8 @@ struct sim_router {
 	uint64_t started_ms;
 	uint64_t frozen_until_ms;
 	bool turn_due;
+	bool holding; // for a planned restart
+	uint64_t hold_until_ms;
 	struct route route;
 	struct sim_peer peers[SIM_EDGES];
 	struct link_arena arena;
@@ -121,6 +127,7 @@ struct sim_edge {
 	uint64_t conn;
 	uint64_t down_since_ms;
 	bool admitted;
+	bool holding;
 	struct link_lanes lanes;
 	struct dispatch dispatch;
 	struct siblings siblings;
@@ -201,6 +208,7 @@ enum sim_sight {
 	SIM_SEEN_RESUMED, // a link
 	SIM_SEEN_BEGUN,
 	SIM_SEEN_LAGGED,
+	SIM_SEEN_PLANNED, // restart, with nothing under way
 	SIM_SIGHTS,
 };
 
@@ -274,6 +282,9 @@ void router_on_bytes(struct sim *sim, const struct sim_event *event);
 void router_on_cut(struct sim *sim, const struct sim_event *event);
 void router_turn(struct sim *sim);
 void router_tick(struct sim *sim);
+// A planned restart begins, which takes place when nothing is under way.
+void router_hold(struct sim *sim);
+void router_on_held(struct sim *sim, const struct sim_event *event);
 // So much waits for the edge that it is cut off.
 void router_lag(struct sim *sim, unsigned edge);
 
@@ -284,6 +295,9 @@ void edge_kill(struct sim *sim, unsigned edge);
 void edge_dial(struct sim *sim, unsigned edge);
 void edge_on_hello_ack(struct sim *sim, const struct sim_event *event);
 void edge_on_bytes(struct sim *sim, const struct sim_event *event);
+void edge_on_hold(struct sim *sim, const struct sim_event *event);
+// True if a request is under way that the router may have carried out.
+bool edge_has_sent_requests(struct sim_edge *edge);
 void edge_on_goaway(struct sim *sim, const struct sim_event *event);
 void edge_on_cut(struct sim *sim, const struct sim_event *event);
 void edge_worker_turn(struct sim *sim, unsigned edge, unsigned worker);

@@ -24,7 +24,9 @@ static void pump(struct sim_edge *edge)
 {
 	struct sim *sim = edge->sim;
 	if (edge->state == SIM_LINK_READY) {
-		link_lanes_pump(&edge->lanes, sim->now_ms);
+		if (!edge->holding) {
+			link_lanes_pump(&edge->lanes, sim->now_ms);
+		}
 		link_lanes_close(&edge->lanes);
 		sim_send(sim, SIM_UP, edge->number, edge->conn, &edge->lanes.session.window);
 	}
@@ -242,7 +244,23 @@ void edge_on_hello_ack(struct sim *sim, const struct sim_event *event)
 		}
 	}
 	edge->state = SIM_LINK_READY;
+	edge->holding = false;
 	edge->admitted = true;
+	pump(edge);
+}
+
+void edge_on_hold(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_edge *edge = &sim->edges[event->edge];
+	if (!is_of(sim, edge, event)) {
+		return;
+	}
+	edge->holding = event->held != 0;
+	if (edge->holding) {
+		struct sim_event *held = sim_event_new(sim, SIM_HELD, event->edge, event->number);
+		held->held = edge->lanes.session.window.tx_next;
+		sim_post_in_order(sim, held, true);
+	}
 	pump(edge);
 }
 
@@ -319,6 +337,25 @@ static struct sim_client *client_of(struct sim_worker *w, uint64_t handle)
 		}
 	}
 	return NULL;
+}
+
+// A worker that is late may have the answers already: a link that resumes takes in all that came.
+bool edge_has_sent_requests(struct sim_edge *edge)
+{
+	for (unsigned i = 0; i < SIM_WORKERS; i++) {
+		if (edge->workers[i].turn_due) {
+			continue;
+		}
+		struct uplink *up = &edge->workers[i].up;
+		for (uint64_t req = up->pending.first; req < up->pending.next; req++) {
+			const struct pending_entry *entry = pending_find(&up->pending, req);
+			if (entry != NULL && uplink_was_sent(up, entry) &&
+				client_of(&edge->workers[i], entry->conn) != NULL) {
+				return true;
+			}
+		}
+	}
+	return false;
 }
 
 static uint64_t request_of(const struct pending_entry *entry)

@@ -11,6 +11,7 @@ enum {
 	PURGE_STEPS = 3,
 	REPLAY_BYTES = 2048,
 	REPLAY_BELOW = 8192,
+	HOLD_MS = 1500,
 };
 
 static int64_t wall_ms(const struct sim *sim)
@@ -144,6 +145,14 @@ static void begin_session(struct sim *sim, unsigned edge, const struct sim_hello
 	send_edges(sim);
 }
 
+static void send_hold(struct sim *sim, unsigned edge)
+{
+	struct sim_event *event = sim_event_new(sim, SIM_HOLD, edge, sim->router.peers[edge].conn);
+	event->held = sim->router.holding ? 1 : 0;
+	sim->router.peers[edge].held_at = 0;
+	sim_post_in_order(sim, event, false);
+}
+
 // False if the name is another incarnation's that may live.
 static bool yield_name(struct sim *sim, const struct sim_event *event)
 {
@@ -209,6 +218,10 @@ void router_on_hello(struct sim *sim, struct sim_event *event)
 	struct sim_event *ack = sim_event_new(sim, SIM_HELLO_ACK, event->edge, event->number);
 	ack->answer = answer;
 	sim_post_in_order(sim, ack, false);
+	peer->held_at = 0;
+	if (sim->router.holding) {
+		send_hold(sim, event->edge);
+	}
 	turn_due(sim);
 }
 
@@ -286,6 +299,76 @@ void router_on_bytes(struct sim *sim, const struct sim_event *event)
 	turn_due(sim);
 }
 
+// ---- a planned restart
+
+static void set_holding(struct sim *sim, bool holding)
+{
+	sim->router.holding = holding;
+	for (unsigned e = 0; e < SIM_EDGES; e++) {
+		if (sim->router.peers[e].conn != 0) {
+			send_hold(sim, e);
+		}
+	}
+}
+
+void router_hold(struct sim *sim)
+{
+	if (sim->router.up && !sim->router.holding) {
+		sim_say(sim, "router asks its edges to hold still");
+		sim->router.hold_until_ms = sim->now_ms + HOLD_MS;
+		set_holding(sim, true);
+	}
+}
+
+void router_on_held(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_peer *peer = &sim->router.peers[event->edge];
+	if (sim->router.up && peer->conn == event->number &&
+		sim->alive[event->edge] == event->number) {
+		peer->held_at = sim->router.holding ? event->held : 0;
+		turn_due(sim);
+	}
+}
+
+static bool is_quiet(const struct sim *sim)
+{
+	for (unsigned e = 0; e < SIM_EDGES; e++) {
+		const struct sim_peer *peer = &sim->router.peers[e];
+		if (peer->known &&
+			(peer->conn == 0 || peer->held_at == 0 || peer->parked.len > 0 ||
+				peer->session.window.rx_next < peer->held_at ||
+				peer->tail.len > 0 ||
+				link_window_inflight(&peer->session.window) > 0)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+// What was under way in an earlier session is lost already, and the edge may yet have to say so.
+static bool is_whole(const struct sim_peer *peer)
+{
+	return peer->known && peer->table != NULL && peer->table->is_announced && !peer->has_lagged;
+}
+
+// Ends the router once nothing is under way, or lets the edges go on.
+static void watch_hold(struct sim *sim)
+{
+	if (is_quiet(sim)) {
+		for (unsigned e = 0; e < SIM_EDGES; e++) {
+			if (is_whole(&sim->router.peers[e]) && sim->edges[e].up &&
+				edge_has_sent_requests(&sim->edges[e])) {
+				sim_fail(sim, "edge %u has requests under way in the quiet", e);
+			}
+		}
+		sim->seen[SIM_SEEN_PLANNED]++;
+		router_kill(sim);
+		sim_post(sim, sim_event_new(sim, SIM_ROUTER_START, 0, 0), sim->now_ms + 1);
+	} else if (sim->now_ms >= sim->router.hold_until_ms) {
+		set_holding(sim, false);
+	}
+}
+
 // ---- turns
 
 static void release(struct sim *sim, struct sim_peer *peer)
@@ -347,6 +430,9 @@ void router_turn(struct sim *sim)
 		} else if (peer->conn != 0) {
 			flush(sim, e, peer);
 		}
+	}
+	if (router->holding) {
+		watch_hold(sim);
 	}
 }
 
