@@ -153,14 +153,47 @@ static void send_challenge(struct peer *peer)
 	buf_fini(&body);
 }
 
-// Closes the unauthenticated peer that has been quiet for longest. False if there is none.
-static bool make_place(struct peers *peers)
+// Where the stream comes from; 0 if it has no such thing.
+static uint64_t address_of(nng_stream *stream)
+{
+	nng_sockaddr from = { 0 };
+	uint64_t address = 0;
+	if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &from) != 0) {
+		return 0;
+	}
+	if (from.s_family == NNG_AF_INET) {
+		address = from.s_in.sa_addr;
+	} else if (from.s_family == NNG_AF_INET6) {
+		memcpy(&address, from.s_in6.sa_addr, sizeof(address));
+	}
+	return address;
+}
+
+static bool is_unauthenticated(const struct peer *peer, const uint64_t *address)
+{
+	return peer->edge == NULL && (address == NULL || peer->address == *address);
+}
+
+// Whether as many as may be have come from the address and not proved themselves.
+static bool has_its_share(const struct peers *peers, uint64_t address)
+{
+	const struct peer *peer;
+	unsigned n = 0;
+	LIST_FOREACH (peer, &peers->open, in_list) {
+		n += is_unauthenticated(peer, &address);
+	}
+	return address != 0 && n >= PEERS_OF_ADDRESS;
+}
+
+// Closes the unauthenticated peer, of that address unless it is NULL, that has been quiet for
+// longest. False if there is none.
+static bool make_place(struct peers *peers, const uint64_t *address)
 {
 	struct peer *oldest = NULL;
 	struct peer *peer;
 	uint64_t now_ms = clock_mono_ms();
 	LIST_FOREACH (peer, &peers->open, in_list) {
-		if (peer->edge == NULL && peer->hello.len == 0 &&
+		if (is_unauthenticated(peer, address) && peer->hello.len == 0 &&
 			now_ms - peer->opened_ms >= QUIET_MS) {
 			oldest = peer; // the list begins with the newest
 		}
@@ -174,7 +207,10 @@ static bool make_place(struct peers *peers)
 // `fd` is the stream's, or -1.
 static void add_peer(struct peers *peers, nng_stream *stream, int fd)
 {
-	if (peers->n_unauthenticated >= UNAUTHENTICATED_MAX && !make_place(peers)) {
+	uint64_t address = address_of(stream);
+	bool own = has_its_share(peers, address);
+	if ((own || peers->n_unauthenticated >= UNAUTHENTICATED_MAX) &&
+		!make_place(peers, own ? &address : NULL)) {
 		nng_stream_free(stream);
 		return;
 	}
@@ -183,6 +219,7 @@ static void add_peer(struct peers *peers, nng_stream *stream, int fd)
 	struct peer *peer = xcalloc(1, sizeof(*peer));
 	peer->peers = peers;
 	peer->id = ++peers->last_id;
+	peer->address = address;
 	peer->opened_ms = clock_mono_ms();
 	pthread_mutex_init(&peer->lock, NULL);
 	random_fill(peer->nonce, sizeof(peer->nonce));

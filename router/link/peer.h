@@ -24,6 +24,12 @@ struct link_keys;
 struct nng_tls_config;
 struct peers;
 
+enum {
+	// Unauthenticated ones from one address, a quarter of all: who opens more only takes
+	// its own places.
+	PEERS_OF_ADDRESS = 256,
+};
+
 struct peer {
 	struct map_node node;
 	LIST_ENTRY(peer) in_list;
@@ -34,6 +40,7 @@ struct peer {
 	uint8_t nonce[LINK_NONCE_LEN]; // of its CHALLENGE
 	struct edge_link *edge; // that it carries; NULL: unauthenticated, or closed
 	bool closed;
+	uint64_t address; // it comes from, IPv6 by /64; 0: of none
 	_Atomic(struct edge_link *) draining; // what its write callback pumps
 	_Atomic size_t ingress_bytes;
 	// The owner's:

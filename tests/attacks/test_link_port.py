@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import sys
 import time
 import unittest
 
@@ -33,6 +34,7 @@ class LinkPort(Attack):
         edge = self.cluster.start_edge("late")
         took = time.monotonic() - begun
         self.judge()
+        print(f"the edge took {took:.2f} s", file=sys.stderr)
         self.assertLess(took, READY_S)
         self.assertNotIn("link_lost", edge.text())
 

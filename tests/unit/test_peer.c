@@ -25,6 +25,10 @@ struct rig {
 	bool closes; // the owner closes who says something
 };
 
+enum {
+	CROWD = PEERS_OF_ADDRESS + 50,
+};
+
 struct client {
 	struct rig *rig;
 	int fd;
@@ -85,16 +89,23 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct client connect_to(struct rig *rig)
+static struct client connect_from(struct rig *rig, in_addr_t source)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET };
 	const char *url = peers_url(rig->peers);
 	addr.sin_port = htons((uint16_t)strtoul(strrchr(url, ':') + 1, NULL, 10));
 	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	struct client c = { .rig = rig, .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	const struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(source) };
+	assert_int_equal(bind(c.fd, (const struct sockaddr *)&from, sizeof(from)), 0);
 	assert_int_equal(connect(c.fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(fcntl(c.fd, F_SETFL, O_NONBLOCK), 0);
 	return c;
+}
+
+static struct client connect_to(struct rig *rig)
+{
+	return connect_from(rig, INADDR_LOOPBACK);
 }
 
 static void client_close(struct client *c)
@@ -255,6 +266,45 @@ static void carries_an_edge_once_it_is_admitted(void **state)
 	buf_fini(&kept);
 }
 
+struct crowd {
+	struct client all[CROWD];
+	size_t n_over; // to be closed, at least
+};
+
+static bool has_lost_some(void *arg)
+{
+	struct crowd *crowd = arg;
+	size_t n_ended = 0;
+	for (size_t i = 0; i < CROWD; i++) {
+		client_read(&crowd->all[i]);
+		n_ended += crowd->all[i].ended;
+	}
+	return n_ended >= crowd->n_over;
+}
+
+static void one_address_has_its_share_of_places(void **state)
+{
+	struct rig *rig = *state;
+	struct crowd *crowd = xcalloc(1, sizeof(*crowd));
+	struct buf kept = { 0 };
+	crowd->n_over = CROWD - PEERS_OF_ADDRESS;
+	for (size_t i = 0; i < CROWD; i++) {
+		crowd->all[i] = connect_from(rig, INADDR_LOOPBACK + 1);
+		if (i % 50 == 0 && i < PEERS_OF_ADDRESS) { // the kernel's queue is short
+			assert_true(loop_until(rig->loop, has_frame, &crowd->all[i]));
+		}
+	}
+	assert_true(loop_until(rig->loop, has_lost_some, crowd));
+	struct client other = connect_to(rig);
+	assert_int_equal(next_frame(&other, &kept).type, LINK_CHALLENGE);
+	client_close(&other);
+	for (size_t i = 0; i < CROWD; i++) {
+		client_close(&crowd->all[i]);
+	}
+	buf_fini(&kept);
+	free(crowd);
+}
+
 static void says_why_it_cannot_listen(void **state)
 {
 	struct rig *rig = *state;
@@ -278,6 +328,7 @@ int main(void)
 		PEER_TEST(tells_the_owner_when_the_other_end_closes),
 		PEER_TEST(takes_no_large_frame_before_it_is_admitted),
 		PEER_TEST(carries_an_edge_once_it_is_admitted),
+		PEER_TEST(one_address_has_its_share_of_places),
 		PEER_TEST(says_why_it_cannot_listen),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
