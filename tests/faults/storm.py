@@ -207,9 +207,11 @@ class Storm:
 
     def fault_attacks(self):
         """One user does all that tests/attacks does, at all edges; the others must not notice."""
-        if "attack" not in self.taken:
-            attackers = self.gateway.attack(ATTACK_S)
-            self.take("attack", ATTACK_S, attackers.wait, "all attacks of one user")
+        if "attack" in self.taken:
+            return False
+        attackers = self.gateway.attack(ATTACK_S)
+        self.take("attack", ATTACK_S, attackers.wait, "all attacks of one user")
+        return True
 
     def fault_strangers(self):
         """Who knows the router's port and nothing else: silence, rubbish, a huge length, half a
