@@ -1,5 +1,7 @@
 // One table for all rooms and users: the three names, joined by NULs that the first two cannot
-// hold, are the key. Entries leave in the order in which they came, by age or for room.
+// hold, are the key. Entries leave in the order in which they came, by age or for room; for room,
+// those of the user who needs it, if that user has more than a share of the bytes. A fixed part
+// for each user was rejected: it would leave most of the memory unused.
 
 #include "router/core/dedup.h"
 
@@ -11,10 +13,26 @@
 struct dedup_entry {
 	struct aged_node aged;
 	LIST_ENTRY(dedup_entry) in_group; // if le_prev is not NULL
+	TAILQ_ENTRY(dedup_entry) in_user;
+	struct dedup_user *user;
 	struct dedup_result result;
 	uint16_t name_len;
 	uint8_t name[];
 };
+
+struct dedup_user {
+	struct map_node node;
+	TAILQ_HEAD(, dedup_entry) entries; // in the order in which they came
+	uint64_t bytes;
+	size_t name_len;
+	uint8_t name[];
+};
+
+static struct bytes user_key(const struct map_node *node)
+{
+	const struct dedup_user *user = CONTAINER_OF(node, const struct dedup_user, node);
+	return bytes_make(user->name, user->name_len);
+}
 
 static struct bytes entry_name(const struct map_node *node)
 {
@@ -26,7 +44,15 @@ static void drop(struct aged_map *entries, struct aged_node *node)
 {
 	struct dedup *d = CONTAINER_OF(entries, struct dedup, entries);
 	struct dedup_entry *e = CONTAINER_OF(node, struct dedup_entry, aged);
+	struct dedup_user *user = e->user;
 	d->bytes -= sizeof(*e) + e->name_len;
+	user->bytes -= sizeof(*e) + e->name_len;
+	TAILQ_REMOVE(&user->entries, e, in_user);
+	if (TAILQ_EMPTY(&user->entries)) {
+		d->bytes -= sizeof(*user) + user->name_len;
+		map_remove(&d->users, &user->node);
+		free(user);
+	}
 	if (e->in_group.le_prev != NULL) {
 		LIST_REMOVE(e, in_group);
 	}
@@ -37,11 +63,13 @@ void dedup_init(struct dedup *d, uint64_t total_bytes, uint64_t age_ms)
 {
 	*d = (struct dedup){ .total_bytes = total_bytes, .age_ms = age_ms };
 	aged_map_init(&d->entries, entry_name, drop);
+	map_init(&d->users, user_key);
 }
 
 void dedup_fini(struct dedup *d)
 {
 	aged_map_fini(&d->entries);
+	map_fini(&d->users);
 	buf_fini(&d->scratch);
 }
 
@@ -69,6 +97,38 @@ bool dedup_find(struct dedup *d, const struct dedup_key *key, uint64_t now_ms,
 	return true;
 }
 
+static struct dedup_user *user_of(struct dedup *d, struct bytes name)
+{
+	struct map_node *node = map_find(&d->users, name);
+	if (node != NULL) {
+		return CONTAINER_OF(node, struct dedup_user, node);
+	}
+	struct dedup_user *user = xcalloc(1, sizeof(*user) + name.len);
+	TAILQ_INIT(&user->entries);
+	user->name_len = name.len;
+	if (name.len > 0) {
+		memcpy(user->name, name.data, name.len);
+	}
+	map_insert(&d->users, &user->node);
+	d->bytes += sizeof(*user) + name.len;
+	return user;
+}
+
+// Not `newest`, which is the user's last.
+static void make_room(struct dedup *d, struct dedup_user *user, const struct dedup_entry *newest)
+{
+	while (d->total_bytes > 0 && d->bytes > d->total_bytes) {
+		struct dedup_entry *own = TAILQ_FIRST(&user->entries);
+		bool from_own = user->bytes > d->total_bytes / DEDUP_SHARE && own != newest;
+		struct aged_node *victim = from_own ? &own->aged : aged_map_oldest(&d->entries);
+		bool is_last = victim == &newest->aged;
+		aged_map_drop(&d->entries, victim);
+		if (is_last) {
+			return;
+		}
+	}
+}
+
 void dedup_add(struct dedup *d, const struct dedup_key *key, const struct dedup_result *result,
 	uint64_t now_ms, struct dedup_group *group)
 {
@@ -80,14 +140,15 @@ void dedup_add(struct dedup *d, const struct dedup_key *key, const struct dedup_
 		.name_len = (uint16_t)name.len,
 	};
 	memcpy(e->name, name.data, name.len);
+	e->user = user_of(d, key->user);
+	TAILQ_INSERT_TAIL(&e->user->entries, e, in_user);
+	e->user->bytes += sizeof(*e) + name.len;
 	aged_map_add(&d->entries, &e->aged, now_ms + d->age_ms);
 	d->bytes += sizeof(*e) + name.len;
 	if (group != NULL) {
 		LIST_INSERT_HEAD(group, e, in_group);
 	}
-	while (d->total_bytes > 0 && d->bytes > d->total_bytes) {
-		aged_map_drop(&d->entries, aged_map_oldest(&d->entries));
-	}
+	make_room(d, e->user, e);
 }
 
 void dedup_set(struct dedup *d, const struct dedup_key *key, const struct dedup_result *result,

@@ -1,6 +1,7 @@
 // Idempotency keys: what a user has published in a room under a key, for a while. A durable store
-// remembers requests of edges in the same way, by their origin. Pure; bounded in bytes, the oldest
-// leave first. Time is a parameter and does not run backwards.
+// remembers requests of edges in the same way, by their origin. Pure; bounded in bytes: the oldest
+// leave first, but one user cannot push out those of others. Time is a parameter and does not run
+// backwards.
 #pragma once
 
 #include <stdbool.h>
@@ -12,7 +13,8 @@
 #include "common/bytes.h"
 
 enum {
-	DEDUP_AGE_MS = 5 * 60 * 1000
+	DEDUP_AGE_MS = 5 * 60 * 1000,
+	DEDUP_SHARE = 16, // a user with more than this part of the bytes loses its own oldest first
 };
 
 struct dedup_key {
@@ -32,6 +34,7 @@ LIST_HEAD(dedup_group, dedup_entry);
 
 struct dedup {
 	struct aged_map entries;
+	struct map users; // who has entries
 	struct buf scratch;
 	uint64_t bytes;
 	uint64_t total_bytes; // 0: no bound

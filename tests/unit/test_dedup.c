@@ -73,12 +73,48 @@ static void holds_its_bytes_by_forgetting_the_oldest(void **state)
 	dedup_fini(&d);
 }
 
+// What a hundred users have stays, however much one of them adds.
+static void a_user_pushes_out_only_its_own(void **state)
+{
+	(void)state;
+	enum {
+		N_USERS = 100,
+		TOTAL = 64 << 10
+	};
+	struct dedup d;
+	struct dedup_result result;
+	char name[16];
+	dedup_init(&d, TOTAL, DEDUP_AGE_MS);
+	for (unsigned i = 0; i < N_USERS; i++) {
+		snprintf(name, sizeof(name), "user-%u", i);
+		const struct dedup_key key = key_of(name, "r", "k");
+		add(&d, &key, 1 + i, 0);
+	}
+	for (unsigned i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "key-%u", i);
+		const struct dedup_key key = key_of("greedy", "r", name);
+		add(&d, &key, 1, 0);
+		assert_true(d.bytes <= TOTAL);
+		assert_true(dedup_find(&d, &key, 0, &result));
+	}
+	for (unsigned i = 0; i < N_USERS; i++) {
+		snprintf(name, sizeof(name), "user-%u", i);
+		const struct dedup_key key = key_of(name, "r", "k");
+		assert_true(dedup_find(&d, &key, 0, &result));
+		assert_int_equal(result.seq, 1 + i);
+	}
+	dedup_expire(&d, DEDUP_AGE_MS);
+	assert_int_equal(d.bytes, 0);
+	dedup_fini(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_a_key_for_five_minutes),
 		cmocka_unit_test(keeps_users_rooms_and_keys_apart),
 		cmocka_unit_test(holds_its_bytes_by_forgetting_the_oldest),
+		cmocka_unit_test(a_user_pushes_out_only_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
