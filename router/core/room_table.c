@@ -28,6 +28,7 @@
 
 #include "common/mem.h"
 #include "common/random.h"
+#include "common/siphash.h"
 
 enum {
 	SLAB_MEMBERSHIPS = 1023,
@@ -68,8 +69,8 @@ void room_table_init(struct room_table *t, uint64_t max_rooms, uint64_t max_memb
 {
 	*t = (struct room_table){
 		.max_rooms = max_rooms,
-		.next_epoch = random_u64(),
 	};
+	random_fill(t->epoch_key, sizeof(t->epoch_key));
 	map_init(&t->rooms, room_key);
 	map_init(&t->users, user_key);
 	map_init(&t->room_users, room_user_key);
@@ -419,12 +420,29 @@ bool room_table_is_full(const struct room_table *t)
 	return t->max_rooms > 0 && t->rooms.n_entries >= t->max_rooms;
 }
 
+// One of all 64-bit numbers for each of them, in an order that nobody can tell who does not know
+// the key (Luby, Rackoff 1988: four rounds).
+static uint64_t shuffle(const uint64_t key[2], uint64_t number)
+{
+	uint32_t left = (uint32_t)(number >> 32);
+	uint32_t right = (uint32_t)number;
+	for (uint32_t round = 0; round < 4; round++) {
+		const uint32_t text[] = { round, right };
+		uint32_t next = left ^ (uint32_t)siphash24(key, text, sizeof(text));
+		left = right;
+		right = next;
+	}
+	return (uint64_t)left << 32 | right;
+}
+
+// Epochs are shown to clients: a plain counter would tell each of them how many rooms others open.
 uint64_t room_table_next_epoch(struct room_table *t)
 {
-	if (t->next_epoch == 0) { // means "none" on the wire
-		t->next_epoch++;
-	}
-	return t->next_epoch++;
+	uint64_t epoch;
+	do {
+		epoch = shuffle(t->epoch_key, t->n_epochs++);
+	} while (epoch == 0); // means "none" on the wire
+	return epoch;
 }
 
 static void room_becomes_idle(struct room_table *t, struct table_room *room, uint64_t now_ms)

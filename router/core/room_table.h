@@ -183,7 +183,8 @@ struct room_table {
 	uint64_t n_members; // memberships in all
 	uint64_t n_clients;
 	struct budget_memory budgets; // of users without a client
-	uint64_t next_epoch;
+	uint64_t n_epochs; // given so far
+	uint64_t epoch_key[2]; // random
 	uint64_t max_rooms; // 0: no limit
 	struct room_rules rules;
 	struct table_room *sweep_at; // where room_table_sweep() goes on; NULL: at the front
