@@ -579,6 +579,9 @@ static int serve(struct router *router)
 			router->conf.admin, ops, ui[0] != '\0' ? " ui=" : "", ui);
 	log_raw(line);
 	free(line);
+	if (router->keys.n == 0 && strncmp(router->conf.listen, "ipc:", 4) != 0) {
+		log_warn("link_open_to_this_machine", LOG_STR("hint", "option link-key-file"));
+	}
 	watchdog_start(&router->watchdog, router->loop, &router->notify);
 	notify_ready(&router->notify);
 	loop_run(router->loop);

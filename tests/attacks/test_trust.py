@@ -4,12 +4,13 @@
 """
 
 import os
+import re
 import unittest
 
 import harness
 import linkwire
 import ws
-from attack import BROADCAST, CLIENT_UP, JOIN, PUBLISH, SNAPSHOT_END, Attack
+from attack import BROADCAST, CLIENT_UP, HERE, JOIN, PUBLISH, SNAPSHOT_END, Attack
 from linkwire import data, fixed64, item, varint
 
 REFUSED, PUBLISHED, KICK, DISCONNECT, REVOCATIONS = 37, 36, 42, 14, 43
@@ -221,6 +222,28 @@ class Rights(Trust):
         self.rogue("edge-1", key=self.KEY, admitted=False).link.expect_end("bad_key")
         self.rogue("other", key=self.KEY, admitted=False).link.expect_end("bad_key")
         self.rogue("rogue", key=harness.LINK_KEY, admitted=False).link.expect_end("bad_key")
+
+
+class Page(unittest.TestCase):
+    """deploy/security.md says what such an edge cannot do; each line of it is a test above."""
+
+    LINES = {
+        "fields that": (Messages, "what_speaks_in_the_gateways_place_is_not_passed_on"),
+        "the `clientId`": (Clients, "an_edge_cannot_speak_as_the_client_of_another"),
+        "a username": (Clients, "a_name_that_reads_as_another_is_left_out"),
+        "a user, an admin": (Rights, "an_edge_serves_only_whom_its_key_is_for"),
+        "the name of": (Rights, "its_key_opens_for_no_other_name"),
+        "a revocation": (Rights, "an_edge_can_revoke_nobody"),
+    }
+
+    def test_each_line_of_the_page_has_a_test(self):
+        with open(os.path.join(HERE, "..", "..", "deploy", "security.md"), encoding="utf-8") as f:
+            section = f.read().split("## A compromised edge")[1].split("\n## ")[0]
+        lines = re.findall(r"^\| (?!attempt|---)(.*?) \|", section, re.MULTILINE)
+        self.assertEqual(len(lines), len(self.LINES))
+        for line, (begin, (case, test)) in zip(lines, self.LINES.items()):
+            self.assertTrue(line.startswith(begin), line)
+            self.assertTrue(hasattr(case, "test_" + test))
 
 
 if __name__ == "__main__":
