@@ -2,7 +2,6 @@
 // thread: links, admin commands, the ops listener and signals all run in its loop, so nothing here
 // needs a lock.
 
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +32,7 @@
 #include "router/link/link_server.h"
 #include "router/router_conf.h"
 #include "router/router_metrics.h"
-#include "router/store/store_file.h"
+#include "router/router_store.h"
 #include "router/ui/ui.h"
 
 enum {
@@ -51,8 +50,7 @@ struct router {
 	struct conf_result conf_result;
 	struct loop *loop;
 	struct route route;
-	struct route_load load; // of the store
-	struct store_file *store; // NULL: rooms are kept in memory alone
+	struct router_store store;
 	struct link_server *links;
 	struct ops_http *ops;
 	struct ops_http *ui; // NULL: no page for operators
@@ -161,105 +159,6 @@ static int load_files(struct router *router)
 		: 0;
 }
 
-// ---- the store
-
-static void on_turn(void *arg, uint64_t number, struct bytes turn)
-{
-	struct router *router = arg;
-	route_load(&router->route, &router->load, number, turn);
-}
-
-static void on_committed(void *arg, enum store_result result)
-{
-	struct router *router = arg;
-	route_committed(&router->route, result, clock_mono_ms(), clock_wall_ms());
-}
-
-// If parts of it were damaged, that they are void is written before anything else.
-static int void_damage(struct router *router)
-{
-	if (route_is_idle(&router->route)) {
-		return 0;
-	}
-	route_end_turn(&router->route);
-	on_committed(router, store_file_ops.wait(router->store));
-	const char *error = store_file_error(router->store);
-	return error == NULL ? 0 : fail(router, "store", router->conf.store, error);
-}
-
-static int read_store(struct router *router)
-{
-	struct fault fault = { 0 };
-	uint64_t begun_ms = clock_mono_ms();
-	router->load.now_ms = begun_ms;
-	router->load.wall_ms = clock_wall_ms();
-	route_use_store(&router->route, store_file_hash_key(router->store));
-	if (store_file_read(router->store, on_turn, router, &fault) != 0) {
-		return fail_at(router, &fault);
-	}
-	if (router->load.n_damaged > 0) {
-		log_error("store_damaged", LOG_UINT("places", router->load.n_damaged));
-	}
-	log_info("store_read", LOG_UINT("messages", router->load.n_messages),
-		LOG_UINT("rooms", router->route.table.rooms.n_entries),
-		LOG_UINT("ms", clock_mono_ms() - begun_ms));
-	return 0;
-}
-
-static int open_store(struct router *router)
-{
-	struct fault fault;
-	if (strncmp(router->conf.store, ROUTER_STORE_FILE, strlen(ROUTER_STORE_FILE)) != 0) {
-		return 0;
-	}
-	router->store = store_file_open(router->conf.store + strlen(ROUTER_STORE_FILE),
-		router->conf.store_fsync == ROUTER_FSYNC_COMMIT, &fault);
-	if (router->store == NULL) {
-		return fail_at(router, &fault);
-	}
-	if (store_file_is_lost(router->store)) {
-		log_error("store_lost", LOG_STR("reason", "the machine has been down"));
-	}
-	if (read_store(router) != 0) {
-		return 1;
-	}
-	store_file_start(router->store, router->loop, on_committed, router);
-	route_loaded(&router->route, &router->load, &store_file_ops, router->store);
-	return void_damage(router);
-}
-
-static uint64_t store_bytes(void *arg)
-{
-	const struct router *router = arg;
-	return store_file_bytes(router->store);
-}
-
-static enum admin_job store_job(void *arg, const char *backup_to, bool again,
-	struct admin_store_job *answer)
-{
-	const struct router *router = arg;
-	struct store_job job = { .why = "it has ended meanwhile" };
-	if (!again && !store_file_begin_job(router->store, backup_to)) {
-		answer->why = "another check or backup is under way";
-		return ADMIN_JOB_FAILED;
-	}
-	enum store_job_state state = store_file_job(router->store, &job);
-	*answer = (struct admin_store_job){
-		.turns = job.turns,
-		.records = job.records,
-		.damaged = job.damaged,
-		.why = job.why,
-	};
-	return state == STORE_JOB_RUNS    ? ADMIN_JOB_NOT_YET
-		: state == STORE_JOB_DONE ? ADMIN_JOB_DONE
-					  : ADMIN_JOB_FAILED;
-}
-
-static const struct admin_store_ops admin_store_ops = {
-	.file_bytes = store_bytes,
-	.job = store_job,
-};
-
 // ---- webhooks
 
 static int open_webhook(struct router *router)
@@ -297,10 +196,7 @@ static void on_metrics(void *arg, struct ops_reply *reply)
 	if (router->webhook != NULL) {
 		webhook_metrics(router->webhook, &reply->body);
 	}
-	if (router->store != NULL) {
-		router_metrics_write_store(&reply->body, store_file_bytes(router->store),
-			store_file_commit_seconds(router->store));
-	}
+	router_store_metrics(&router->store, &reply->body);
 }
 
 static void on_alive(void *arg, struct ops_reply *reply)
@@ -549,7 +445,8 @@ static int listen_admin(struct router *router)
 		.route = &router->route,
 		.name = router->conf.name,
 		.store = router->conf.store,
-		.store_ops = router->store != NULL ? &admin_store_ops : NULL,
+		.store_ops = router_store_admin(&router->store),
+		.store_arg = &router->store,
 		.started_ms = clock_wall_ms(),
 		.base_bytes = process_resident_bytes(),
 		.edge_figures = edge_figures,
@@ -606,6 +503,15 @@ static int become_user(struct router *router)
 	return process_become(user, &why) == 0 ? 0 : fail(router, "user", user, why);
 }
 
+static int open_store(struct router *router)
+{
+	struct fault fault;
+	return router_store_open(&router->store, &router->conf, &router->route, router->loop,
+		       &fault) == 0
+		? 0
+		: fail_at(router, &fault);
+}
+
 static int run(struct router *router)
 {
 	const struct route_options options = route_options_of(&router->conf);
@@ -626,7 +532,7 @@ static int run(struct router *router)
 	ops_http_free(router->ui);
 	link_server_free(router->links); // edges learn of it whatever becomes of the rest
 	admin_server_free(router->admin);
-	store_file_close(router->store); // it borrows from route
+	router_store_close(&router->store);
 	webhook_free(router->webhook);
 	route_fini(&router->route);
 	loop_free(router->loop);
@@ -635,21 +541,11 @@ static int run(struct router *router)
 	return result;
 }
 
-// --store-check: the folder is left as it is.
 static int check_store(const struct router *router)
 {
-	struct store_job job;
 	struct fault fault;
-	const char *store = router->conf.store;
-	if (strncmp(store, ROUTER_STORE_FILE, strlen(ROUTER_STORE_FILE)) != 0) {
-		return fail(router, "store", store, "no folder, there is nothing to check");
-	}
-	if (store_file_check(store + strlen(ROUTER_STORE_FILE), &job, &fault) != 0) {
-		return fail_at(router, &fault);
-	}
-	printf("turns=%" PRIu64 " records=%" PRIu64 " damaged=%" PRIu64 "\n", job.turns,
-		job.records, job.damaged);
-	return job.damaged == 0 ? 0 : 1;
+	int64_t damaged = router_store_check(&router->conf, &fault);
+	return damaged < 0 ? fail_at(router, &fault) : damaged > 0;
 }
 
 int main(int argc, char **argv)

@@ -52,6 +52,7 @@ struct admin_context {
 	const char *name; // of the router
 	const char *store; // as its option says
 	const struct admin_store_ops *store_ops; // NULL: rooms are kept in memory
+	void *store_arg; // of these
 	int64_t started_ms; // Unix time
 	uint64_t base_bytes; // of memory, before the first edge came
 	// Fills in what the links know of an edge.

@@ -15,7 +15,7 @@ static void say_stats(struct admin_call *call)
 	struct admin_reply *reply = call->reply;
 	admin_reply_text(reply, "store", bytes_str(ctx->store));
 	admin_reply_flag(reply, "up", journal_is_up(j));
-	admin_reply_number(reply, "fileBytes", ctx->store_ops->file_bytes(ctx->arg));
+	admin_reply_number(reply, "fileBytes", ctx->store_ops->file_bytes(ctx->store_arg));
 	admin_reply_number(reply, "logBytes", journal_log_bytes(j));
 	admin_reply_number(reply, "turns", j->number);
 	admin_reply_end_row(reply);
@@ -56,7 +56,8 @@ static void compact(struct admin_call *call)
 static void go_on(struct admin_call *call, const char *backup_to)
 {
 	struct admin_store_job job = { 0 };
-	switch (call->ctx->store_ops->job(call->ctx->arg, backup_to, call->cursor.len > 0, &job)) {
+	switch (call->ctx->store_ops->job(call->ctx->store_arg, backup_to, call->cursor.len > 0,
+		&job)) {
 	case ADMIN_JOB_NOT_YET:
 		buf_append_str(&call->reply->cursor, ADMIN_CURSOR_PREFIX "again");
 		break;
