@@ -5,7 +5,7 @@
 build_packages=(
 	gcc libc6-dev pkg-config meson ninja-build python3
 	libcurl4-openssl-dev libevent-dev libssl-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
-	libjwt-dev libjansson-dev liblmdb-dev liburing-dev zlib1g-dev
+	libhiredis-dev libjwt-dev libjansson-dev liblmdb-dev liburing-dev zlib1g-dev
 )
 
 say() {

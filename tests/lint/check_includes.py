@@ -51,6 +51,7 @@ MAY_INCLUDE["tests"] = set(MAY_INCLUDE)
 ONLY_INCLUDERS = {
     "curl/": {"common/https_get.c", "router/hooks/webhook.c"},
     "event2/": {"common/loop.c", "common/loop.h"},
+    "hiredis/": {"router/store/redis_link.c"},
     "jansson.h": {
         "edge/auth/claims.c",
         "edge/auth/jws.c",
