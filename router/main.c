@@ -151,10 +151,19 @@ static void set_seal(struct router *router)
 	route_set_seal(&router->route, has_seal ? key : NULL);
 }
 
+static int load_store_files(struct router *router)
+{
+	struct fault fault;
+	return router_store_load_files(&router->store, &router->conf, &fault) == 0
+		? 0
+		: fail_at(router, &fault);
+}
+
 static int load_files(struct router *router)
 {
 	return load_keys(router) != 0 || load_revocation_key(router) != 0 ||
-			load_tls(router) != 0 || load_hook_keys(router) != 0
+			load_tls(router) != 0 || load_hook_keys(router) != 0 ||
+			load_store_files(router) != 0
 		? 1
 		: 0;
 }
@@ -211,7 +220,7 @@ static void on_ready(void *arg, struct ops_reply *reply)
 	const struct router *router = arg;
 	if (!journal_is_up(&router->route.journal)) {
 		reply->status = 503;
-		buf_append_str(&reply->body, "the store refuses\n");
+		buf_append_str(&reply->body, "the store refuses, or does not answer\n");
 		return;
 	}
 	buf_append_str(&reply->body, "ok\n");
@@ -488,7 +497,7 @@ static int serve(struct router *router)
 	loop_signal_stop(&router->sigterm);
 	loop_signal_stop(&router->sigint);
 	loop_signal_stop(&router->sighup);
-	return 0;
+	return router->store.taken ? 1 : 0;
 }
 
 // Before anything is bound, so that sockets of ipc URLs belong to that user; no port of a router
@@ -541,10 +550,13 @@ static int run(struct router *router)
 	return result;
 }
 
-static int check_store(const struct router *router)
+static int check_store(struct router *router)
 {
 	struct fault fault;
-	int64_t damaged = router_store_check(&router->conf, &fault);
+	if (load_store_files(router) != 0) {
+		return 1;
+	}
+	int64_t damaged = router_store_check(&router->store, &router->conf, &fault);
 	return damaged < 0 ? fail_at(router, &fault) : damaged > 0;
 }
 
@@ -583,6 +595,7 @@ int main(int argc, char **argv)
 	link_keys_fini(&router.keys);
 	secret_file_free(&router.revocation_key);
 	hook_keys_fini(&router.hook_keys);
+	router_store_close(&router.store);
 	link_tls_free(router.tls);
 	router_conf_fini(&router.conf);
 	return result;

@@ -17,6 +17,7 @@
 #include "router/core/edge_rules.h"
 #include "router/core/room_rules.h"
 #include "router/hooks/webhook.h"
+#include "router/store/redis_url.h"
 
 enum {
 	MESSAGE_DEFAULT = 102400, // max-message of an edge that does not set it
@@ -63,8 +64,13 @@ static const char *check_store(const char *value)
 	if (strncmp(value, ROUTER_STORE_FILE, prefix) == 0 && value[prefix] != '\0') {
 		return NULL;
 	}
-	bool is_redis = strncmp(value, "redis://", 8) == 0 || strncmp(value, "rediss://", 9) == 0;
-	return is_redis ? "not available yet" : "neither memory nor file:DIR";
+	if (redis_url_is(value)) {
+		struct redis_url url;
+		const char *wrong = redis_url_parse(value, &url);
+		redis_url_fini(&url);
+		return wrong;
+	}
+	return "neither memory, file:DIR nor redis://HOST";
 }
 
 #define FIELD(name) .offset = offsetof(struct router_conf, name)
@@ -101,9 +107,16 @@ static const struct conf_option options[] = {
 		.help = "user to switch to after the key files are read, before binding" },
 
 	{ "store", CONF_STRING, FIELD(store), .def = "memory", .check = check_store,
-		.help = "where rooms are kept: memory or file:DIR" },
+		.help = "where rooms are kept: memory, file:DIR or "
+			"redis://[USER@]HOST[:PORT][/DB]" },
 	{ "store-fsync", CONF_ENUM, FIELD(store_fsync), .choices = store_fsync_choices,
 		.help = "when a file store is on the disk: at its end, or at each commit" },
+	{ "store-password-file", CONF_STRING, FIELD(store_password_file),
+		.help = "file with the password of a Redis store" },
+	{ "store-timeout", CONF_DURATION, FIELD(store_timeout_ms), .def = "2s", .min = 100,
+		.max = 60000, .help = "after which a Redis store that does not answer is down" },
+	{ "store-replicas", CONF_UINT, FIELD(store_replicas), .def = "0",
+		.help = "replicas of a Redis store that must have what is acknowledged" },
 	{ "history-messages", CONF_UINT, FIELD(history_messages), RELOADABLE, .def = "100",
 		.help = "most messages kept per room; 0: unlimited" },
 	{ "history-bytes", CONF_SIZE, FIELD(history_bytes), RELOADABLE, .def = "256KiB",

@@ -35,6 +35,9 @@ struct router_conf {
 
 	char *store;
 	int store_fsync; // enum router_store_fsync
+	char *store_password_file;
+	uint64_t store_timeout_ms; // never 0
+	uint64_t store_replicas;
 	uint64_t history_messages;
 	uint64_t history_bytes; // never 0
 	uint64_t history_age_ms;

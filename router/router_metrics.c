@@ -9,6 +9,7 @@
 #include "common/process_metrics.h"
 #include "router/core/route.h"
 #include "router/link/link_server.h"
+#include "router/store/store_redis.h"
 
 static const char *const refusal_labels[REFUSAL_COUNT] = {
 	[REFUSAL_BAD_ROOM] = "reason=\"bad_room\"",
@@ -95,6 +96,8 @@ void router_metrics_write(struct buf *out, const struct route *route, struct lin
 		{ "weir_store_up", "gauge",
 			"0: the store refuses what it is given, or does not answer.",
 			journal_is_up(&route->journal) ? 1 : 0 },
+		{ "weir_store_queue_bytes", "gauge", "Bytes on their way into the store.",
+			journal_queue_bytes(&route->journal) },
 		{ "weir_log_dropped_total", "counter", "Log lines lost.", log_dropped() },
 		{ "weir_reload_failed_total", "counter", "Reloads that kept the old state.",
 			reload_failed },
@@ -121,4 +124,16 @@ void router_metrics_write_store(struct buf *out, uint64_t file_bytes,
 		file_bytes);
 	metrics_histogram(out, "weir_store_commit_seconds", "Time for a turn to be committed.",
 		commit_seconds);
+}
+
+void router_metrics_write_redis(struct buf *out, const struct store_redis_figures *figures)
+{
+	metrics_simple(out, "weir_store_redis_bytes", "gauge", "Bytes of all logs in the Redis.",
+		figures->bytes);
+	metrics_simple(out, "weir_store_reconnects_total", "counter",
+		"Times that the Redis was lost and found again.", figures->reconnects);
+	metrics_simple(out, "weir_store_repaired_total", "counter",
+		"Slots written anew, because the Redis had lost something.", figures->repaired);
+	metrics_histogram(out, "weir_store_commit_seconds", "Time for a turn to be committed.",
+		figures->commit_seconds);
 }

@@ -86,11 +86,12 @@ _weir_options() {
 		--link-tls-key) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--link-tls-ca) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--store-fsync) COMPREPLY=($(compgen -W "never commit" -- "$word")) ;;
+		--store-password-file) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--webhook-key-file) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--webhook-ca) COMPREPLY=($(compgen -f -- "$word")) ;;
 		--log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$word")) ;;
 		--log-format) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
-		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --store-check --listen --link-key-file --edge-options --revocation-key-file --link-tls-cert --link-tls-key --link-tls-ca --admin --ops-listen --ui-listen --name --user --store --store-fsync --history-messages --history-bytes --history-age --history-total --dedup-total --max-rooms --max-members-per-room --max-connections-per-user --rate-user --rate-user-bytes --rate-fanout --rate-fanout-bytes --rate-answers --rate-rooms --presence-events-max --presence-linger --room-options --room-slow-policy --recorder-bytes --webhook-url --webhook-key-file --webhook-events --webhook-rooms --webhook-queue --webhook-max-age --webhook-ca --link-timeout --log-level --log-format" -- "$word")) ;;
+		*) COMPREPLY=($(compgen -W "--config --check-config --print-config --probe --help --version --store-check --listen --link-key-file --edge-options --revocation-key-file --link-tls-cert --link-tls-key --link-tls-ca --admin --ops-listen --ui-listen --name --user --store --store-fsync --store-password-file --store-timeout --store-replicas --history-messages --history-bytes --history-age --history-total --dedup-total --max-rooms --max-members-per-room --max-connections-per-user --rate-user --rate-user-bytes --rate-fanout --rate-fanout-bytes --rate-answers --rate-rooms --presence-events-max --presence-linger --room-options --room-slow-policy --recorder-bytes --webhook-url --webhook-key-file --webhook-events --webhook-rooms --webhook-queue --webhook-max-age --webhook-ca --link-timeout --log-level --log-format" -- "$word")) ;;
 		esac
 		;;
 	weir-bench)

@@ -41,7 +41,9 @@ struct admin_store_job {
 
 // What a durable store does for weirctl.
 struct admin_store_ops {
-	uint64_t (*file_bytes)(void *arg);
+	bool by_slot; // it has logs of slots instead of a file of turns
+	const char *compact_refusal; // NULL: it can be compacted
+	uint64_t (*file_bytes)(void *arg); // or of all logs
 	// Begins a check, or a backup into that folder; `again`: goes on with it.
 	enum admin_job (
 		*job)(void *arg, const char *backup_to, bool again, struct admin_store_job *job);

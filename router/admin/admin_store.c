@@ -15,7 +15,8 @@ static void say_stats(struct admin_call *call)
 	struct admin_reply *reply = call->reply;
 	admin_reply_text(reply, "store", bytes_str(ctx->store));
 	admin_reply_flag(reply, "up", journal_is_up(j));
-	admin_reply_number(reply, "fileBytes", ctx->store_ops->file_bytes(ctx->store_arg));
+	admin_reply_number(reply, ctx->store_ops->by_slot ? "redisBytes" : "fileBytes",
+		ctx->store_ops->file_bytes(ctx->store_arg));
 	admin_reply_number(reply, "logBytes", journal_log_bytes(j));
 	admin_reply_number(reply, "turns", j->number);
 	admin_reply_end_row(reply);
@@ -28,7 +29,8 @@ static void say_done(struct admin_call *call, const char *backup_to,
 	if (backup_to != NULL) {
 		admin_reply_text(reply, "folder", bytes_str(backup_to));
 	} else {
-		admin_reply_number(reply, "turns", job->turns);
+		admin_reply_number(reply, call->ctx->store_ops->by_slot ? "logs" : "turns",
+			job->turns);
 		admin_reply_number(reply, "records", job->records);
 		admin_reply_number(reply, "damaged", job->damaged);
 	}
@@ -38,9 +40,13 @@ static void say_done(struct admin_call *call, const char *backup_to,
 static void compact(struct admin_call *call)
 {
 	struct journal *j = &call->ctx->route->journal;
+	if (call->ctx->store_ops->compact_refusal != NULL) {
+		admin_refuse(call, call->ctx->store_ops->compact_refusal);
+		return;
+	}
 	if (!journal_is_up(j)) {
 		j->n_compacting = 0;
-		admin_refuse(call, "the store refuses");
+		admin_refuse(call, "the store refuses, or does not answer");
 		return;
 	}
 	if (call->cursor.len == 0) {

@@ -103,6 +103,10 @@ static inline bool journal_is_full(const struct journal *j)
 {
 	return j->records.len + j->waiting_bytes > JOURNAL_TURN_MAX;
 }
+static inline uint64_t journal_queue_bytes(const struct journal *j)
+{
+	return j->head.len + j->images.len + j->writing.len + j->records.len + j->waiting_bytes;
+}
 static inline bool journal_is_idle(const struct journal *j)
 {
 	return TAILQ_EMPTY(&j->queue) && TAILQ_EMPTY(&j->waiting) && j->records.len == 0 &&

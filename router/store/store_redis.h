@@ -2,7 +2,7 @@
 // of its own. Opened and read before routing begins; from then on written, and read no more.
 //
 // One router at a time: who starts waits until the one before it is seen to be dead, and a router
-// whose store was taken meanwhile is told so and must end.
+// whose store was taken meanwhile must end.
 #pragma once
 
 #include <stdbool.h>

@@ -10,6 +10,7 @@ import unittest
 import urllib.request
 
 from harness import EDGE_BIN, ROOT, ROUTER_BIN, TestCase, metrics_of
+from redis_server import RedisServer
 
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 ATTACKS = 201  # the first of a second row of numbers: both lists grow
@@ -157,7 +158,10 @@ class Metrics(TestCase):
             "webhook_url": "http://localhost:9/"})
         host, port = cluster.edges[0].address
         urllib.request.urlopen(f"http://{host}:{port}/v1/openapi.json").close()
-        for process in (cluster.router, cluster.edges[0]):
+        redis = RedisServer()
+        self.addCleanup(redis.stop)
+        with_redis = self.start_cluster(edges=0, router={"store": redis.url}).router
+        for process in (cluster.router, cluster.edges[0], with_redis):
             figures |= {sample.split("{")[0] for sample in metrics_of(process.ops)}
         for name in documents():
             for metric in set(re.findall(r"\b(?:weir|websocket)_[a-z_]+", read(name))):

@@ -106,12 +106,6 @@ class CommandLine(OptionsTestCase):
                 with self.subTest(option=option, value=value):
                     self.refused_router(f".*{option.replace('_', '-')}", **{option: value})
 
-    def test_what_is_not_built_yet_is_said(self):
-        for option, value in (("store", "redis://127.0.0.1"),):
-            with self.subTest(option=option):
-                self.refused_router(f"{option.replace('_', '-')}: .*not available yet",
-                                    **{option: value})
-
     def test_an_unknown_user_is_refused(self):
         self.refused_edge("user: .*no such user", user="no-such-user")
         self.refused_router("user: .*no such user", user="no-such-user")
