@@ -24,6 +24,7 @@ static bool parse_message(struct admin_call *call, struct bytes text, struct byt
 	*message = (struct route_message){
 		.type = parsed.type,
 		.body = parsed.body,
+		.trace = parsed.trace,
 		.ephemeral = parsed.ephemeral,
 	};
 	return true;
@@ -62,6 +63,10 @@ static void publish(struct admin_call *call, struct route_message *message)
 	admin_reply_end_row(reply);
 	buf_printf(&reply->audit, "room=%.*s seq=%" PRIu64, (int)message->room.len,
 		(const char *)message->room.data, result.seq);
+	if (message->trace.len > 0) {
+		buf_append_str(&reply->audit, " trace=");
+		buf_append_bytes(&reply->audit, message->trace);
+	}
 }
 
 void admin_cmd_publish(struct admin_call *call)

@@ -31,6 +31,10 @@ static const char *take(struct admin_message *message, enum message_field field,
 			return "ephemeral is neither true nor false";
 		}
 		message->ephemeral = member->raw_value.data[0] == 't';
+	} else if (field == FIELD_TRACEPARENT && member->kind == JSCAN_STRING) {
+		// Another form than a trace can have is the sender's own affair.
+		struct bytes trace = jscan_string_decode(member->raw_value, scratch);
+		message->trace = trace_valid(trace) ? trace : message->trace;
 	}
 	return NULL;
 }

@@ -11,6 +11,7 @@
 struct admin_message {
 	struct bytes type;
 	struct bytes body; // the fields that travel on, as one JSON object
+	struct bytes trace; // its `traceparent`, which travels too; empty: none
 	bool ephemeral;
 };
 

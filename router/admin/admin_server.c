@@ -169,6 +169,7 @@ static bool run(struct admin_server *server, const Weir__Admin__V1__Request *req
 	admin_reply_pack(&reply, out);
 	if (changes && !hold) {
 		log_info("admin", LOG_BYTES("command", argv[0]), LOG_UINT("status", reply.status),
+			LOG_UINT("request", request->id),
 			LOG_BYTES("did", buf_bytes(&reply.audit)));
 		admin_answers_add(&server->answers, request->id, buf_bytes(out), to_run.now_ms);
 	}

@@ -1,6 +1,7 @@
 """weirctl: what it prints, field by field, and how it exits."""
 
 import os
+import re
 import select
 import shutil
 import signal
@@ -14,7 +15,7 @@ import unittest
 from json import loads
 
 import rawhttp
-from harness import WEIRCTL_BIN, ClusterTestCase, TestCase
+from harness import WEIRCTL_BIN, ClusterTestCase, TestCase, wait_until
 from linkwire import data, fixed64
 from rawhttp import SLOW
 
@@ -332,6 +333,19 @@ class Weirctl(ClusterTestCase):
         self.assertNotIn("from", message)
         self.assertNotIn("user", message)
         self.assertIn('"n":1.50', alice.raw)
+
+    def test_a_trace_is_recorded_and_in_the_line_of_the_log(self):
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        bob = self.connect(0, "bob")
+        bob.join(self.room)
+        self.one("publish", self.room, f'{{"type":"notice","traceparent":"{trace}"}}')
+        self.assertEqual(bob.expect("notice")["traceparent"], trace)
+        row = self.one("explain", "--trace", trace, "--user", "bob")
+        self.assertEqual((row["room"], row["seq"], row["verdict"]), (self.room, 1, "delivered"))
+        line = rf'info admin command=publish status=0 request=\d+ did="room={self.room} seq=1 ' \
+            rf'trace={trace}"'
+        wait_until(lambda: any(re.search(line, said) for said in self.cluster.router.lines),
+                   f"{line} is logged")
 
     def test_broadcast(self):
         clients = [self.connect(i, f"user-{i}") for i in range(2)]
