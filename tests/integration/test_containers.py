@@ -135,6 +135,14 @@ class Compose(unittest.TestCase):
         (cls.told,) = manifests.documents(cls.path)
         cls.services = cls.told["services"]
 
+    def test_image_names_are_values_that_the_page_names(self):
+        with open(os.path.join(manifests.DEPLOY, "README.md"), encoding="utf-8") as f:
+            page = f.read()
+        for name, stage in (("router", "router"), ("edge-1", "edge"), ("edge-2", "edge")):
+            variable = f"WEIR_{stage.upper()}_IMAGE"
+            self.assertEqual(self.services[name]["image"], f"${{{variable}:-weir-{stage}}}")
+            self.assertIn(f"`{variable}`", page)
+
     def test_compose_knows_every_field(self):
         self.assertEqual(manifests.faults("compose", self.path), [])
 
