@@ -464,7 +464,7 @@ class Weirctl(ClusterTestCase):
         tables = {"edges": (), "rooms": (), "clients": (), "members": (room,), "revocations": ()}
         others = {"status", "ready", "edge", "room", "client", "route", "publish", "broadcast", "kick",
                   "revoke", "drain", "undrain", "restart-prepare", "memory", "store", "version", "help",
-                  "explain", "watch", "rebalance", "top", "unrevoke"}
+                  "explain", "watch", "rebalance", "top", "unrevoke", "limits"}
         self.assertEqual({line.split()[0] for line in self.assert_exit(OK, "help")[0].splitlines()},
                          others | set(tables))
         for command, words in tables.items():
