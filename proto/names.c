@@ -63,30 +63,9 @@ bool room_is_personal(struct bytes room, struct bytes user)
 		bytes_equal(bytes_from(room, strlen(PERSONAL_PREFIX)), user);
 }
 
-#define NAME(text) (const uint8_t *)(text), sizeof(text) - 1
-
-static const struct bytes type_names[TYPE_COUNT] = {
-	[TYPE_OTHER] = { NAME("other") },
-	[TYPE_TYPING] = { NAME("typing") },
-	[TYPE_JOIN] = { NAME("join") },
-	[TYPE_LEAVE] = { NAME("leave") },
-	[TYPE_DIRECT] = { NAME("direct") },
-	[TYPE_HISTORY] = { NAME("history") },
-	[TYPE_PRESENCE] = { NAME("presence") },
-	[TYPE_AUTH] = { NAME("auth") },
-	[TYPE_PING] = { NAME("ping") },
-	[TYPE_ADMIN_BROADCAST] = { NAME("admin:broadcast") },
-	[TYPE_CONNECTED] = { NAME("connected") },
-	[TYPE_JOINED] = { NAME("joined") },
-	[TYPE_LEFT] = { NAME("left") },
-	[TYPE_ACK] = { NAME("ack") },
-	[TYPE_MEMBER_JOIN] = { NAME("member:join") },
-	[TYPE_MEMBER_LEAVE] = { NAME("member:leave") },
-	[TYPE_TOKEN_EXPIRING] = { NAME("token:expiring") },
-	[TYPE_GAP] = { NAME("gap") },
-	[TYPE_PONG] = { NAME("pong") },
-	[TYPE_ERROR] = { NAME("error") },
-};
+#define X(NAME, text) [TYPE_##NAME] = { (const uint8_t *)(text), sizeof(text) - 1 },
+static const struct bytes type_names[TYPE_COUNT] = { CLIENT_TYPES(X) };
+#undef X
 
 const char *type_name(enum known_type type)
 {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/bytes.h"
+#include "proto/client_messages.h"
 
 enum {
 	ROOM_NAME_MAX = 128,
@@ -36,29 +37,11 @@ bool display_name_valid(struct bytes name, size_t max);
 bool room_is_personal(struct bytes room, struct bytes user);
 
 // The types of messages that the client protocol names. Their order is that of the metric labels.
+#define X(NAME, text) TYPE_##NAME,
 enum known_type {
-	TYPE_OTHER, // as a label: all that is not named
-	TYPE_TYPING,
-	TYPE_JOIN,
-	TYPE_LEAVE,
-	TYPE_DIRECT,
-	TYPE_HISTORY,
-	TYPE_PRESENCE,
-	TYPE_AUTH,
-	TYPE_PING,
-	TYPE_ADMIN_BROADCAST,
-	TYPE_CONNECTED,
-	TYPE_JOINED,
-	TYPE_LEFT,
-	TYPE_ACK,
-	TYPE_MEMBER_JOIN,
-	TYPE_MEMBER_LEAVE,
-	TYPE_TOKEN_EXPIRING,
-	TYPE_GAP,
-	TYPE_PONG,
-	TYPE_ERROR,
-	TYPE_COUNT,
+	CLIENT_TYPES(X) TYPE_COUNT
 };
+#undef X
 const char *type_name(enum known_type type);
 // TYPE_COUNT if the protocol does not name it.
 enum known_type type_find(struct bytes name);

@@ -140,19 +140,20 @@ struct item_row {
 #define OF_EDGE(KIND, fn)     [ITEM(KIND)] = { .run = (fn) }
 #define OF_CLIENT(KIND, Message, fn)                                                               \
 	[ITEM(KIND)] = { .client = FIELD(Message, client), .run = (fn) }
-#define REQUEST(KIND, Message, fn, room_at)                                                        \
+#define IN_ROOM(Message) FIELD(Message, room)
+#define NO_ROOM          0
+#define X(KIND, Message, name, room_at)                                                            \
 	[ITEM(KIND)] = {                                                                           \
 		.client = FIELD(Message, client),                                                  \
 		.req = FIELD(Message, req),                                                        \
 		.room = (room_at),                                                                 \
 		.is_request = true,                                                                \
 		.in_order = true,                                                                  \
-		.run = (fn),                                                                       \
-	}
-#define IN_ROOM(KIND, Message, fn) REQUEST(KIND, Message, fn, FIELD(Message, room))
+		.run = route_on_##name,                                                            \
+	},
 
 static const struct item_row rows[] = {
-	OF_EDGE(CLIENT_UP, route_on_client_up),
+	LINK_REQUESTS(X) OF_EDGE(CLIENT_UP, route_on_client_up),
 	OF_EDGE(SNAPSHOT_END, route_on_snapshot_end),
 	OF_EDGE(REVOCATION_SNAPSHOT, route_on_revocations),
 	OF_EDGE(EDGE_STATE, route_on_edge_state),
@@ -162,14 +163,8 @@ static const struct item_row rows[] = {
 		.run = route_on_client_down },
 	OF_CLIENT(CLIENT_STATS, ClientStats, route_on_client_stats),
 	OF_CLIENT(REJOIN, Rejoin, route_on_rejoin),
-	IN_ROOM(JOIN, Join, route_on_join),
-	IN_ROOM(LEAVE, Leave, route_on_leave),
-	IN_ROOM(PUBLISH, Publish, route_on_publish),
-	IN_ROOM(PRESENCE_REQUEST, PresenceRequest, route_on_presence),
-	IN_ROOM(HISTORY_REQUEST, HistoryRequest, route_on_history),
-	REQUEST(BROADCAST, Broadcast, route_on_broadcast, 0),
-	REQUEST(DISCONNECT, Disconnect, route_on_disconnect, 0),
 };
+#undef X
 
 static uint64_t field_at(const link_item *item, size_t offset)
 {

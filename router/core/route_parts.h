@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/client_messages.h"
 #include "router/core/route.h"
 
 // What a handler knows besides the message.
@@ -105,18 +106,15 @@ MUST_CHECK int route_run(struct route_request *rq, const link_item *item, bool a
 
 // Handlers, one a row of the table in route.c: 0, ROUTE_AFTER, or -EPROTO for what no conforming
 // edge sends.
+#define X(KIND, Message, name, room_at)                                                            \
+	int route_on_##name(struct route_request *rq, const link_item *item);
+LINK_REQUESTS(X)
+#undef X
 int route_on_client_up(struct route_request *rq, const link_item *item);
 int route_on_client_down(struct route_request *rq, const link_item *item);
 int route_on_client_stats(struct route_request *rq, const link_item *item);
-int route_on_disconnect(struct route_request *rq, const link_item *item);
 int route_on_edge_state(struct route_request *rq, const link_item *item);
 int route_on_testimony(struct route_request *rq, const link_item *item);
-int route_on_join(struct route_request *rq, const link_item *item);
-int route_on_leave(struct route_request *rq, const link_item *item);
 int route_on_rejoin(struct route_request *rq, const link_item *item);
 int route_on_snapshot_end(struct route_request *rq, const link_item *item);
-int route_on_presence(struct route_request *rq, const link_item *item);
-int route_on_history(struct route_request *rq, const link_item *item);
-int route_on_publish(struct route_request *rq, const link_item *item);
-int route_on_broadcast(struct route_request *rq, const link_item *item);
 int route_on_revocations(struct route_request *rq, const link_item *item);

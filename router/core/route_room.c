@@ -637,7 +637,7 @@ static void list_users(struct route *r, const struct table_room *room, struct us
 	}
 }
 
-int route_on_presence(struct route_request *rq, const link_item *item)
+int route_on_presence_request(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__PresenceRequest *message = item->presence_request;
 	struct bytes name = pb_bytes(message->room);
@@ -671,7 +671,7 @@ int route_on_presence(struct route_request *rq, const link_item *item)
 	return 0;
 }
 
-int route_on_history(struct route_request *rq, const link_item *item)
+int route_on_history_request(struct route_request *rq, const link_item *item)
 {
 	const Weir__Link__V1__HistoryRequest *message = item->history_request;
 	struct bytes name = pb_bytes(message->room);
