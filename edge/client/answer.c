@@ -328,7 +328,7 @@ static enum client_error error_of(uint32_t refusal)
 
 static unsigned right_of(const struct pending_entry *entry)
 {
-	return client_right_for((enum command_kind)entry->kind);
+	return command_row((enum command_kind)entry->kind)->right;
 }
 
 static void on_refused(const struct answer *a, const link_item *item)

@@ -351,40 +351,26 @@ static void run_auth(struct conn *c, const struct command *command)
 
 // ---- all of them
 
-// What a client needs for a command, and what it does; most ask the router.
-static const struct command_row {
-	enum right right; // on its room; 0: none
-	bool admin; // only an administrator's
-	void (*run)(struct conn *c, const struct command *command);
-} rows[COMMAND_COUNT] = {
-	[COMMAND_JOIN] = { .right = RIGHT_JOIN, .run = run_join },
-	[COMMAND_LEAVE] = { .run = ask_for },
-	[COMMAND_PUBLISH] = { .right = RIGHT_PUBLISH, .run = ask_for },
-	[COMMAND_DIRECT] = { .right = RIGHT_PUBLISH, .run = ask_for },
-	[COMMAND_HISTORY] = { .right = RIGHT_HISTORY, .run = ask_for },
-	[COMMAND_PRESENCE] = { .right = RIGHT_PRESENCE, .run = ask_for },
-	[COMMAND_AUTH] = { .run = run_auth },
-	[COMMAND_PING] = { .run = run_ping },
-	[COMMAND_BROADCAST] = { .admin = true, .run = ask_for },
-	[COMMAND_DISCONNECT] = { .admin = true, .run = ask_for },
+// What a command does that does not ask the router.
+static void (*const runs[COMMAND_COUNT])(struct conn *c, const struct command *command) = {
+	[COMMAND_JOIN] = run_join,
+	[COMMAND_AUTH] = run_auth,
+	[COMMAND_PING] = run_ping,
 };
-
-enum right client_right_for(enum command_kind kind)
-{
-	return rows[kind].right;
-}
 
 void conn_run_command(struct conn *c, const struct command *command)
 {
-	const struct command_row *row = &rows[command->kind];
+	const struct command_row *need = command_row(command->kind);
 	if (command->kind == COMMAND_JOIN && command->is_pattern) {
 		run_watch(c, command);
-	} else if (row->right != 0 && !may(c, row->right, command->room)) {
-		refuse_right(c, command, row->right);
-	} else if (row->admin && !c->identity.admin) {
+	} else if (need->right != 0 && !may(c, need->right, command->room)) {
+		refuse_right(c, command, need->right);
+	} else if (need->admin && !c->identity.admin) {
 		refuse_role(c, command);
+	} else if (runs[command->kind] != NULL) {
+		runs[command->kind](c, command);
 	} else {
-		row->run(c, command);
+		ask_for(c, command);
 	}
 }
 

@@ -20,8 +20,6 @@ void conn_run_command(struct conn *c, const struct command *command);
 // A new token for an open connection: its rights apply at once, or the connection is closed. `id`
 // is of the message that brought it.
 void client_renew(struct conn *c, struct bytes token, struct bytes id);
-// The right that a command needs on its room; 0: another thing, or none.
-enum right client_right_for(enum command_kind kind);
 // Counts `n` more requests of this kind as not answered yet; `recovery`: their answers may be
 // large.
 void client_count_requests(struct conn *c, enum command_kind kind, bool recovery, int n);

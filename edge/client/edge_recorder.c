@@ -120,26 +120,9 @@ void record_closed(const struct conn *c)
 		});
 }
 
-// What the command needs, and its name.
-static const struct {
-	const char *name;
-	enum right right; // 0: none
-} commands[] = {
-	[COMMAND_JOIN] = { "join", RIGHT_JOIN },
-	[COMMAND_LEAVE] = { "leave", 0 },
-	[COMMAND_PUBLISH] = { "publish", RIGHT_PUBLISH },
-	[COMMAND_DIRECT] = { "publish", RIGHT_PUBLISH },
-	[COMMAND_HISTORY] = { "history", RIGHT_HISTORY },
-	[COMMAND_PRESENCE] = { "presence", RIGHT_PRESENCE },
-	[COMMAND_AUTH] = { "auth", 0 },
-	[COMMAND_PING] = { "ping", 0 },
-	[COMMAND_BROADCAST] = { "broadcast", 0 },
-	[COMMAND_DISCONNECT] = { "disconnect", 0 },
-};
-
 static const char *why_forbidden(const struct conn *c, const struct command *command)
 {
-	enum right right = commands[command->kind].right;
+	enum right right = command_row(command->kind)->right;
 	if (right == 0 || (command->is_pattern && !c->identity.admin)) {
 		return "not an admin";
 	}
@@ -157,7 +140,7 @@ void record_refused(const struct conn *c, const struct command *command, enum cl
 	char detail[64];
 	bool known = error != ERROR_INVALID_MESSAGE;
 	int len = snprintf(detail, sizeof(detail), "%s%s%s",
-		known ? commands[command->kind].name : "message",
+		known ? command_row(command->kind)->name : "message",
 		error == ERROR_FORBIDDEN ? ": " : "",
 		error == ERROR_FORBIDDEN ? why_forbidden(c, command) : "");
 	add(c,

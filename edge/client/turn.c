@@ -101,7 +101,7 @@ struct frame *turn_render(struct turn *t, enum codec_id id, const struct client_
 	buf_reset(&t->out, TURN_KEEP);
 	codec->encode(&t->out, event);
 	struct frame *f = frame_new(codec->binary ? WS_BINARY : WS_TEXT, buf_bytes(&t->out));
-	f->type = event_type(event->kind); // the protocol's own are the first of the labels
+	f->type = event_row(event->kind)->type; // the protocol's own are the first of the labels
 	return f;
 }
 

@@ -4,8 +4,6 @@
 // admin plane must not publish them either.
 #include "edge/codec/codec.h"
 
-#include "proto/policy/rights.h"
-
 static const struct {
 	const char *code;
 	const char *message;
@@ -53,41 +51,71 @@ const char *outcome_name(enum outcome outcome)
 	return names[outcome];
 }
 
-// Types that mean something else than a publish, for those that a client may send.
-static const struct {
-	bool sendable;
-	enum command_kind kind;
-} types[TYPE_COUNT] = {
-	[TYPE_OTHER] = { true, COMMAND_PUBLISH },
-	[TYPE_TYPING] = { true, COMMAND_PUBLISH },
-	[TYPE_JOIN] = { true, COMMAND_JOIN },
-	[TYPE_LEAVE] = { true, COMMAND_LEAVE },
-	[TYPE_DIRECT] = { true, COMMAND_DIRECT },
-	[TYPE_HISTORY] = { true, COMMAND_HISTORY },
-	[TYPE_PRESENCE] = { true, COMMAND_PRESENCE },
-	[TYPE_AUTH] = { true, COMMAND_AUTH },
-	[TYPE_PING] = { true, COMMAND_PING },
-	[TYPE_ADMIN_BROADCAST] = { true, COMMAND_BROADCAST },
-};
-
-enum known_type event_type(enum event_kind kind)
+#define RIGHT(name) .right = RIGHT_##name
+#define ADMIN       .admin = true
+#define NOTHING     .right = 0
+#define X(NAME, TYPE, text, n, need, item, ...)                                                    \
+	[COMMAND_##NAME] = { TYPE_##TYPE, text, n, need, .args = { __VA_ARGS__ } },
+const struct command_row *command_row(enum command_kind kind)
 {
-	static const enum known_type event_types[EVENT_COUNT] = {
-		[EVENT_CONNECTED] = TYPE_CONNECTED,
-		[EVENT_JOINED] = TYPE_JOINED,
-		[EVENT_LEFT] = TYPE_LEFT,
-		[EVENT_ACK] = TYPE_ACK,
-		[EVENT_HISTORY] = TYPE_HISTORY,
-		[EVENT_PRESENCE] = TYPE_PRESENCE,
-		[EVENT_MEMBER_JOIN] = TYPE_MEMBER_JOIN,
-		[EVENT_MEMBER_LEAVE] = TYPE_MEMBER_LEAVE,
-		[EVENT_TOKEN_EXPIRING] = TYPE_TOKEN_EXPIRING,
-		[EVENT_GAP] = TYPE_GAP,
-		[EVENT_PONG] = TYPE_PONG,
-		[EVENT_ERROR] = TYPE_ERROR,
-	};
+	static const struct command_row rows[COMMAND_COUNT] = { CLIENT_COMMANDS(X) };
+	CHECK(kind < COMMAND_COUNT);
+	return &rows[kind];
+}
+#undef X
+
+#define P(name, number)                                                                            \
+	{                                                                                          \
+		PART_##name, number                                                                \
+	}
+#define X(NAME, TYPE, number, ...) [EVENT_##NAME] = { TYPE_##TYPE, number, { __VA_ARGS__ } },
+const struct event_row *event_row(enum event_kind kind)
+{
+	static const struct event_row rows[EVENT_COUNT] = { CLIENT_EVENTS(X) };
 	CHECK(kind < EVENT_COUNT);
-	return event_types[kind];
+	return &rows[kind];
+}
+#undef X
+
+#define AT(field) offsetof(struct client_event, field)
+
+const struct event_part_rule *event_part_rule(enum event_part part)
+{
+	static const struct event_part_rule rules[PART_COUNT] = {
+		[PART_CLIENT_ID] = { FORM_TEXT, "clientId", AT(from) },
+		[PART_USER] = { FORM_TEXT, "user", AT(user) },
+		[PART_USERNAME] = { FORM_TEXT, "username", AT(username) },
+		[PART_REASON] = { FORM_TEXT, "reason", AT(reason) },
+		[PART_LIMIT] = { FORM_TEXT, "limit", AT(limit) },
+		[PART_USERS] = { FORM_UINT32, "users", AT(users) },
+		[PART_CONNECTIONS] = { FORM_UINT32, "connections", AT(connections) },
+		[PART_CLOSED] = { FORM_UINT32, "closed", AT(members) },
+		[PART_MAX_MESSAGE] = { FORM_UINT64, "maxMessage", AT(max_message) },
+		[PART_FROM_SEQ] = { FORM_UINT64, "from", AT(from_seq) },
+		[PART_TO_SEQ] = { FORM_UINT64, "to", AT(to_seq) },
+	};
+	CHECK(part < PART_COUNT);
+	return &rules[part];
+}
+
+struct bytes event_text(const struct client_event *event, const struct event_part_rule *rule)
+{
+	struct bytes text;
+	memcpy(&text, (const char *)event + rule->at, sizeof(text));
+	return text;
+}
+
+uint64_t event_uint(const struct client_event *event, const struct event_part_rule *rule)
+{
+	const char *at = (const char *)event + rule->at;
+	uint32_t small;
+	uint64_t value;
+	if (rule->form == FORM_UINT32) {
+		memcpy(&small, at, sizeof(small));
+		return small;
+	}
+	memcpy(&value, at, sizeof(value));
+	return value;
 }
 
 static const char *const default_message_types[] = { "chat" };
@@ -120,16 +148,26 @@ static enum client_error check_publish(const struct codec_options *options, stru
 	return known ? ERROR_NONE : ERROR_UNKNOWN_TYPE;
 }
 
+// COMMAND_COUNT if a client may not send it.
+static enum command_kind kind_of(enum known_type type)
+{
+	enum command_kind kind = 0;
+	if (type == TYPE_OTHER || type == TYPE_TYPING) {
+		return COMMAND_PUBLISH;
+	}
+	while (kind < COMMAND_COUNT && command_row(kind)->type != type) {
+		kind++;
+	}
+	return kind;
+}
+
 enum client_error codec_type_check(const struct codec_options *options, struct bytes type,
 	enum command_kind *kind)
 {
-	*kind = COMMAND_PUBLISH;
 	enum known_type known = type_find(type);
-	if (known < TYPE_COUNT) {
-		if (!types[known].sendable) {
-			return ERROR_INVALID_MESSAGE;
-		}
-		*kind = types[known].kind;
+	*kind = known < TYPE_COUNT ? kind_of(known) : COMMAND_PUBLISH;
+	if (*kind == COMMAND_COUNT) {
+		return ERROR_INVALID_MESSAGE;
 	}
 	return *kind == COMMAND_PUBLISH ? check_publish(options, type) : ERROR_NONE;
 }

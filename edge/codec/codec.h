@@ -12,20 +12,47 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "proto/names.h"
+#include "proto/policy/rights.h"
 
+// See CLIENT_COMMANDS. Of COMMAND_DIRECT `room` is "user:<to>" and `type` is "direct"; of
+// COMMAND_DISCONNECT, which only the HTTP API sends, `room` is the user.
+#define X(NAME, ...) COMMAND_##NAME,
 enum command_kind {
-	COMMAND_JOIN,
-	COMMAND_LEAVE,
-	COMMAND_PUBLISH,
-	COMMAND_DIRECT, // `room` is "user:<to>", `type` is "direct"
-	COMMAND_HISTORY,
-	COMMAND_PRESENCE,
-	COMMAND_AUTH,
-	COMMAND_PING,
-	COMMAND_BROADCAST,
-	COMMAND_DISCONNECT, // of the HTTP API; `room` is the user
-	COMMAND_COUNT,
+	CLIENT_COMMANDS(X) COMMAND_COUNT
 };
+#undef X
+
+enum command_arg { // what a command says
+	ARG_NONE,
+	ARG_ROOM,
+	ARG_PATTERN, // in place of a room
+	ARG_SINCE,
+	ARG_PRESENCE,
+	ARG_BEFORE,
+	ARG_LIMIT,
+	ARG_TOKEN,
+	ARG_TO,
+	ARG_TYPE,
+	ARG_BODY,
+	ARG_KEY,
+	ARG_NO_ECHO,
+	ARG_EPHEMERAL,
+	ARG_COUNT,
+};
+
+enum {
+	COMMAND_ARGS_MAX = 6
+};
+
+struct command_row {
+	enum known_type type; // TYPE_OTHER: it brings its own, or has none
+	const char *name; // in records of what was refused
+	uint32_t number; // in ClientMessage; 0: none
+	enum right right; // that it needs on its room; 0: none
+	bool admin; // only an administrator's
+	uint8_t args[COMMAND_ARGS_MAX + 1]; // enum command_arg, by number - 1; ends with ARG_NONE
+};
+const struct command_row *command_row(enum command_kind kind);
 
 // Codes and messages of protocol section 3; one table in codec.c.
 enum client_error {
@@ -79,27 +106,13 @@ struct command {
 	struct bytes token;
 };
 
+// See CLIENT_EVENTS. EVENT_MESSAGE is also a broadcast: empty room. EVENT_DISCONNECTED is of the
+// HTTP API: `members` connections were closed.
+#define X(NAME, ...) EVENT_##NAME,
 enum event_kind {
-	EVENT_CONNECTED,
-	EVENT_JOINED,
-	EVENT_LEFT,
-	EVENT_MESSAGE, // also broadcast: empty room
-	EVENT_ACK,
-	EVENT_HISTORY,
-	EVENT_PRESENCE,
-	EVENT_MEMBER_JOIN,
-	EVENT_MEMBER_LEAVE,
-	EVENT_TOKEN_EXPIRING,
-	EVENT_GAP,
-	EVENT_PONG,
-	EVENT_ERROR,
-	EVENT_DISCONNECTED, // of the HTTP API; `members` connections were closed
-	EVENT_COUNT,
+	CLIENT_EVENTS(X) EVENT_COUNT
 };
-
-// What `type` says of it: a published message brings its own, and what only the HTTP API is sent
-// has none (both TYPE_OTHER).
-enum known_type event_type(enum event_kind kind);
+#undef X
 
 struct event_message { // one entry of a history
 	struct bytes type, from, user, username, body;
@@ -160,6 +173,78 @@ struct codec_options {
 	const char *const *ephemeral_types;
 	size_t n_ephemeral_types;
 };
+
+// What an event says; see event_part_rule().
+enum event_part {
+	PART_NONE,
+	PART_ID,
+	PART_ROOM,
+	PART_PATTERN,
+	PART_POSITION, // epoch and seq; of the binary form the number is that of the epoch
+	PART_PUBLISHED_POSITION, // the same, if it has a seq
+	PART_EPOCH,
+	PART_FROM_SEQ,
+	PART_TO_SEQ,
+	PART_TIMESTAMP,
+	PART_RECOVERED,
+	PART_MEMBERS,
+	PART_MESSAGES,
+	PART_DUPLICATE,
+	PART_CLIENT_ID,
+	PART_USER,
+	PART_USERNAME,
+	PART_ROLES,
+	PART_HEARTBEAT, // interval and timeout
+	PART_SESSION,
+	PART_MAX_MESSAGE,
+	PART_REASON,
+	PART_USERS,
+	PART_CONNECTIONS,
+	PART_PRESENT,
+	PART_EXPIRES_IN,
+	PART_CODE,
+	PART_TEXT,
+	PART_NEEDS,
+	PART_OUTCOME,
+	PART_LIMIT,
+	PART_AFTER,
+	PART_CLOSED,
+	PART_PUBLISHED, // all that a published message says
+	PART_COUNT,
+};
+
+// How a part is written that is a field of the event and nothing else. The others are written by a
+// function of each codec.
+enum part_form {
+	FORM_OWN,
+	FORM_TEXT, // struct bytes; left out if empty
+	FORM_UINT32,
+	FORM_UINT64,
+};
+struct event_part_rule {
+	enum part_form form;
+	const char *name; // in JSON
+	size_t at; // offset in struct client_event
+};
+const struct event_part_rule *event_part_rule(enum event_part part);
+// The field of a part of FORM_TEXT, and of one of the other two.
+struct bytes event_text(const struct client_event *event, const struct event_part_rule *rule);
+uint64_t event_uint(const struct client_event *event, const struct event_part_rule *rule);
+
+enum {
+	EVENT_PARTS_MAX = 9
+};
+struct event_row {
+	// What `type` says of it: a published message brings its own, and what only the HTTP API is
+	// sent has none (both TYPE_OTHER).
+	enum known_type type;
+	uint8_t number; // in ServerMessage; 0: none
+	struct {
+		uint8_t part; // enum event_part
+		uint8_t number; // 0: not in the binary form
+	} parts[EVENT_PARTS_MAX + 1]; // in the order of JSON; ends with PART_NONE
+};
+const struct event_row *event_row(enum event_kind kind);
 
 enum codec_id {
 	CODEC_JSON,

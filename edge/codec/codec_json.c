@@ -224,8 +224,8 @@ static enum client_error take_pattern(const struct parts *p, struct command *com
 static bool take_since(const struct parts *p, struct command *command)
 {
 	const struct slot *slot = &p->slots[FIELD_SINCE];
-	if (slot->kind != JSCAN_OBJECT) {
-		return false;
+	if (!has(p, FIELD_SINCE) || slot->kind != JSCAN_OBJECT) {
+		return !has(p, FIELD_SINCE);
 	}
 	struct member_names names = { 0 };
 	struct jscan scan;
@@ -247,57 +247,78 @@ static bool take_since(const struct parts *p, struct command *command)
 	return command->has_since;
 }
 
-static enum client_error take_join(const struct codec_options *options, struct parts *p,
-	struct command *command)
-{
-	(void)options;
-	if (!take_bool(p, FIELD_PRESENCE, &command->want_presence) ||
-		(has(p, FIELD_SINCE) && !take_since(p, command))) {
-		return ERROR_INVALID_MESSAGE;
-	}
-	if (!has(p, FIELD_PATTERN)) {
-		return take_room(p, &command->room);
-	}
-	bool asks_more = command->want_presence || command->has_since;
-	return asks_more ? ERROR_INVALID_MESSAGE : take_pattern(p, command);
-}
-
-static enum client_error take_leave(const struct codec_options *options, struct parts *p,
-	struct command *command)
-{
-	(void)options;
-	return has(p, FIELD_PATTERN) ? take_pattern(p, command) : take_room(p, &command->room);
-}
-
 // Above HISTORY_LIMIT_MAX it counts as that, however many digits it has.
-static bool take_limit(const struct parts *p, uint32_t *limit)
+static bool take_limit(const struct parts *p, struct command *command)
 {
+	command->limit = HISTORY_LIMIT_DEFAULT;
+	if (!has(p, FIELD_LIMIT)) {
+		return true;
+	}
 	struct bytes raw = p->slots[FIELD_LIMIT].raw;
 	uint64_t value = HISTORY_LIMIT_MAX;
 	if (p->slots[FIELD_LIMIT].kind != JSCAN_NUMBER || !jscan_is_integer(raw) ||
 		raw.data[0] == '-' || (jscan_uint_decode(raw, &value) && value < 1)) {
 		return false;
 	}
-	*limit = value < HISTORY_LIMIT_MAX ? (uint32_t)value : HISTORY_LIMIT_MAX;
+	command->limit = value < HISTORY_LIMIT_MAX ? (uint32_t)value : HISTORY_LIMIT_MAX;
 	return true;
 }
 
-static enum client_error take_history(const struct codec_options *options, struct parts *p,
+static bool take_before(const struct parts *p, struct command *command)
+{
+	const struct slot *before = &p->slots[FIELD_BEFORE];
+	command->has_before = has(p, FIELD_BEFORE);
+	return !command->has_before ||
+		(before->kind == JSCAN_NUMBER && jscan_uint_decode(before->raw, &command->before));
+}
+
+static bool take_presence(const struct parts *p, struct command *command)
+{
+	return take_bool(p, FIELD_PRESENCE, &command->want_presence);
+}
+
+static bool take_token(const struct parts *p, struct command *command)
+{
+	return take_string(p, FIELD_TOKEN, SIZE_MAX, &command->token);
+}
+
+// Arguments that depend on nothing else of the command.
+static bool (*const args[ARG_COUNT])(const struct parts *p, struct command *command) = {
+	[ARG_SINCE] = take_since,
+	[ARG_PRESENCE] = take_presence,
+	[ARG_BEFORE] = take_before,
+	[ARG_LIMIT] = take_limit,
+	[ARG_TOKEN] = take_token,
+};
+
+// A pattern stands in place of a room and of what else one asks of a room.
+static enum client_error take_place(const struct parts *p, bool by_pattern, struct command *command)
+{
+	if (!by_pattern) {
+		return take_room(p, &command->room);
+	}
+	bool asks_more = command->want_presence || command->has_since;
+	return asks_more ? ERROR_INVALID_MESSAGE : take_pattern(p, command);
+}
+
+// What a command says by the arguments of its row alone. The room comes last: what else is wrong is
+// reported before it.
+static enum client_error take_args(const struct codec_options *options, struct parts *p,
 	struct command *command)
 {
 	(void)options;
-	command->limit = HISTORY_LIMIT_DEFAULT;
-	if (has(p, FIELD_LIMIT) && !take_limit(p, &command->limit)) {
-		return ERROR_INVALID_MESSAGE;
+	bool has_place = false;
+	bool by_pattern = false;
+	for (const uint8_t *arg = command_row(command->kind)->args; *arg != ARG_NONE; arg++) {
+		if (*arg == ARG_ROOM) {
+			has_place = true;
+		} else if (*arg == ARG_PATTERN) {
+			by_pattern = has(p, FIELD_PATTERN);
+		} else if (!args[*arg](p, command)) {
+			return ERROR_INVALID_MESSAGE;
+		}
 	}
-	const struct slot *before = &p->slots[FIELD_BEFORE];
-	command->has_before = has(p, FIELD_BEFORE);
-	if (command->has_before &&
-		(before->kind != JSCAN_NUMBER ||
-			!jscan_uint_decode(before->raw, &command->before))) {
-		return ERROR_INVALID_MESSAGE;
-	}
-	return take_room(p, &command->room);
+	return has_place ? take_place(p, by_pattern, command) : ERROR_NONE;
 }
 
 // Another form than a trace can have is the sender's own affair.
@@ -385,43 +406,12 @@ static enum client_error take_broadcast(const struct codec_options *options, str
 	return ERROR_NONE;
 }
 
-// A question who is there.
-static enum client_error take_room_only(const struct codec_options *options, struct parts *p,
-	struct command *command)
-{
-	(void)options;
-	return take_room(p, &command->room);
-}
-
-static enum client_error take_auth(const struct codec_options *options, struct parts *p,
-	struct command *command)
-{
-	(void)options;
-	return take_string(p, FIELD_TOKEN, SIZE_MAX, &command->token) ? ERROR_NONE
-								      : ERROR_INVALID_MESSAGE;
-}
-
-static enum client_error take_nothing(const struct codec_options *options, struct parts *p,
-	struct command *command)
-{
-	(void)options;
-	(void)p;
-	(void)command;
-	return ERROR_NONE;
-}
-
-// What a message of each kind has to say; a kind without a row is not a client's to send.
+// Commands whose arguments depend on each other.
 static enum client_error (*const takers[COMMAND_COUNT])(const struct codec_options *options,
 	struct parts *p, struct command *command) = {
 	[COMMAND_PUBLISH] = take_publish,
 	[COMMAND_DIRECT] = take_direct,
 	[COMMAND_BROADCAST] = take_broadcast,
-	[COMMAND_JOIN] = take_join,
-	[COMMAND_LEAVE] = take_leave,
-	[COMMAND_PRESENCE] = take_room_only,
-	[COMMAND_HISTORY] = take_history,
-	[COMMAND_AUTH] = take_auth,
-	[COMMAND_PING] = take_nothing,
 };
 
 static enum client_error take_command(const struct codec_options *options, struct parts *p,
@@ -435,8 +425,8 @@ static enum client_error take_command(const struct codec_options *options, struc
 	if (error != ERROR_NONE) {
 		return error;
 	}
-	CHECK(takers[command->kind] != NULL);
-	return takers[command->kind](options, p, command);
+	enum command_kind kind = command->kind;
+	return (takers[kind] != NULL ? takers[kind] : take_args)(options, p, command);
 }
 
 static enum client_error decode(const struct codec_options *options, struct bytes message,

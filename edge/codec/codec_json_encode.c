@@ -77,22 +77,6 @@ static void put_timestamp_if_any(struct buf *out, int64_t timestamp_ms)
 	}
 }
 
-// The id is JSON already: as it was sent.
-static void put_id_if_any(struct buf *out, struct bytes id)
-{
-	if (id.len > 0) {
-		put_name(out, "id");
-		buf_append_bytes(out, id);
-	}
-}
-
-static void put_members_if_any(struct buf *out, const struct client_event *event)
-{
-	if (event->has_members) {
-		put_uint(out, "members", event->members);
-	}
-}
-
 // The members of the object `body`, as they are.
 static void put_body(struct buf *out, struct bytes body)
 {
@@ -128,8 +112,65 @@ static void put_message(struct buf *out, struct bytes room, uint64_t epoch,
 	buf_append_byte(out, '}');
 }
 
+// ---- the parts that are more than a field
+
+static void put_id(struct buf *out, const struct client_event *event)
+{
+	if (event->id.len > 0) {
+		put_name(out, "id");
+		buf_append_bytes(out, event->id); // JSON already: as it was sent
+	}
+}
+
+static void put_room(struct buf *out, const struct client_event *event)
+{
+	put_string_if_any(out, "room", event->is_pattern ? bytes_make(NULL, 0) : event->room);
+}
+
+static void put_pattern(struct buf *out, const struct client_event *event)
+{
+	put_string_if_any(out, "pattern", event->is_pattern ? event->room : bytes_make(NULL, 0));
+}
+
+static void put_event_position(struct buf *out, const struct client_event *event)
+{
+	put_position(out, event->epoch, event->seq);
+}
+
+static void put_event_published(struct buf *out, const struct client_event *event)
+{
+	put_published_position(out, event->epoch, event->seq);
+}
+
+static void put_event_epoch(struct buf *out, const struct client_event *event)
+{
+	put_epoch(out, event->epoch);
+}
+
+static void put_timestamp(struct buf *out, const struct client_event *event)
+{
+	put_timestamp_if_any(out, event->timestamp_ms);
+}
+
+static void put_recovered(struct buf *out, const struct client_event *event)
+{
+	if (event->has_recovered) {
+		put_bool(out, "recovered", event->recovered);
+	}
+}
+
+static void put_members(struct buf *out, const struct client_event *event)
+{
+	if (event->has_members) {
+		put_uint(out, "members", event->members);
+	}
+}
+
 static void put_messages(struct buf *out, const struct client_event *event)
 {
+	if (!event->has_messages) {
+		return;
+	}
 	put_name(out, "messages");
 	buf_append_byte(out, '[');
 	for (size_t i = 0; i < event->n_messages; i++) {
@@ -141,9 +182,11 @@ static void put_messages(struct buf *out, const struct client_event *event)
 	buf_append_byte(out, ']');
 }
 
-static void put_room(struct buf *out, const struct client_event *event)
+static void put_duplicate(struct buf *out, const struct client_event *event)
 {
-	put_string_if_any(out, event->is_pattern ? "pattern" : "room", event->room);
+	if (event->duplicate) {
+		put_bool(out, "duplicate", true);
+	}
 }
 
 static void put_roles(struct buf *out, const struct client_event *event)
@@ -159,71 +202,26 @@ static void put_roles(struct buf *out, const struct client_event *event)
 	buf_append_byte(out, ']');
 }
 
-static void encode_connected(struct buf *out, const struct client_event *event)
+static void put_heartbeat(struct buf *out, const struct client_event *event)
 {
-	put_string(out, "clientId", event->from);
-	put_string(out, "user", event->user);
-	put_string_if_any(out, "username", event->username);
-	put_roles(out, event);
-	put_timestamp_if_any(out, event->timestamp_ms);
 	buf_append_str(out, ",\"heartbeat\":{\"interval\":");
 	buf_append_uint(out, event->heartbeat_interval_s);
 	put_uint(out, "timeout", event->heartbeat_timeout_s);
-	buf_append_str(out, "},\"session\":{");
+	buf_append_byte(out, '}');
+}
+
+static void put_session(struct buf *out, const struct client_event *event)
+{
+	buf_append_str(out, ",\"session\":{");
 	if (event->expires_s != 0) {
 		buf_append_str(out, "\"expires\":");
 		buf_append_int(out, event->expires_s);
 	}
 	buf_append_byte(out, '}');
-	put_uint(out, "maxMessage", event->max_message);
 }
 
-static void encode_joined(struct buf *out, const struct client_event *event)
+static void put_present(struct buf *out, const struct client_event *event)
 {
-	put_room(out, event);
-	put_position(out, event->epoch, event->seq);
-	if (event->has_recovered) {
-		put_bool(out, "recovered", event->recovered);
-	}
-	put_members_if_any(out, event);
-	if (event->has_messages) {
-		put_messages(out, event);
-	}
-	put_id_if_any(out, event->id);
-}
-
-static void encode_left(struct buf *out, const struct client_event *event)
-{
-	put_room(out, event);
-	put_string_if_any(out, "reason", event->reason);
-	put_id_if_any(out, event->id);
-}
-
-static void encode_ack(struct buf *out, const struct client_event *event)
-{
-	put_id_if_any(out, event->id);
-	put_string_if_any(out, "room", event->room);
-	put_published_position(out, event->epoch, event->seq);
-	put_timestamp_if_any(out, event->timestamp_ms);
-	put_members_if_any(out, event);
-	if (event->duplicate) {
-		put_bool(out, "duplicate", true);
-	}
-}
-
-static void encode_history(struct buf *out, const struct client_event *event)
-{
-	put_string(out, "room", event->room);
-	put_position(out, event->epoch, event->seq);
-	put_messages(out, event);
-	put_id_if_any(out, event->id);
-}
-
-static void encode_presence(struct buf *out, const struct client_event *event)
-{
-	put_string(out, "room", event->room);
-	put_uint(out, "users", event->users);
-	put_uint(out, "connections", event->connections);
 	put_name(out, "members");
 	buf_append_byte(out, '[');
 	for (size_t i = 0; i < event->n_present; i++) {
@@ -235,37 +233,24 @@ static void encode_presence(struct buf *out, const struct client_event *event)
 		buf_append_byte(out, '}');
 	}
 	buf_append_byte(out, ']');
-	put_id_if_any(out, event->id);
 }
 
-static void encode_member(struct buf *out, const struct client_event *event)
-{
-	put_string(out, "room", event->room);
-	put_string(out, "user", event->user);
-	put_string_if_any(out, "username", event->username);
-}
-
-static void encode_expiring(struct buf *out, const struct client_event *event)
+static void put_expires_in(struct buf *out, const struct client_event *event)
 {
 	put_int(out, "in", event->expires_s);
 }
 
-static void encode_gap(struct buf *out, const struct client_event *event)
+static void put_code(struct buf *out, const struct client_event *event)
 {
-	put_string(out, "room", event->room);
-	put_epoch(out, event->epoch);
-	put_uint(out, "from", event->from_seq);
-	put_uint(out, "to", event->to_seq);
-	put_string(out, "reason", event->reason);
+	put_string(out, "code", bytes_str(client_error_code(event->error)));
 }
 
-static void encode_pong(struct buf *out, const struct client_event *event)
+static void put_text(struct buf *out, const struct client_event *event)
 {
-	put_timestamp_if_any(out, event->timestamp_ms);
-	put_id_if_any(out, event->id);
+	put_string(out, "message", bytes_str(client_error_message(event->error)));
 }
 
-static void put_needs_if_any(struct buf *out, const struct client_event *event)
+static void put_needs(struct buf *out, const struct client_event *event)
 {
 	struct buf text = { 0 };
 	codec_put_needs(&text, event);
@@ -273,46 +258,58 @@ static void put_needs_if_any(struct buf *out, const struct client_event *event)
 	buf_fini(&text);
 }
 
-static void encode_error(struct buf *out, const struct client_event *event)
+static void put_outcome(struct buf *out, const struct client_event *event)
 {
-	put_string(out, "code", bytes_str(client_error_code(event->error)));
-	put_string(out, "message", bytes_str(client_error_message(event->error)));
-	put_id_if_any(out, event->id);
-	put_room(out, event);
-	put_needs_if_any(out, event);
 	put_string_if_any(out, "outcome", bytes_str(outcome_name(event->outcome)));
-	put_string_if_any(out, "limit", event->limit);
+}
+
+static void put_after(struct buf *out, const struct client_event *event)
+{
 	if (event->after_ms > 0) {
 		put_uint(out, "after", event->after_ms);
 	}
 }
 
-static void encode_disconnected(struct buf *out, const struct client_event *event)
-{
-	put_uint(out, "closed", event->members);
-}
-
-typedef void encode_fn(struct buf *out, const struct client_event *event);
-
-static encode_fn *const encoders[EVENT_COUNT] = {
-	[EVENT_CONNECTED] = encode_connected,
-	[EVENT_JOINED] = encode_joined,
-	[EVENT_LEFT] = encode_left,
-	[EVENT_ACK] = encode_ack,
-	[EVENT_HISTORY] = encode_history,
-	[EVENT_PRESENCE] = encode_presence,
-	[EVENT_MEMBER_JOIN] = encode_member,
-	[EVENT_MEMBER_LEAVE] = encode_member,
-	[EVENT_TOKEN_EXPIRING] = encode_expiring,
-	[EVENT_GAP] = encode_gap,
-	[EVENT_PONG] = encode_pong,
-	[EVENT_ERROR] = encode_error,
-	[EVENT_DISCONNECTED] = encode_disconnected,
+static void (*const own_parts[PART_COUNT])(struct buf *out, const struct client_event *event) = {
+	[PART_ID] = put_id,
+	[PART_ROOM] = put_room,
+	[PART_PATTERN] = put_pattern,
+	[PART_POSITION] = put_event_position,
+	[PART_PUBLISHED_POSITION] = put_event_published,
+	[PART_EPOCH] = put_event_epoch,
+	[PART_TIMESTAMP] = put_timestamp,
+	[PART_RECOVERED] = put_recovered,
+	[PART_MEMBERS] = put_members,
+	[PART_MESSAGES] = put_messages,
+	[PART_DUPLICATE] = put_duplicate,
+	[PART_ROLES] = put_roles,
+	[PART_HEARTBEAT] = put_heartbeat,
+	[PART_SESSION] = put_session,
+	[PART_PRESENT] = put_present,
+	[PART_EXPIRES_IN] = put_expires_in,
+	[PART_CODE] = put_code,
+	[PART_TEXT] = put_text,
+	[PART_NEEDS] = put_needs,
+	[PART_OUTCOME] = put_outcome,
+	[PART_AFTER] = put_after,
 };
+
+static void put_part(struct buf *out, enum event_part part, const struct client_event *event)
+{
+	const struct event_part_rule *rule = event_part_rule(part);
+	if (rule->form == FORM_TEXT) {
+		put_string_if_any(out, rule->name, event_text(event, rule));
+	} else if (rule->form != FORM_OWN) {
+		put_uint(out, rule->name, event_uint(event, rule));
+	} else {
+		own_parts[part](out, event);
+	}
+}
 
 static struct bytes type_of(enum event_kind kind)
 {
-	return bytes_str(kind == EVENT_DISCONNECTED ? "disconnected" : type_name(event_type(kind)));
+	return bytes_str(
+		kind == EVENT_DISCONNECTED ? "disconnected" : type_name(event_row(kind)->type));
 }
 
 void codec_json_encode(struct buf *out, const struct client_event *event)
@@ -330,8 +327,10 @@ void codec_json_encode(struct buf *out, const struct client_event *event)
 		put_message(out, event->room, event->epoch, &message);
 		return;
 	}
-	CHECK(event->kind < EVENT_COUNT && encoders[event->kind] != NULL);
+	const struct event_row *row = event_row(event->kind);
 	begin(out, type_of(event->kind));
-	encoders[event->kind](out, event);
+	for (size_t i = 0; row->parts[i].part != PART_NONE; i++) {
+		put_part(out, row->parts[i].part, event);
+	}
 	buf_append_byte(out, '}');
 }

@@ -2,11 +2,11 @@
 // they are sent is in codec_proto_encode.c.)
 //
 // Decoding is two walks: over the message, for its id and its kind, and over the fields of that
-// kind, which a table lists by their numbers. Every field is a span of the message, so nothing is
-// copied but what has to be put together: the name of a personal room, and a body from which
-// something is left out, in the scratch buffer, which is made large enough for that first. The
-// library was rejected: it allocates for the message and for each of its
-// fields, and takes what this protocol refuses (texts that are no UTF-8, a field twice).
+// kind, which its row of CLIENT_COMMANDS lists by their numbers. Every field is a span of the
+// message, so nothing is copied but what has to be put together: the name of a personal room, and a
+// body from which something is left out, in the scratch buffer, which is made large enough for that
+// first. The library was rejected: it allocates for the message and for each of its fields, and
+// takes what this protocol refuses (texts that are no UTF-8, a field twice).
 //
 // The sender's own fields come as the text of one JSON object. They are held to the rules of the
 // JSON codec, since they reach its clients between members of our own: valid, no name twice, no
@@ -31,7 +31,7 @@ enum {
 	ID_MAX = 64,
 	FIELD_NUMBER_ID = 1, // of ClientMessage; the kinds have 2 and on
 	FIRST_KIND = 2,
-	FIELDS_MAX = 6, // of a kind
+	FIELDS_MAX = COMMAND_ARGS_MAX,
 };
 
 // The fields of a message by their numbers; what did not come is zero or empty.
@@ -168,46 +168,102 @@ static bool take_key(struct bytes key, struct command *command)
 	return key.len <= KEY_MAX;
 }
 
-static enum client_error take_join(const struct codec_options *options, const struct fields *f,
+static bool take_since(const struct fields *f, size_t number, struct command *command)
+{
+	struct fields since;
+	command->has_since = f->present[number];
+	if (!command->has_since) {
+		return true;
+	}
+	if (!take_fields(f->data[number], "su", &since)) {
+		return false;
+	}
+	command->since_epoch = since.data[1];
+	command->since_seq = since.value[2];
+	return true;
+}
+
+static bool take_presence(const struct fields *f, size_t number, struct command *command)
+{
+	command->want_presence = f->value[number] != 0;
+	return true;
+}
+
+static bool take_before(const struct fields *f, size_t number, struct command *command)
+{
+	command->has_before = f->value[number] != 0;
+	command->before = f->value[number];
+	return true;
+}
+
+static bool take_limit(const struct fields *f, size_t number, struct command *command)
+{
+	uint64_t value = f->value[number] != 0 ? f->value[number] : HISTORY_LIMIT_DEFAULT;
+	command->limit = value < HISTORY_LIMIT_MAX ? (uint32_t)value : HISTORY_LIMIT_MAX;
+	return true;
+}
+
+static bool take_token(const struct fields *f, size_t number, struct command *command)
+{
+	command->token = f->data[number];
+	return command->token.len > 0;
+}
+
+// The type of each argument's field, as take_fields() wants it, and how it is taken if that depends
+// on nothing else of the command.
+static const struct {
+	char type;
+	bool (*take)(const struct fields *f, size_t number, struct command *command);
+} args[ARG_COUNT] = {
+	[ARG_ROOM] = { 's' },
+	[ARG_PATTERN] = { 's' },
+	[ARG_SINCE] = { 'm', take_since },
+	[ARG_PRESENCE] = { 'u', take_presence },
+	[ARG_BEFORE] = { 'u', take_before },
+	[ARG_LIMIT] = { 'u', take_limit },
+	[ARG_TOKEN] = { 's', take_token },
+	[ARG_TO] = { 's' },
+	[ARG_TYPE] = { 's' },
+	[ARG_BODY] = { 's' },
+	[ARG_KEY] = { 's' },
+	[ARG_NO_ECHO] = { 'u' },
+	[ARG_EPHEMERAL] = { 'u' },
+};
+
+// A pattern stands in place of a room and of what else one asks of a room.
+static enum client_error take_place(struct bytes room, struct bytes pattern,
+	struct command *command)
+{
+	if (pattern.len == 0) {
+		return take_room(room, command);
+	}
+	bool asks_more = room.len > 0 || command->want_presence || command->has_since;
+	return asks_more ? ERROR_INVALID_MESSAGE : take_pattern(pattern, command);
+}
+
+// What a command says by the arguments of its row alone. The room comes last: what else is wrong is
+// reported before it.
+static enum client_error take_args(const struct codec_options *options, const struct fields *f,
 	struct buf *scratch, struct command *command)
 {
 	(void)options;
 	(void)scratch;
-	command->want_presence = f->value[3] != 0;
-	command->has_since = f->present[2];
-	if (command->has_since) {
-		struct fields since;
-		if (!take_fields(f->data[2], "su", &since)) {
+	const uint8_t *row = command_row(command->kind)->args;
+	struct bytes room = { 0 };
+	struct bytes pattern = { 0 };
+	bool has_place = false;
+	for (size_t number = 1; row[number - 1] != ARG_NONE; number++) {
+		enum command_arg arg = row[number - 1];
+		if (arg == ARG_ROOM) {
+			has_place = true;
+			room = f->data[number];
+		} else if (arg == ARG_PATTERN) {
+			pattern = f->data[number];
+		} else if (!args[arg].take(f, number, command)) {
 			return ERROR_INVALID_MESSAGE;
 		}
-		command->since_epoch = since.data[1];
-		command->since_seq = since.value[2];
 	}
-	if (f->data[4].len == 0) {
-		return take_room(f->data[1], command);
-	}
-	bool asks_more = f->data[1].len > 0 || command->want_presence || command->has_since;
-	return asks_more ? ERROR_INVALID_MESSAGE : take_pattern(f->data[4], command);
-}
-
-static enum client_error take_leave(const struct codec_options *options, const struct fields *f,
-	struct buf *scratch, struct command *command)
-{
-	(void)options;
-	(void)scratch;
-	if (f->data[2].len == 0) {
-		return take_room(f->data[1], command);
-	}
-	return f->data[1].len > 0 ? ERROR_INVALID_MESSAGE : take_pattern(f->data[2], command);
-}
-
-// A question who is there.
-static enum client_error take_room_only(const struct codec_options *options, const struct fields *f,
-	struct buf *scratch, struct command *command)
-{
-	(void)options;
-	(void)scratch;
-	return take_room(f->data[1], command);
+	return has_place ? take_place(room, pattern, command) : ERROR_NONE;
 }
 
 static enum client_error take_publish(const struct codec_options *options, const struct fields *f,
@@ -249,40 +305,6 @@ static enum client_error take_direct(const struct codec_options *options, const 
 	return codec_room_check(command->room);
 }
 
-static enum client_error take_history(const struct codec_options *options, const struct fields *f,
-	struct buf *scratch, struct command *command)
-{
-	(void)options;
-	(void)scratch;
-	command->has_before = f->value[2] != 0;
-	command->before = f->value[2];
-	command->limit = HISTORY_LIMIT_DEFAULT;
-	if (f->value[3] != 0) {
-		command->limit =
-			f->value[3] < HISTORY_LIMIT_MAX ? (uint32_t)f->value[3] : HISTORY_LIMIT_MAX;
-	}
-	return take_room(f->data[1], command);
-}
-
-static enum client_error take_auth(const struct codec_options *options, const struct fields *f,
-	struct buf *scratch, struct command *command)
-{
-	(void)options;
-	(void)scratch;
-	command->token = f->data[1];
-	return command->token.len > 0 ? ERROR_NONE : ERROR_INVALID_MESSAGE;
-}
-
-static enum client_error take_ping(const struct codec_options *options, const struct fields *f,
-	struct buf *scratch, struct command *command)
-{
-	(void)options;
-	(void)f;
-	(void)scratch;
-	(void)command;
-	return ERROR_NONE;
-}
-
 static enum client_error take_broadcast(const struct codec_options *options, const struct fields *f,
 	struct buf *scratch, struct command *command)
 {
@@ -290,25 +312,17 @@ static enum client_error take_broadcast(const struct codec_options *options, con
 	return take_body(f->data[1], scratch, command) ? ERROR_NONE : ERROR_INVALID_MESSAGE;
 }
 
-// In the order of their numbers. The types of their fields are as take_fields() wants them; a
-// publish brings its own type.
-static const struct {
-	const char *fields;
-	enum command_kind kind;
-	enum known_type type;
-	enum client_error (*take)(const struct codec_options *options, const struct fields *f,
-		struct buf *scratch, struct command *command);
-} kinds[] = {
-	{ "smus", COMMAND_JOIN, TYPE_JOIN, take_join },
-	{ "ss", COMMAND_LEAVE, TYPE_LEAVE, take_leave },
-	{ "ssssuu", COMMAND_PUBLISH, TYPE_OTHER, take_publish },
-	{ "sss", COMMAND_DIRECT, TYPE_DIRECT, take_direct },
-	{ "suu", COMMAND_HISTORY, TYPE_HISTORY, take_history },
-	{ "s", COMMAND_PRESENCE, TYPE_PRESENCE, take_room_only },
-	{ "s", COMMAND_AUTH, TYPE_AUTH, take_auth },
-	{ "", COMMAND_PING, TYPE_PING, take_ping },
-	{ "s", COMMAND_BROADCAST, TYPE_ADMIN_BROADCAST, take_broadcast },
+// Commands whose arguments depend on each other.
+static enum client_error (*const takers[COMMAND_COUNT])(const struct codec_options *options,
+	const struct fields *f, struct buf *scratch, struct command *command) = {
+	[COMMAND_PUBLISH] = take_publish,
+	[COMMAND_DIRECT] = take_direct,
+	[COMMAND_BROADCAST] = take_broadcast,
 };
+
+#define X(NAME, TYPE, text, number, ...) [number] = COMMAND_##NAME,
+static const uint8_t kinds[] = { CLIENT_COMMANDS(X) }; // by number, from FIRST_KIND on
+#undef X
 
 // ---- the message
 
@@ -339,7 +353,7 @@ static bool take_envelope(struct bytes message, struct envelope *envelope)
 		if (field.number == FIELD_NUMBER_ID) {
 			n_ids++;
 			valid = take_id(&field, &envelope->id) && valid;
-		} else if (field.number < FIRST_KIND + ARRAY_LEN(kinds)) {
+		} else if (field.number < ARRAY_LEN(kinds)) {
 			valid = valid && envelope->kind == 0 && field.type == PB_LEN;
 			envelope->kind = field.number;
 			envelope->fields = field.data;
@@ -354,14 +368,20 @@ static bool take_envelope(struct bytes message, struct envelope *envelope)
 static enum client_error take_command(const struct codec_options *options,
 	const struct envelope *envelope, struct buf *scratch, struct command *command)
 {
-	size_t i = envelope->kind - FIRST_KIND;
+	enum command_kind kind = kinds[envelope->kind];
+	const struct command_row *row = command_row(kind);
+	char types[COMMAND_ARGS_MAX + 1] = "";
 	struct fields fields;
-	if (!take_fields(envelope->fields, kinds[i].fields, &fields)) {
+	for (size_t i = 0; row->args[i] != ARG_NONE; i++) {
+		types[i] = args[row->args[i]].type;
+	}
+	if (!take_fields(envelope->fields, types, &fields)) {
 		return ERROR_INVALID_MESSAGE;
 	}
-	command->kind = kinds[i].kind;
-	command->type = bytes_str(type_name(kinds[i].type));
-	return kinds[i].take(options, &fields, scratch, command);
+	command->kind = kind;
+	command->type = bytes_str(type_name(row->type));
+	return (takers[kind] != NULL ? takers[kind] : take_args)(options, &fields, scratch,
+		command);
 }
 
 static enum client_error decode(const struct codec_options *options, struct bytes message,

@@ -51,6 +51,50 @@ static void put_message(struct buf *out, struct bytes room, uint64_t epoch,
 	pb_append_bytes(out, 9, message->body);
 }
 
+// ---- the parts that are more than a field
+
+static void put_room(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	pb_append_bytes(out, number, event->is_pattern ? bytes_make(NULL, 0) : event->room);
+}
+
+static void put_pattern(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	pb_append_bytes(out, number, event->is_pattern ? event->room : bytes_make(NULL, 0));
+}
+
+static void put_event_position(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	put_position(out, number, event->epoch, event->seq);
+}
+
+static void put_event_published(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	put_published_position(out, number, event->epoch, event->seq);
+}
+
+static void put_event_epoch(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	char text[EPOCH_TEXT_MAX];
+	pb_append_bytes(out, number, bytes_make(text, epoch_format(event->epoch, text)));
+}
+
+static void put_timestamp(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	pb_append_int(out, number, event->timestamp_ms);
+}
+
+static void put_recovered(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	enum recovery recovery = event->recovered ? RECOVERED : NOT_RECOVERED;
+	pb_append_uint(out, number, event->has_recovered ? recovery : NOT_ASKED);
+}
+
+static void put_members(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	pb_append_uint(out, number, event->has_members ? event->members : 0);
+}
+
 static void put_messages(struct buf *out, uint32_t number, const struct client_event *event)
 {
 	for (size_t i = 0; event->has_messages && i < event->n_messages; i++) {
@@ -60,45 +104,72 @@ static void put_messages(struct buf *out, uint32_t number, const struct client_e
 	}
 }
 
-// The room is number 1, a pattern number `pattern`.
-static void put_room(struct buf *out, const struct client_event *event, uint32_t pattern)
+static void put_duplicate(struct buf *out, uint32_t number, const struct client_event *event)
 {
-	pb_append_bytes(out, event->is_pattern ? pattern : 1, event->room);
+	pb_append_uint(out, number, event->duplicate);
 }
 
-static void encode_connected(struct buf *out, const struct client_event *event)
+static void put_roles(struct buf *out, uint32_t number, const struct client_event *event)
 {
-	pb_append_bytes(out, 1, event->from);
-	pb_append_bytes(out, 2, event->user);
-	pb_append_bytes(out, 3, event->username);
 	for (size_t i = 0; i < event->n_roles; i++) {
-		put_text(out, 4, event->roles[i]);
+		put_text(out, number, event->roles[i]);
 	}
-	pb_append_int(out, 5, event->timestamp_ms);
-	pb_append_uint(out, 6, event->heartbeat_interval_s);
-	pb_append_uint(out, 7, event->heartbeat_timeout_s);
-	pb_append_int(out, 8, event->expires_s);
-	pb_append_uint(out, 9, event->max_message);
 }
 
-static void encode_joined(struct buf *out, const struct client_event *event)
+static void put_heartbeat(struct buf *out, uint32_t number, const struct client_event *event)
 {
-	enum recovery recovery = event->recovered ? RECOVERED : NOT_RECOVERED;
-	put_room(out, event, 7);
-	put_position(out, 2, event->epoch, event->seq);
-	pb_append_uint(out, 4, event->has_recovered ? recovery : NOT_ASKED);
-	pb_append_uint(out, 5, event->has_members ? event->members : 0);
-	put_messages(out, 6, event);
+	pb_append_uint(out, number, event->heartbeat_interval_s);
+	pb_append_uint(out, number + 1, event->heartbeat_timeout_s);
 }
 
-static void encode_left(struct buf *out, const struct client_event *event)
+// When it ends, or in how many seconds.
+static void put_expires(struct buf *out, uint32_t number, const struct client_event *event)
 {
-	put_room(out, event, 3);
-	pb_append_bytes(out, 2, event->reason);
+	pb_append_int(out, number, event->expires_s);
 }
 
-static void encode_message(struct buf *out, const struct client_event *event)
+static void put_present(struct buf *out, uint32_t number, const struct client_event *event)
 {
+	for (size_t i = 0; i < event->n_present; i++) {
+		size_t begun = pb_begin(out, number);
+		pb_append_bytes(out, 1, event->present[i].user);
+		pb_append_bytes(out, 2, event->present[i].username);
+		pb_append_uint(out, 3, event->present[i].clients);
+		pb_end(out, begun);
+	}
+}
+
+static void put_code(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	put_text(out, number, client_error_code(event->error));
+}
+
+static void put_error_text(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	put_text(out, number, client_error_message(event->error));
+}
+
+static void put_needs(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	struct buf needs = { 0 };
+	codec_put_needs(&needs, event);
+	pb_append_bytes(out, number, buf_bytes(&needs));
+	buf_fini(&needs);
+}
+
+static void put_outcome(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	put_text(out, number, outcome_name(event->outcome));
+}
+
+static void put_after(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	pb_append_uint(out, number, event->after_ms);
+}
+
+static void put_published(struct buf *out, uint32_t number, const struct client_event *event)
+{
+	(void)number; // its fields are those of Message
 	const struct event_message message = {
 		.type = event->type,
 		.from = event->from,
@@ -111,104 +182,56 @@ static void encode_message(struct buf *out, const struct client_event *event)
 	put_message(out, event->room, event->epoch, &message);
 }
 
-static void encode_ack(struct buf *out, const struct client_event *event)
-{
-	pb_append_bytes(out, 1, event->room);
-	put_published_position(out, 2, event->epoch, event->seq);
-	pb_append_int(out, 4, event->timestamp_ms);
-	pb_append_uint(out, 5, event->has_members ? event->members : 0);
-	pb_append_uint(out, 6, event->duplicate);
-}
+static void (*const own_parts[PART_COUNT])(struct buf *out, uint32_t number,
+	const struct client_event *event) = {
+	[PART_ROOM] = put_room,
+	[PART_PATTERN] = put_pattern,
+	[PART_POSITION] = put_event_position,
+	[PART_PUBLISHED_POSITION] = put_event_published,
+	[PART_EPOCH] = put_event_epoch,
+	[PART_TIMESTAMP] = put_timestamp,
+	[PART_RECOVERED] = put_recovered,
+	[PART_MEMBERS] = put_members,
+	[PART_MESSAGES] = put_messages,
+	[PART_DUPLICATE] = put_duplicate,
+	[PART_ROLES] = put_roles,
+	[PART_HEARTBEAT] = put_heartbeat,
+	[PART_SESSION] = put_expires,
+	[PART_PRESENT] = put_present,
+	[PART_EXPIRES_IN] = put_expires,
+	[PART_CODE] = put_code,
+	[PART_TEXT] = put_error_text,
+	[PART_NEEDS] = put_needs,
+	[PART_OUTCOME] = put_outcome,
+	[PART_AFTER] = put_after,
+	[PART_PUBLISHED] = put_published,
+};
 
-static void encode_history(struct buf *out, const struct client_event *event)
+static void put_part(struct buf *out, enum event_part part, uint32_t number,
+	const struct client_event *event)
 {
-	pb_append_bytes(out, 1, event->room);
-	put_position(out, 2, event->epoch, event->seq);
-	put_messages(out, 4, event);
-}
-
-static void encode_presence(struct buf *out, const struct client_event *event)
-{
-	pb_append_bytes(out, 1, event->room);
-	pb_append_uint(out, 2, event->users);
-	pb_append_uint(out, 3, event->connections);
-	for (size_t i = 0; i < event->n_present; i++) {
-		size_t begun = pb_begin(out, 4);
-		pb_append_bytes(out, 1, event->present[i].user);
-		pb_append_bytes(out, 2, event->present[i].username);
-		pb_append_uint(out, 3, event->present[i].clients);
-		pb_end(out, begun);
+	const struct event_part_rule *rule = event_part_rule(part);
+	if (rule->form == FORM_TEXT) {
+		pb_append_bytes(out, number, event_text(event, rule));
+	} else if (rule->form != FORM_OWN) {
+		pb_append_uint(out, number, event_uint(event, rule));
+	} else {
+		own_parts[part](out, number, event);
 	}
 }
-
-static void encode_member(struct buf *out, const struct client_event *event)
-{
-	pb_append_bytes(out, 1, event->room);
-	pb_append_bytes(out, 2, event->user);
-	pb_append_bytes(out, 3, event->username);
-}
-
-static void encode_expiring(struct buf *out, const struct client_event *event)
-{
-	pb_append_int(out, 1, event->expires_s);
-}
-
-static void encode_gap(struct buf *out, const struct client_event *event)
-{
-	char epoch[EPOCH_TEXT_MAX];
-	pb_append_bytes(out, 1, event->room);
-	pb_append_bytes(out, 2, bytes_make(epoch, epoch_format(event->epoch, epoch)));
-	pb_append_uint(out, 3, event->from_seq);
-	pb_append_uint(out, 4, event->to_seq);
-	pb_append_bytes(out, 5, event->reason);
-}
-
-static void encode_pong(struct buf *out, const struct client_event *event)
-{
-	pb_append_int(out, 1, event->timestamp_ms);
-}
-
-static void encode_error(struct buf *out, const struct client_event *event)
-{
-	put_text(out, 1, client_error_code(event->error));
-	put_text(out, 2, client_error_message(event->error));
-	pb_append_bytes(out, event->is_pattern ? 8 : 3, event->room);
-	put_text(out, 4, outcome_name(event->outcome));
-	pb_append_bytes(out, 5, event->limit);
-	pb_append_uint(out, 6, event->after_ms);
-	struct buf needs = { 0 };
-	codec_put_needs(&needs, event);
-	pb_append_bytes(out, 7, buf_bytes(&needs));
-	buf_fini(&needs);
-}
-
-// By kind, with the number in ServerMessage.
-static const struct {
-	uint32_t number;
-	void (*encode)(struct buf *out, const struct client_event *event);
-} encoders[EVENT_COUNT] = {
-	[EVENT_CONNECTED] = { 2, encode_connected },
-	[EVENT_JOINED] = { 3, encode_joined },
-	[EVENT_LEFT] = { 4, encode_left },
-	[EVENT_MESSAGE] = { 5, encode_message },
-	[EVENT_ACK] = { 6, encode_ack },
-	[EVENT_HISTORY] = { 7, encode_history },
-	[EVENT_PRESENCE] = { 8, encode_presence },
-	[EVENT_MEMBER_JOIN] = { 9, encode_member },
-	[EVENT_MEMBER_LEAVE] = { 10, encode_member },
-	[EVENT_TOKEN_EXPIRING] = { 11, encode_expiring },
-	[EVENT_GAP] = { 12, encode_gap },
-	[EVENT_PONG] = { 13, encode_pong },
-	[EVENT_ERROR] = { 14, encode_error },
-};
 
 void codec_proto_encode(struct buf *out, const struct client_event *event)
 {
-	CHECK(event->kind < EVENT_COUNT && encoders[event->kind].encode != NULL);
+	const struct event_row *row = event_row(event->kind);
+	CHECK(row->number != 0);
 	if (event->kind != EVENT_MESSAGE) {
 		pb_append_bytes(out, 1, event->id);
 	}
-	size_t begun = pb_begin(out, encoders[event->kind].number);
-	encoders[event->kind].encode(out, event);
+	size_t begun = pb_begin(out, row->number);
+	for (size_t i = 0; row->parts[i].part != PART_NONE; i++) {
+		if (row->parts[i].number != 0) {
+			put_part(out, row->parts[i].part, row->parts[i].number, event);
+		}
+	}
 	pb_end(out, begun);
 }

@@ -13,18 +13,7 @@ static inline void describe_span(struct buf *out, const char *name, struct bytes
 // A command in one line: kind, then what is set.
 static inline void command_describe(struct buf *out, const struct command *c)
 {
-	static const char *const kinds[] = {
-		[COMMAND_JOIN] = "join",
-		[COMMAND_LEAVE] = "leave",
-		[COMMAND_PUBLISH] = "publish",
-		[COMMAND_DIRECT] = "direct",
-		[COMMAND_HISTORY] = "history",
-		[COMMAND_PRESENCE] = "presence",
-		[COMMAND_AUTH] = "auth",
-		[COMMAND_PING] = "ping",
-		[COMMAND_BROADCAST] = "broadcast",
-	};
-	buf_append_str(out, kinds[c->kind]);
+	buf_append_str(out, c->kind == COMMAND_DIRECT ? "direct" : command_row(c->kind)->name);
 	describe_span(out, "id", c->id);
 	describe_span(out, c->is_pattern ? "pattern" : "room", c->room);
 	describe_span(out, "type", c->type);

@@ -915,6 +915,7 @@ static void encodes_history(void **state)
 	(void)state;
 	struct client_event event = {
 		.kind = EVENT_HISTORY,
+		.has_messages = true,
 		.id = S("\"h\""),
 		.room = S("lobby"),
 		.epoch = 14,
