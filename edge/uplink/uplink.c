@@ -18,6 +18,7 @@
 #include "edge/uplink/uplink.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
@@ -64,29 +65,31 @@ void uplink_fini(struct uplink *up)
 	buf_fini(&up->waiting);
 }
 
-static void add_join(struct link_outbox *outbox, const struct request *r, uint64_t req, uint64_t by)
-{
-	Weir__Link__V1__Join join = WEIR__LINK__V1__JOIN__INIT;
-	join.client = r->conn;
-	join.req = req;
-	*(r->is_pattern ? &join.pattern : &join.room) = pb_data(r->room);
-	join.presence = r->presence;
-	join.has_since = r->has_since;
-	join.since_epoch = r->since_epoch;
-	join.since_seq = r->since_seq;
-	join.automatic = r->automatic;
-	link_outbox_add_request(outbox, &LINK_ITEM(JOIN, join, &join), req, by);
-}
+// What becomes of a request that was sent, in a new session.
+#define AGAIN   .once = false
+#define LARGE   .recovery = true
+#define ONCE    .once = true
+#define IF_KEPT .once = true, .keep = true
+#define BY_ITEM(KIND, name, ...)                                                                   \
+	{                                                                                          \
+		WEIR__LINK__V1__ITEM__KIND_##KIND, &weir__link__v1__##name##__descriptor,          \
+			__VA_ARGS__                                                                \
+	}
+#define BY_EDGE                                                                                    \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define X(NAME, TYPE, text, number, need, item, ...) [COMMAND_##NAME] = item,
 
-static void add_leave(struct link_outbox *outbox, const struct request *r, uint64_t req,
-	uint64_t by)
-{
-	Weir__Link__V1__Leave leave = WEIR__LINK__V1__LEAVE__INIT;
-	leave.client = r->conn;
-	leave.req = req;
-	*(r->is_pattern ? &leave.pattern : &leave.room) = pb_data(r->room);
-	link_outbox_add_request(outbox, &LINK_ITEM(LEAVE, leave, &leave), req, by);
-}
+// By kind of command; those without an item are not for the router.
+static const struct request_row {
+	Weir__Link__V1__Item__KindCase item;
+	const ProtobufCMessageDescriptor *descriptor; // of its message
+	bool once; // asked twice, it would change something twice
+	bool keep; // but not by a router whose store knows what it has published
+	bool recovery; // its answer may be large, so a client waits for it
+} rows[COMMAND_COUNT] = { CLIENT_COMMANDS(X) };
+#undef X
 
 static void add_publish(struct link_outbox *outbox, const struct request *r, uint64_t req,
 	uint64_t by)
@@ -105,68 +108,90 @@ static void add_publish(struct link_outbox *outbox, const struct request *r, uin
 	link_outbox_add_request(outbox, &LINK_ITEM(PUBLISH, publish, &publish), req, by);
 }
 
-static void add_broadcast(struct link_outbox *outbox, const struct request *r, uint64_t req,
-	uint64_t by)
-{
-	Weir__Link__V1__Broadcast broadcast = WEIR__LINK__V1__BROADCAST__INIT;
-	broadcast.client = r->conn;
-	broadcast.req = req;
-	broadcast.type = pb_data(r->type);
-	broadcast.body = pb_data(r->body);
-	link_outbox_add_request(outbox, &LINK_ITEM(BROADCAST, broadcast, &broadcast), req, by);
-}
-
-static void add_presence(struct link_outbox *outbox, const struct request *r, uint64_t req,
-	uint64_t by)
-{
-	Weir__Link__V1__PresenceRequest presence = WEIR__LINK__V1__PRESENCE_REQUEST__INIT;
-	presence.client = r->conn;
-	presence.req = req;
-	presence.room = pb_data(r->room);
-	link_outbox_add_request(outbox, &LINK_ITEM(PRESENCE_REQUEST, presence_request, &presence),
-		req, by);
-}
-
-static void add_history(struct link_outbox *outbox, const struct request *r, uint64_t req,
-	uint64_t by)
-{
-	Weir__Link__V1__HistoryRequest history = WEIR__LINK__V1__HISTORY_REQUEST__INIT;
-	history.client = r->conn;
-	history.req = req;
-	history.room = pb_data(r->room);
-	history.has_before = r->has_before;
-	history.before = r->before;
-	history.limit = r->limit;
-	link_outbox_add_request(outbox, &LINK_ITEM(HISTORY_REQUEST, history_request, &history), req,
-		by);
-}
-
-static void add_disconnect(struct link_outbox *outbox, const struct request *r, uint64_t req,
-	uint64_t by)
-{
-	Weir__Link__V1__Disconnect disconnect = WEIR__LINK__V1__DISCONNECT__INIT;
-	disconnect.client = r->conn;
-	disconnect.req = req;
-	disconnect.user = pb_data(r->room);
-	link_outbox_add_request(outbox, &LINK_ITEM(DISCONNECT, disconnect, &disconnect), req, by);
-}
-
-// By kind of command; the others are not for the router.
-static const struct request_row {
-	void (*add)(struct link_outbox *outbox, const struct request *r, uint64_t req, uint64_t by);
-	bool once; // asked twice, it would change something twice
-	bool keep; // but not by a router whose store knows what it has published
-	bool recovery; // its answer may be large, so a client waits for it
-} rows[COMMAND_COUNT] = {
-	[COMMAND_JOIN] = { add_join },
-	[COMMAND_LEAVE] = { add_leave },
-	[COMMAND_PUBLISH] = { add_publish, .once = true, .keep = true },
-	[COMMAND_DIRECT] = { add_publish, .once = true, .keep = true },
-	[COMMAND_BROADCAST] = { add_broadcast, .once = true },
-	[COMMAND_PRESENCE] = { add_presence, .recovery = true },
-	[COMMAND_HISTORY] = { add_history, .recovery = true },
-	[COMMAND_DISCONNECT] = { add_disconnect },
+// Where in a request the fields of the link's messages come from, by the name in link.proto.
+static const struct {
+	const char *name;
+	size_t at; // offset in struct request; in its type there
+} sources[] = {
+	{ "client", offsetof(struct request, conn) },
+	{ "room", offsetof(struct request, room) },
+	{ "pattern", offsetof(struct request, room) },
+	{ "user", offsetof(struct request, room) },
+	{ "presence", offsetof(struct request, presence) },
+	{ "has_since", offsetof(struct request, has_since) },
+	{ "since_epoch", offsetof(struct request, since_epoch) },
+	{ "since_seq", offsetof(struct request, since_seq) },
+	{ "automatic", offsetof(struct request, automatic) },
+	{ "has_before", offsetof(struct request, has_before) },
+	{ "before", offsetof(struct request, before) },
+	{ "limit", offsetof(struct request, limit) },
+	{ "type", offsetof(struct request, type) },
+	{ "body", offsetof(struct request, body) },
 };
+
+// NULL: no request says that, or this one says another thing in its place.
+static const void *source_of(const struct request *r, const char *name)
+{
+	bool is_other = strcmp(name, r->is_pattern ? "room" : "pattern") == 0;
+	for (size_t i = 0; i < ARRAY_LEN(sources) && !is_other; i++) {
+		if (sources[i].name[0] == name[0] && strcmp(sources[i].name, name) == 0) {
+			return (const char *)r + sources[i].at;
+		}
+	}
+	return NULL;
+}
+
+static void copy_field(void *to, ProtobufCType type, const void *from)
+{
+	switch (type) {
+	case PROTOBUF_C_TYPE_BYTES:
+		*(ProtobufCBinaryData *)to = pb_data(*(const struct bytes *)from);
+		break;
+	case PROTOBUF_C_TYPE_BOOL:
+		*(protobuf_c_boolean *)to = *(const bool *)from;
+		break;
+	case PROTOBUF_C_TYPE_UINT32:
+		*(uint32_t *)to = *(const uint32_t *)from;
+		break;
+	default:
+		CHECK(type == PROTOBUF_C_TYPE_UINT64 || type == PROTOBUF_C_TYPE_FIXED64);
+		*(uint64_t *)to = *(const uint64_t *)from;
+	}
+}
+
+enum {
+	MESSAGE_WORDS_MAX = 32 // of eight bytes; a CHECK holds it
+};
+
+// Any request by the names of its message's fields. A publish, of which there are the most, has a
+// function of its own.
+static void add_by_name(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	const ProtobufCMessageDescriptor *descriptor = rows[r->kind].descriptor;
+	uint64_t message[MESSAGE_WORDS_MAX];
+	CHECK(descriptor->sizeof_message <= sizeof(message));
+	protobuf_c_message_init(descriptor, message);
+	for (unsigned i = 0; i < descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+		void *to = (char *)message + field->offset;
+		const void *from =
+			strcmp(field->name, "req") == 0 ? &req : source_of(r, field->name);
+		if (from != NULL) {
+			copy_field(to, field->type, from);
+		}
+	}
+	link_item item = LINK_ITEM(JOIN, join, (void *)message); // all kinds are pointers
+	item.kind_case = rows[r->kind].item;
+	link_outbox_add_request(outbox, &item, req, by);
+}
+
+static void add_request(struct link_outbox *outbox, const struct request *r, uint64_t req,
+	uint64_t by)
+{
+	bool is_publish = rows[r->kind].item == WEIR__LINK__V1__ITEM__KIND_PUBLISH;
+	(is_publish ? add_publish : add_by_name)(outbox, r, req, by);
+}
 
 // What a publish needs to be sent again, as long as it is not answered.
 struct kept {
@@ -327,7 +352,7 @@ void uplink_ask_waiting(struct uplink *up, const struct pending_entry *entry)
 	struct request request = request_of(entry);
 	request.id = bytes_make(entry->id, entry->id_len);
 	uint64_t req = remember(up, &request, deadline_ms);
-	rows[request.kind].add(&up->outbox, &request, req, deadline_ms);
+	add_request(&up->outbox, &request, req, deadline_ms);
 	pending_close(&up->pending, pending_find(&up->pending, waited));
 	up->waiting_at += sizeof(waited);
 	up->n_asked++;
@@ -361,7 +386,7 @@ void uplink_close(struct uplink *up, struct pending_entry *entry, size_t bytes)
 
 bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms)
 {
-	CHECK(rows[request->kind].add != NULL);
+	CHECK(rows[request->kind].descriptor != NULL);
 	size_t size = REQUEST_OVERHEAD + request->room.len + request->type.len + request->body.len +
 		request->key.len;
 	if (!uplink_has_room(up, size)) {
@@ -378,7 +403,7 @@ bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadl
 		return true;
 	}
 	up->n_asked += recovery ? 1 : 0;
-	rows[request->kind].add(&up->outbox, request, req, deadline_ms);
+	add_request(&up->outbox, request, req, deadline_ms);
 	return true;
 }
 
@@ -586,7 +611,7 @@ static void ask_again(struct uplink *up, struct link_outbox *outbox, uplink_lost
 			if (entry->kept != NULL) {
 				add_kept(&request, entry->kept);
 			}
-			row->add(outbox, &request, req, entry->deadline_ms);
+			add_request(outbox, &request, req, entry->deadline_ms);
 		}
 	}
 }
