@@ -157,7 +157,7 @@ struct client_event {
 	uint64_t heartbeat_interval_s, heartbeat_timeout_s;
 	int64_t expires_s; // EVENT_CONNECTED: 0 = no `expires`; EVENT_TOKEN_EXPIRING: seconds left
 	uint64_t max_message;
-	const struct event_message *messages; // EVENT_HISTORY; EVENT_JOINED if has_messages
+	const struct event_message *messages; // EVENT_HISTORY, EVENT_JOINED: if has_messages
 	size_t n_messages;
 	bool has_messages;
 	uint32_t users, connections; // EVENT_PRESENCE
