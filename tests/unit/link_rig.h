@@ -152,9 +152,10 @@ static inline void rig_edge_announce(struct rig *rig, struct rig_edge *edge)
 	Weir__Link__V1__SnapshotEnd end = WEIR__LINK__V1__SNAPSHOT_END__INIT;
 	assert_true(loop_until(rig->loop, rig_has_session, edge));
 	up.client = RIG_CLIENT;
-	char id[CLIENT_PREFIX_LEN + 3];
-	client_prefix(edge->boot, id);
-	strcat(id, "-1");
+	char prefix[CLIENT_PREFIX_LEN + 1];
+	char id[sizeof(prefix) + 2];
+	client_prefix(edge->boot, prefix);
+	snprintf(id, sizeof(id), "%s-1", prefix);
 	up.id = pb_data(bytes_str(id));
 	up.user = pb_data(bytes_str("ada"));
 	link_outbox_add_fact(&outbox, &LINK_ITEM(CLIENT_UP, client_up, &up));
