@@ -96,13 +96,16 @@ void admin_cmd_broadcast(struct admin_call *call)
 
 // ---- the router
 
-// Never waits: weirctl comes back with the cursor until there is none, and the routing thread is
-// free to do what is waited for.
+// The answer is held until there is one; the routing thread is free to do what is waited for. If
+// too many are held already, weirctl comes back with the cursor.
 void admin_cmd_restart_prepare(struct admin_call *call)
 {
 	switch (call->ctx->rest(call->ctx->arg)) {
 	case ADMIN_REST_NOT_YET:
-		buf_append_str(&call->reply->cursor, ADMIN_CURSOR_PREFIX "again");
+		call->reply->hold = call->state != NULL;
+		if (!call->reply->hold) {
+			buf_append_str(&call->reply->cursor, ADMIN_CURSOR_PREFIX "again");
+		}
 		break;
 	case ADMIN_REST_REACHED:
 		admin_reply_flag(call->reply, "safe", true);

@@ -107,7 +107,9 @@ class PlannedRestart(TestCase):
         edge = self.stopped_edge()
         code, _, err = self.cluster.weirctl("restart-prepare")
         edge.signal(signal.SIGCONT)
-        self.assertEqual((code, "hold still" in err), (1, True), err)
+        self.assertEqual((code, "have quiesced" in err), (1, True), err)
+        asked = [line for line in self.cluster.router.lines if " command=restart-prepare " in line]
+        self.assertEqual(len(asked), 1, "weirctl asks once, and the answer waits")
         self.clients[0].publish(ROOM, "all goes on")
         for client in self.clients:
             client.wait_for("chat", text="all goes on")

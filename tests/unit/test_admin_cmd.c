@@ -29,6 +29,8 @@ struct rig {
 	struct buf message;
 	struct buf rows;
 	struct buf cursor;
+	bool cannot_hold; // as if too many answers were held already
+	bool held; // the last answer is
 	size_t n_rows;
 	bool table;
 	unsigned n_rests; // how often rest was asked for
@@ -183,7 +185,7 @@ static void run_words(struct rig *rig, const struct bytes *argv, size_t argc)
 	uint64_t kept = 0;
 	const struct admin_request request = {
 		.argv = argv,
-		.state = &kept,
+		.state = rig->cannot_hold ? NULL : &kept,
 		.argc = argc,
 		.subject = rig->subject,
 		.now_ms = NOW_MS,
@@ -191,6 +193,7 @@ static void run_words(struct rig *rig, const struct bytes *argv, size_t argc)
 	};
 	struct admin_reply reply = { 0 };
 	admin_run(&rig->ctx, &request, &reply);
+	rig->held = reply.hold;
 	keep_answer(rig, &reply);
 	admin_reply_fini(&reply);
 }
@@ -290,6 +293,7 @@ static void lists_edges(void **state)
 static void prepares_a_restart_as_often_as_it_is_asked_again(void **state)
 {
 	struct rig *rig = *state;
+	rig->cannot_hold = true;
 	assert_rows(rig, "restart-prepare", "");
 	assert_bytes_equal(buf_bytes(&rig->cursor), "--cursor=again");
 	assert_rows(rig, "restart-prepare --cursor=again", "");
@@ -297,6 +301,17 @@ static void prepares_a_restart_as_often_as_it_is_asked_again(void **state)
 	assert_rows(rig, "restart-prepare --cursor=again", "{\"safe\":true}\n");
 	assert_int_equal(rig->cursor.len, 0);
 	assert_refused(rig, "restart-prepare");
+}
+
+static void holds_the_answer_until_the_edges_have_quiesced(void **state)
+{
+	struct rig *rig = *state;
+	assert_rows(rig, "restart-prepare", "");
+	assert_true(rig->held);
+	assert_int_equal(rig->cursor.len, 0);
+	assert_rows(rig, "restart-prepare", "");
+	assert_rows(rig, "restart-prepare", "{\"safe\":true}\n");
+	assert_false(rig->held);
 }
 
 static void lists_rooms(void **state)
@@ -683,6 +698,7 @@ int main(void)
 		RIG_TEST(tells_how_the_router_does),
 		RIG_TEST(lists_edges),
 		RIG_TEST(prepares_a_restart_as_often_as_it_is_asked_again),
+		RIG_TEST(holds_the_answer_until_the_edges_have_quiesced),
 		RIG_TEST(lists_rooms),
 		RIG_TEST(shows_the_rule_of_a_room),
 		RIG_TEST(sorts_rooms_by_what_goes_on_in_them),
