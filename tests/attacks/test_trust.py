@@ -158,8 +158,12 @@ class Rights(Trust):
         self.cluster.router_options.update(link_key_file=keys, edge_options=self.CARE)
         self.cluster.router.stop()
         self.cluster.restart_router()
+        self.wait_for_edges()
+
+    def wait_for_edges(self):
+        """What is revoked now is known to them, too."""
         for edge in self.cluster.edges:
-            edge.wait_until_ready()
+            self.cluster.router.wait_for_line(f" edge_up edge={edge.name} ")
 
     def test_an_edge_serves_only_whom_its_key_is_for(self):
         ann = self.cluster.connect(0, "ann")
