@@ -54,7 +54,7 @@ async function firstExample() {
   globalThis.fetch = async () => ({ text: async () => alice }); // of the application's server
   await run('weir-client');
   await until(() => said.length === 2);
-  assert.deepEqual(said, ['alice: milk?', 'number 1, on its way to 1']);
+  assert.deepEqual(said, ['alice: milk?', 'number 1, sent to 1 connections']);
   globalThis.fetch = fetch;
 }
 
