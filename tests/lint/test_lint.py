@@ -12,6 +12,7 @@ import unittest
 import check_calls
 import check_includes
 import check_text
+import check_units
 import run_tool
 
 MUTATE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mutate")
@@ -124,6 +125,38 @@ class Calls(unittest.TestCase):
 
     def test_a_file_that_uses_itself_is_none(self):
         self.assertEqual(self.circles(a="x > x"), [])
+
+
+class Units(Planted):
+    def setUp(self):
+        super().setUp()
+        for name in ("edge/a.c", "edge/a.h", "tests/unit/test_a.c", "edge/main.c",
+                     "edge/deep/b.c", "edge/deep/b.h", "tests/integration/test_b.py"):
+            self.plant(name, "")
+        self.rows = {"edge/deep/b": "integration/test_b.py"}
+
+    def check(self):
+        return check_units.check(self.root, {"why": self.rows})
+
+    def test_a_test_or_a_row_will_do(self):
+        self.assertEqual(self.check(), [])
+
+    def test_a_module_with_neither_is_noticed(self):
+        self.rows.clear()
+        self.assertEqual(self.check(), ["edge/deep/b.c: no unit test of its own (tests/unit/test_b.c)"])
+
+    def test_a_row_that_is_not_needed_is_noticed(self):
+        self.plant("tests/unit/test_b.c", "")
+        self.assertEqual(self.check(), ["edge/deep/b: has a unit test, so its row in check_units.py goes"])
+
+    def test_a_row_of_nothing_is_noticed(self):
+        self.rows["edge/main"] = "integration/test_b.py"
+        self.assertEqual(self.check(), ["edge/main: no module, but a row in check_units.py"])
+
+    def test_a_row_that_names_no_test_is_noticed(self):
+        self.rows["edge/deep/b"] = "integration/test_c.py"
+        self.assertEqual(self.check(), [
+            "edge/deep/b: tests/integration/test_c.py, which is to reach it, is no file"])
 
 
 class Headers(Planted):
