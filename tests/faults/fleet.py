@@ -22,7 +22,8 @@ A client may have an `edge` to connect to at first, `away`: how many seconds (tw
 after its first connection, and be `patient`: then it waits for as long as a Close tells it to.
 One with a `pattern` does nothing but join it, as an administrator, and hear what matches.
 With `codec` "proto" it speaks the binary codec; what it hears is recorded as the text that others
-get, so that they can be compared byte for byte.
+get, so that they can be compared byte for byte. With `tls` it comes to the TLS port of an edge, and
+with `deflate` it compresses all that it sends and must be able to read what is compressed.
 """
 
 import json
@@ -30,6 +31,7 @@ import os
 import random
 import selectors
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -41,7 +43,9 @@ import protowire
 
 TICK_S = 0.01
 READ_MAX = 65536
+RSV1 = 0x40  # this message is compressed
 TYPE = "chat"
+DEFLATE = "permessage-deflate; client_no_context_takeover"
 LARGE = "x" * 16000
 SLUGGISH_BUFFER = 8192  # of the kernel, of clients that may be told not to read
 PENDING_MAX = 40  # requests of a client
@@ -54,6 +58,42 @@ def now_us():
     return time.monotonic_ns() // 1000
 
 
+class Tls:
+    """TLS between a session and its socket; does no I/O."""
+
+    def __init__(self, context):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self.sealed = bytearray()
+
+    def seal(self, plain):
+        """Takes what can be sealed out of `plain`; returns all that is to be sent, for the caller to
+        shorten."""
+        try:
+            while plain:
+                del plain[:self.object.write(plain)]
+        except ssl.SSLWantReadError:
+            pass  # the handshake is not over
+        self.sealed += self.outgoing.read()
+        return self.sealed
+
+    def open(self, data):
+        self.incoming.write(data)
+        plain = b""
+        try:
+            while more := self.object.read(READ_MAX):
+                plain += more
+        except ssl.SSLWantReadError:
+            pass
+        return plain
+
+
+def deflated(payload):
+    """As a message that needs none before it (RFC 7692, 7.2.1)."""
+    packer = zlib.compressobj(wbits=-15)
+    return (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
 def client_frame(payload, opcode=1):
     """Masked with zeros: allowed, and nothing to compute."""
     n = len(payload)
@@ -63,7 +103,8 @@ def client_frame(payload, opcode=1):
 
 
 def server_frames(data):
-    """[(opcode, payload), ...] of the whole frames at the front, and how long these are."""
+    """[(opcode, payload), ...] of the whole frames at the front, and how long these are; RSV1 stays
+    in the opcode."""
     found, at = [], 0
     while len(data) - at >= 2:
         head, n = 2, data[at + 1]
@@ -77,7 +118,7 @@ def server_frames(data):
             n = int.from_bytes(data[at + 2:at + head], "big")
         if len(data) - at < head + n:
             break
-        found.append((data[at] & 15, bytes(data[at + head:at + head + n])))
+        found.append((data[at] & (15 | RSV1), bytes(data[at + head:at + head + n])))
         at += head + n
     return found, at
 
@@ -129,6 +170,8 @@ class Session:
         self.state = "shaking"  # then "greeting", "open"
         self.received = bytearray()
         self.unsent = bytearray()
+        self.tls = Tls(fleet.tls_context) if client.tls else None
+        self.inflater = zlib.decompressobj(-15) if client.deflate else None
         self.pending = {}  # id: what was asked
         self.next_id = 1
         self.interest = 0
@@ -138,18 +181,21 @@ class Session:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.setblocking(False)
         self.sock.connect_ex(address)
+        offer = f"Sec-WebSocket-Extensions: {DEFLATE}\r\n" if client.deflate else ""
         self.unsent += (
             f"GET /?autojoin=0 HTTP/1.1\r\nHost: fleet\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
             f"Sec-WebSocket-Protocol: weir.v1.{client.codec}\r\n"
-            f"Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {client.token}\r\n\r\n").encode()
+            f"Sec-WebSocket-Version: 13\r\n{offer}Authorization: Bearer {client.token}\r\n\r\n").encode()
+        if self.tls:
+            self.tls.seal(self.unsent)
         self.watch()
 
     # ---- bytes
 
     def watch(self):
         wanted = selectors.EVENT_READ if not self.client.paused else 0
-        if self.unsent:
+        if self.tls.sealed if self.tls else self.unsent:
             wanted |= selectors.EVENT_WRITE
         if wanted == self.interest:
             return
@@ -170,6 +216,9 @@ class Session:
                 if not data:
                     self.end(None)
                     return
+                if self.tls:
+                    data = self.tls.open(data)
+                    self.flush()
                 self.received += data
                 self.take()
         except BlockingIOError:
@@ -178,9 +227,10 @@ class Session:
             self.end(None)
 
     def flush(self):
-        if self.unsent:
+        ready = self.tls.seal(self.unsent) if self.tls else self.unsent
+        if ready:
             try:
-                del self.unsent[:self.sock.send(self.unsent)]
+                del ready[:self.sock.send(ready)]
             except BlockingIOError:
                 pass
         self.watch()
@@ -193,6 +243,8 @@ class Session:
             if not head.startswith(b"HTTP/1.1 101 "):
                 self.end(None)
                 return
+            if (b"permessage-deflate" in head) != self.client.deflate:
+                raise AssertionError(f"compression was not agreed on as asked: {bytes(head)}")
             self.received = bytearray(rest)
             self.state = "greeting"
         frames, used = server_frames(self.received)
@@ -200,6 +252,9 @@ class Session:
         for opcode, payload in frames:
             if self.state == "over":
                 return
+            if opcode & RSV1:
+                payload = self.inflater.decompress(payload + b"\0\0\xff\xff")
+                opcode &= 15
             if opcode == 1:
                 message = json.loads(payload)
                 has_list = message["type"] in ("joined", "history")
@@ -249,9 +304,12 @@ class Session:
     def say(self, message):
         if self.client.codec == "proto":
             values = protowire.client_message(message)
-            self.unsent += client_frame(protowire.encode("ClientMessage", values), 2)
+            payload, opcode = protowire.encode("ClientMessage", values), 2
         else:
-            self.unsent += client_frame(json.dumps(message).encode())
+            payload, opcode = json.dumps(message).encode(), 1
+        if self.client.deflate:
+            payload, opcode = deflated(payload), opcode | RSV1
+        self.unsent += client_frame(payload, opcode)
         try:
             self.flush()
         except OSError:
@@ -354,6 +412,8 @@ class Client:
         self.home = who["home"]
         self.sluggish = who.get("sluggish", False)
         self.codec = who.get("codec", "json")
+        self.tls = who.get("tls", False)
+        self.deflate = who.get("deflate", False)
         self.edge = who.get("edge")
         self.wait_s = who.get("away", AWAY_S)
         self.patient = who.get("patient", False)
@@ -379,7 +439,7 @@ class Client:
     def pick_edge(self):
         """The first time its own, if it has one."""
         number, self.edge = self.edge, None
-        edges = self.fleet.edges
+        edges = self.fleet.tls_edges if self.tls else self.fleet.edges
         return edges[number] if number is not None else self.fleet.rng.choice(edges)
 
     def stands(self, room, epoch, seq):
@@ -460,6 +520,10 @@ class Fleet:
     def __init__(self, setup, out):
         self.rng = random.Random(setup["seed"])
         self.edges = [tuple(address) for address in setup["edges"]]
+        self.tls_edges = [tuple(address) for address in setup["tls_edges"]]
+        self.tls_context = None
+        if self.tls_edges:
+            self.tls_context = ssl.create_default_context(cafile=setup["authority"])
         self.rooms = setup["rooms"]
         self.out = out
         self.selector = selectors.DefaultSelector()

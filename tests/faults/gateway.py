@@ -12,6 +12,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "integration")]
 
+import certs  # noqa: E402
 from harness import (DEADLINE_S, SLOW, Cluster, metrics_of, parse_address,  # noqa: E402
                      reserve_port, wait_until)
 from proxy import Proxy  # noqa: E402
@@ -26,8 +27,10 @@ def now_us():
 class Gateway:
     """The programs, the proxies and the fleet, as one thing to break."""
 
-    def __init__(self, folder, n_edges, rooms, router=None, edge=None, proxied=True):
-        """`router`, `edge`: their options; `rooms`: those that are talked in."""
+    def __init__(self, folder, n_edges, rooms, router=None, edge=None, proxied=True,
+                 tls=False):
+        """`router`, `edge`: their options; `rooms`: those that are talked in; with `tls` edges listen
+        for that too."""
         self.folder = folder
         self.events = []
         self.rooms = rooms
@@ -36,6 +39,9 @@ class Gateway:
         self.link_address = parse_address(self.router.link_url.partition("//")[2])
         self.proxies = [Proxy(self.link_address) for _ in range(n_edges if proxied else 0)]
         self.addresses = [("127.0.0.1", reserve_port()) for _ in range(n_edges)]
+        self.tls_addresses = [("127.0.0.1", reserve_port()) for _ in range(n_edges if tls else 0)]
+        self.authority = certs.Authority(folder) if tls else None
+        self.cert, self.key = self.authority.issue("server") if tls else (None, None)
         try:
             for i in range(n_edges):
                 self.cluster.start_edge(f"edge-{i}", **self.place_of(i))
@@ -48,7 +54,11 @@ class Gateway:
         """Where an edge listens, and where it finds the router."""
         host, port = self.addresses[i]
         url = self.proxies[i].url if self.proxies else self.router.link_url
-        return {"listen": f"{host}:{port}", "router": [url]}
+        place = {"listen": f"{host}:{port}", "router": [url]}
+        if self.tls_addresses:
+            host, port = self.tls_addresses[i]
+            place.update(listen_tls=f"{host}:{port}", tls_cert=self.cert, tls_key=self.key)
+        return place
 
     @property
     def router(self):
@@ -71,7 +81,9 @@ class Gateway:
             client["token"] = self.cluster.token(client["user"], weir=rights, roles=roles)
         path = os.path.join(self.folder, "setup.json")
         with open(path, "w", encoding="utf-8") as f:
-            json.dump({"seed": seed, "edges": self.addresses, "rooms": self.rooms,
+            json.dump({"seed": seed, "edges": self.addresses,
+                       "tls_edges": self.tls_addresses,
+                       "authority": self.authority and self.authority.path, "rooms": self.rooms,
                        "recording": self.fleet_recording, "clients": clients, **setup}, f)
         self.fleet = subprocess.Popen([sys.executable, os.path.join(HERE, "fleet.py"), path],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
