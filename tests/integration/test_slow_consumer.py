@@ -51,7 +51,7 @@ class QueueLimit(SlowConsumerTestCase):
 class SlowTimeout(SlowConsumerTestCase):
     SLOW_S = 1 * rawhttp.SLOW
     edge_options = {"queue_limit": "1MiB", "slow_timeout": f"{SLOW_S * 1000:.0f}ms"}
-    expected_seconds = 7
+    expected_seconds = 8
 
     def fill(self, sender):
         """Keeps something waiting at the second edge, far below the limit."""
@@ -63,10 +63,13 @@ class SlowTimeout(SlowConsumerTestCase):
         slow = self.connect(1, "slow", receive_buffer=4096)
         slow.join(self.room)
         before = self.closes(1)
-        deadline = time.monotonic() + rawhttp.DEADLINE_S
+        time.sleep(self.SLOW_S)  # while nothing waits; that does not count
+        began = time.monotonic()
         while self.closes(1) == before:
-            self.assertLess(time.monotonic(), deadline)
+            self.assertLess(time.monotonic(), began + rawhttp.DEADLINE_S)
             self.fill(sender)
+        # Nothing waited before `began`, so no clock of the edge can have started earlier.
+        self.assertGreater(time.monotonic() - began, 0.9 * self.SLOW_S)
         slow.expect_close(4008, "slow_consumer")
 
     def test_one_who_reads_slowly_but_steadily_stays(self):
