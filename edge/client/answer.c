@@ -59,6 +59,16 @@ static void settle(struct clients *cl, struct uplink *up, struct pending_entry *
 	uplink_close(up, entry, bytes);
 }
 
+static bool is_there(void *arg, uint64_t conn)
+{
+	return find_conn(arg, conn) != NULL;
+}
+
+void answer_close_gone(struct clients *cl, struct uplink *up)
+{
+	uplink_close_gone(up, is_there, cl);
+}
+
 void answer_go_on(struct clients *cl, struct uplink *up)
 {
 	struct pending_entry *entry;

@@ -97,6 +97,7 @@ static void look_at_links(struct worker *w)
 			up = false;
 			uplink_ask_all(uplink);
 		}
+		answer_close_gone(&w->clients, uplink);
 		answer_go_on(&w->clients, uplink);
 	}
 	if (up != w->clients.turn.link_up) {

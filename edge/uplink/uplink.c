@@ -384,6 +384,21 @@ void uplink_close(struct uplink *up, struct pending_entry *entry, size_t bytes)
 	pending_close(&up->pending, entry);
 }
 
+void uplink_close_gone(struct uplink *up, bool (*is_there)(void *arg, uint64_t conn), void *arg)
+{
+	struct pending *pending = &up->pending;
+	if (has_turn(up) || first_waiting(up) == NULL) {
+		return;
+	}
+	for (uint64_t req = pending->first; req < pending->next; req++) {
+		struct pending_entry *entry = pending_find(pending, req);
+		if (entry != NULL && uplink_is_recovery(entry) &&
+			(entry->flags & ASK_WAITING) == 0 && !is_there(arg, entry->conn)) {
+			uplink_close(up, entry, 0);
+		}
+	}
+}
+
 bool uplink_ask(struct uplink *up, const struct request *request, uint64_t deadline_ms)
 {
 	CHECK(rows[request->kind].descriptor != NULL);

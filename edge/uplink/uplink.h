@@ -83,6 +83,9 @@ void uplink_close(struct uplink *up, struct pending_entry *entry, size_t bytes);
 // The recovery whose turn it is, which the caller asks or closes; NULL: there is none.
 struct pending_entry *uplink_next_turn(struct uplink *up);
 void uplink_ask_waiting(struct uplink *up, const struct pending_entry *entry);
+// Closes those that were asked for connections that are gone, if others wait: the router does not
+// answer whom it does not know, so they would keep their turns until their time is over.
+void uplink_close_gone(struct uplink *up, bool (*is_there)(void *arg, uint64_t conn), void *arg);
 // Asks all that wait, in their order: from now on connections are read that wait for an answer.
 void uplink_ask_all(struct uplink *up);
 

@@ -292,6 +292,26 @@ static void asks_for_as_much_at_a_time_as_its_answers_may_have(void **state)
 	assert_int_not_equal(rig->link.sent.entries.len, 0);
 }
 
+static bool is_later(void *arg, uint64_t conn)
+{
+	return conn >= *(const uint64_t *)arg;
+}
+
+static void who_is_gone_keeps_no_turn(void **state)
+{
+	struct rig *rig = *state;
+	ask_histories(rig, 40);
+	uint64_t first = CONN + count_sent(rig, CONN);
+	uplink_close_gone(&rig->up, is_later, &first);
+	struct pending_entry *entry = uplink_next_turn(&rig->up);
+	assert_non_null(entry);
+	assert_int_equal(entry->conn, first);
+	while ((entry = uplink_next_turn(&rig->up)) != NULL) {
+		uplink_ask_waiting(&rig->up, entry);
+	}
+	assert_int_equal(count_sent(rig, first), first - CONN);
+}
+
 static void what_waits_was_not_sent_and_waits_in_the_next_session_too(void **state)
 {
 	struct rig *rig = *state;
@@ -435,6 +455,7 @@ int main(void)
 		UPLINK_TEST(asks_nothing_that_does_not_fit_the_queue),
 		UPLINK_TEST(knows_which_answers_may_be_large),
 		UPLINK_TEST(asks_for_as_much_at_a_time_as_its_answers_may_have),
+		UPLINK_TEST(who_is_gone_keeps_no_turn),
 		UPLINK_TEST(what_waits_was_not_sent_and_waits_in_the_next_session_too),
 		UPLINK_TEST(asks_again_in_a_new_session_what_changes_nothing_twice),
 		UPLINK_TEST(sends_a_publish_again_to_a_router_that_knows_what_it_has),
