@@ -73,7 +73,6 @@ WITHOUT = {
         "edge/client/sse": "integration/test_eventsource.py",
         "edge/client/testimony": "integration/test_explain.py",
         "edge/http/web_page": "integration/test_web_files.py",
-        "proto/admin_json": "integration/test_weirctl.py",
         "proto/admin_path": "integration/test_weirctl.py",
         "router/admin/admin_server": "integration/test_weirctl.py",
         "router/admin/admin_verdict": "integration/test_explain.py",
