@@ -541,6 +541,11 @@ static void expire(struct sim_worker *w)
 	}
 }
 
+static bool is_there(void *arg, uint64_t conn)
+{
+	return client_of(arg, conn) != NULL;
+}
+
 // Recoveries take turns.
 static void go_on(struct sim_worker *w)
 {
@@ -548,6 +553,7 @@ static void go_on(struct sim_worker *w)
 	if (w->edge->state != SIM_LINK_READY) {
 		uplink_ask_all(&w->up);
 	}
+	uplink_close_gone(&w->up, is_there, w);
 	while ((entry = uplink_next_turn(&w->up)) != NULL) {
 		if (client_of(w, entry->conn) != NULL) {
 			uplink_ask_waiting(&w->up, entry);
