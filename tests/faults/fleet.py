@@ -425,6 +425,7 @@ class Client:
         self.cursors = {}  # room: (epoch, seq), kept over sessions
         self.again = deque()  # keyed publishes whose outcome is not known
         self.again_at = 0.0
+        self.rejoins = {}  # room, None is the pattern: when it is asked for again, refused for a time
 
     def is_home(self):
         s = self.session
@@ -456,7 +457,14 @@ class Client:
         if self.session.state != "open":
             if now >= self.connect_at:  # no greeting for 15 s
                 self.session.end(None)
-        elif self.again and now >= self.again_at and self.rooms:
+            return
+        for room in [room for room, when in self.rejoins.items() if now >= when]:
+            del self.rejoins[room]
+            if room is None:
+                self.watch(self.session)
+            elif room not in self.rooms:
+                self.session.join(room, self.cursors.get(room))
+        if self.again and now >= self.again_at and self.rooms:
             asked = self.again.popleft()
             self.session.publish(asked["room"], asked["n"], asked["key"], asked["echo"],
                                  asked["pad"])
@@ -479,6 +487,7 @@ class Client:
     def on_end(self, session):
         self.session = None
         self.rooms = set()
+        self.rejoins = {}
         self.connect_at = time.monotonic() + self.fleet.rng.uniform(*self.wait_s)
         self.wait_s = AWAY_S
         for asked in session.pending.values():
@@ -491,14 +500,15 @@ class Client:
             self.on_joined(message)
         elif kind == "left":
             self.on_left(session, room)
-        elif kind == "error" and message["code"] == "unavailable":
+        elif kind == "error" and message["code"] in ("unavailable", "rate_limited"):
+            later = time.monotonic() + self.fleet.rng.uniform(0.1, 1)
             if asked.get("key") is not None:
                 self.again.append(asked)
-                self.again_at = time.monotonic() + self.fleet.rng.uniform(0.1, 1)
+                self.again_at = later
             elif asked["kind"] == "watch":
-                self.watch(session)
-            elif asked["kind"] == "join":
-                session.join(room, self.cursors.get(room))
+                self.rejoins[None] = later
+            elif asked["kind"] == "join" and room in self.home:
+                self.rejoins[room] = later  # at once it would be refused for its rate as well
 
     def on_joined(self, message):
         self.rooms.add(message["room"])
