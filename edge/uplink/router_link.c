@@ -52,7 +52,8 @@
 
 enum {
 	TICK_MS = 50,
-	QUIET_MS = 20, // without bytes from the router; its end may be among them
+	PAUSE_MS = 20, // between two turns; the end of the link may have come meanwhile
+	LOOK_MS = 250, // after it
 	PING_EVERY_MS = 1000,
 	DIAL_LIMIT_MS = 10000, // a name may be slow to resolve; the kernel would try for minutes
 	DIAL_RESUME_LIMIT_MS = 1000, // while the router may still keep the session
@@ -99,6 +100,8 @@ struct router_link {
 	uint64_t opened_ms; // when the connection was made
 	uint64_t heard_ms; // last byte of the session's connections
 	uint64_t ping_ms;
+	uint64_t pumped_ms; // when something was last handed out, or could have been
+	uint64_t look_until_ms; // for the end of the link, see is_over()
 	struct router_link_status status;
 };
 
@@ -108,21 +111,27 @@ static const struct link_conn_ops conn_ops;
 
 // What is written to a router that has ended counts as sent, and its outcome stays unknown. A
 // process that was stopped, or short of CPU, meets its clients' requests and the end of the link in
-// one turn: it looks before it hands anything out. While bytes come in nothing is asked.
-static bool is_over(const struct router_link *link)
+// one turn, perhaps behind much that the router sent before: for a while after a pause it looks
+// before it hands anything out. Without a pause nothing is asked.
+static bool is_over(struct router_link *link, uint64_t now_ms)
 {
-	return clock_mono_ms() - link_conn_last_rx_ms(link->conn) > QUIET_MS &&
-		link_conn_peer_has_closed(link->conn);
+	if (now_ms - link->pumped_ms > PAUSE_MS) {
+		link->look_until_ms = now_ms + LOOK_MS;
+	}
+	link->pumped_ms = now_ms;
+	return now_ms < link->look_until_ms && link_conn_peer_has_closed(link->conn);
 }
 
 // Closes a BATCH with what has gathered, unless a write is under way: then on_drained() will.
 static void pump(struct router_link *link)
 {
-	if (link->state != STATE_READY || link_conn_is_writing(link->conn) || is_over(link)) {
+	uint64_t now_ms = clock_mono_ms();
+	if (link->state != STATE_READY || link_conn_is_writing(link->conn) ||
+		is_over(link, now_ms)) {
 		return;
 	}
 	if (!link->holding) {
-		link_lanes_pump(&link->lanes, clock_mono_ms());
+		link_lanes_pump(&link->lanes, now_ms);
 	}
 	link_lanes_close(&link->lanes);
 }
