@@ -9,7 +9,7 @@
 #include "tests/sim/sim.h"
 
 enum {
-	CODEC_LIMIT = 50, // messages of one history answer
+	HISTORY_MOST = 50, // messages of one history answer
 };
 
 static const char *const rooms[SIM_ROOMS] = { "r0", "r1", "r2", "r3" };
@@ -83,10 +83,11 @@ void client_close(struct sim *sim, struct sim_client *c, bool tell)
 
 // ---- requests
 
-static void ask(struct sim *sim, struct sim_client *c, struct request *request,
+static void ask(struct sim *sim, struct sim_client *c, const struct request *asked,
 	const struct sim_request *of)
 {
 	char id[24];
+	struct request request = *asked;
 	if (sim->n_requests == SIM_REQUESTS_MAX) {
 		return;
 	}
@@ -94,14 +95,14 @@ static void ask(struct sim *sim, struct sim_client *c, struct request *request,
 	sim->requests[number] = *of;
 	sim->requests[number].client = c->number;
 	sim->requests[number].session = c->session;
-	sim->requests[number].kind = request->kind;
+	sim->requests[number].kind = request.kind;
 	snprintf(id, sizeof(id), "%zu", number);
-	request->conn = c->handle;
-	request->id = bytes_str(id);
-	request->room = room_name_of(of->room);
+	request.conn = c->handle;
+	request.id = bytes_str(id);
+	request.room = room_name_of(of->room);
 	sim_say(sim, "client %u asks %zu: kind %d, room %u, n %" PRIu64, c->number, number,
-		(int)request->kind, of->room, of->n);
-	if (!uplink_ask(&c->worker->up, request, sim->now_ms + SIM_REQUEST_TIMEOUT_MS)) {
+		(int)request.kind, of->room, of->n);
+	if (!uplink_ask(&c->worker->up, &request, sim->now_ms + SIM_REQUEST_TIMEOUT_MS)) {
 		view_answer(sim, number, SIM_REFUSED);
 	}
 	edge_turn_due(c->worker);
@@ -176,25 +177,27 @@ static void join(struct sim *sim, struct sim_client *c, unsigned room)
 	}
 	place->asked_epoch = place->epoch;
 	place->asked_seq = place->seq;
-	ask(sim, c, &request, &(struct sim_request){ .room = room });
+	const struct sim_request of = { .room = room };
+	ask(sim, c, &request, &of);
 }
 
 static void leave(struct sim *sim, struct sim_client *c, unsigned room)
 {
 	if (c->places[room].in && !is_under_way(sim, c, room)) {
-		ask(sim, c, &(struct request){ .kind = COMMAND_LEAVE },
-			&(struct sim_request){ .room = room });
+		struct request request = { .kind = COMMAND_LEAVE };
+		const struct sim_request of = { .room = room };
+		ask(sim, c, &request, &of);
 	}
 }
 
 static void ask_history(struct sim *sim, struct sim_client *c, unsigned room)
 {
-	ask(sim, c,
-		&(struct request){
-			.kind = COMMAND_HISTORY,
-			.limit = 1 + sim_below(sim, CODEC_LIMIT),
-		},
-		&(struct sim_request){ .room = room });
+	struct request request = {
+		.kind = COMMAND_HISTORY,
+		.limit = 1 + sim_below(sim, HISTORY_MOST),
+	};
+	const struct sim_request of = { .room = room };
+	ask(sim, c, &request, &of);
 }
 
 void client_act(struct sim *sim, struct sim_client *c)
